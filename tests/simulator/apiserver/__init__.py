@@ -1,0 +1,1 @@
+"""The simulated Kubernetes API server: HTTP, discovery, access control, audit and the rules for stored objects."""

@@ -1,0 +1,1 @@
+"""Rules for single kinds: defaults, validation and what an update may change."""
