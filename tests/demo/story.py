@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The acts of the demo, in order. Every figure shown comes out of the playbooks or the cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from simulator.cluster import SimulatedCluster
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCENARIO = REPOSITORY / "tests/simulator/scenarios/reference.yml"
+CLUSTER_DIR = REPOSITORY / "build/cluster"
+REPORT_DIR = REPOSITORY / "build/demo"
+DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/nlp"
+ROLLING_UPDATE_SECONDS = 120
+
+
+class DemoFailed(Exception):
+    """An act did not end as it should."""
+
+
+def tell(*, keep: bool) -> None:
+    """Start the cluster, inspect, plan, roll out, verify, roll out again, report.
+
+    :param keep: leave the cluster running for hands-on use of inventories/demo.
+    :raises DemoFailed: a playbook failed or the stuck rolling update did not finish.
+    """
+    started = time.monotonic()
+    _heading("Start the simulated reference cluster (8 nodes, 2 of them with a GPU)")
+    with SimulatedCluster.start(SCENARIO, CLUSTER_DIR) as cluster:
+        print(f"kubeconfig: {cluster.kubeconfig}")
+        _heading("1. inspect: what is there")
+        _play("inspect")
+        _heading("2. plan: what would be done, and the arithmetic")
+        _play("plan")
+        plan_id = _newest_plan()["plan_id"]
+        _heading(f"3. rollout of plan {plan_id}: wave by wave, nothing evicted")
+        _play("rollout", "-e", f"kubegpu_plan_id={plan_id}")
+        _heading("4. the rolling update that was stuck")
+        _finish_rolling_update(cluster)
+        _play("verify")
+        _heading("5. a second rollout finds nothing to do")
+        before = _last_sequence(cluster)
+        _play("rollout")
+        writes = len(cluster.writes(before))
+        print(f"Requests of the second rollout that were not GET: {writes}")
+        _heading("6. before and after")
+        _play("report", "-e", json.dumps({"kubegpu_report_extra": {"second_run_writes": writes}}))
+        print(f"\nThe whole story took {time.monotonic() - started:.0f} s. Open {REPORT_DIR / 'report.html'} in a browser.")
+        if keep:
+            cluster.keep()
+            print("The cluster goes on running (KEEP=1): use inventories/demo; end it with: make cluster-down")
+
+
+def _heading(text: str) -> None:
+    """A line that divides the acts."""
+    print(f"\n=== {text} {'=' * max(4, 100 - len(text))}\n", flush=True)
+
+
+def _play(name: str, *arguments: str) -> None:
+    """Run one playbook of the collection as an operator would, from the checkout."""
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), f"kubegpu.sharing.{name}", "-i", "inventories/demo", *arguments]
+    print(f"$ {' '.join(['ansible-playbook', *command[1:]])}", flush=True)
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")}
+    result = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)
+    if result.returncode != 0:
+        raise DemoFailed(f"playbook {name} ended with {result.returncode}; its output is above")
+
+
+def _newest_plan() -> dict[str, Any]:
+    """The plan that was made last."""
+    plans = sorted((REPORT_DIR / "runs").glob("*/plan.json"), key=lambda path: path.stat().st_mtime)
+    if not plans:
+        raise DemoFailed(f"playbook plan left no plan in {REPORT_DIR / 'runs'}")
+    return json.loads(plans[-1].read_text(encoding="utf-8"))
+
+
+def _last_sequence(cluster: SimulatedCluster) -> int:
+    """Number of the newest request in the audit."""
+    entries = cluster.audit()
+    return entries[-1]["seq"] if entries else 0
+
+
+def _finish_rolling_update(cluster: SimulatedCluster) -> None:
+    """Wait until the Deployment that was stuck is rolled out, and say how long ago it began to wait."""
+    deadline = time.monotonic() + ROLLING_UPDATE_SECONDS
+    while True:
+        deployment = cluster.client().get(DEPLOYMENT)
+        status, wanted = deployment["status"], deployment["spec"]["replicas"]
+        if status.get("updatedReplicas") == status.get("readyReplicas") == status.get("replicas") == wanted:
+            print(f'deployment "nlp" successfully rolled out: {wanted} of {wanted} updated replicas are ready')
+            return
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"the Deployment nlp is not rolled out after {ROLLING_UPDATE_SECONDS} s; its status is {status}")
+        time.sleep(0.5)

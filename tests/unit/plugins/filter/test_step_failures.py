@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which nodes a wave stops at."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.kubegpu.sharing.plugins.filter.step_failures import step_failures
+
+NODES = ["gpu-1", "gpu-2"]
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        pytest.param({"nodes": {"gpu-1": {"failed": False}, "gpu-2": {"failed": False}}}, {}, id="all well"),
+        pytest.param(
+            {"nodes": {"gpu-1": {"failed": True, "reason": "cordoned by hand"}}},
+            {"gpu-1": "cordoned by hand"},
+            id="one node",
+        ),
+        pytest.param(
+            {"failed": False, "msg": "API unreachable"},
+            {"gpu-1": "API unreachable", "gpu-2": "API unreachable"},
+            id="whole step",
+        ),
+        pytest.param({"skipped": True, "msg": "conditional"}, {}, id="skipped"),
+        pytest.param({}, dict.fromkeys(NODES, "the step ended without a result"), id="nothing came back"),
+        pytest.param(
+            [
+                {"nodes": {"gpu-2": {"failed": True, "reason": "first"}}},
+                {"nodes": {"gpu-2": {"failed": True, "reason": "second"}}},
+            ],
+            {"gpu-2": "first"},
+            id="the first reason stands",
+        ),
+    ],
+)
+def test_step_failures_of_a_wave_names_node_and_reason(results, expected):
+    assert step_failures(results, NODES) == expected
+
+
+@pytest.mark.parametrize("results", ["ok", 3, ["ok"]])
+def test_step_failures_of_something_else_is_refused(results):
+    with pytest.raises(AnsibleFilterError, match="expected a registered result"):
+        step_failures(results, NODES)
