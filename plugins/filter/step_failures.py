@@ -51,8 +51,14 @@ from ansible.errors import AnsibleFilterError
 def step_failures(results: Any, nodes: Sequence[str]) -> dict[str, str]:
     """Reason by node for the nodes that a step failed for, in the order of ``nodes``."""
     steps = [results] if isinstance(results, Mapping) else results
-    if isinstance(steps, str) or not isinstance(steps, Sequence) or not all(isinstance(step, Mapping) for step in steps):
-        raise AnsibleFilterError(f"step_failures: expected a registered result or a list of them, got {type(results).__name__}")
+    if (
+        isinstance(steps, str)
+        or not isinstance(steps, Sequence)
+        or not all(isinstance(step, Mapping) for step in steps)
+    ):
+        raise AnsibleFilterError(
+            f"step_failures: expected a registered result or a list of them, got {type(results).__name__}"
+        )
     failures: dict[str, str] = {}
     for step in steps:
         for node in nodes:

@@ -54,7 +54,9 @@ def tell(*, keep: bool) -> None:
         print(f"Requests of the second rollout that were not GET: {writes}")
         _heading("6. before and after")
         _play("report", "-e", json.dumps({"kubegpu_report_extra": {"second_run_writes": writes}}))
-        print(f"\nThe whole story took {time.monotonic() - started:.0f} s. Open {REPORT_DIR / 'report.html'} in a browser.")
+        print(
+            f"\nThe whole story took {time.monotonic() - started:.0f} s. Open {REPORT_DIR / 'report.html'} in a browser."
+        )
         if keep:
             cluster.keep()
             print("The cluster goes on running (KEEP=1): use inventories/demo; end it with: make cluster-down")
@@ -67,7 +69,13 @@ def _heading(text: str) -> None:
 
 def _play(name: str, *arguments: str) -> None:
     """Run one playbook of the collection as an operator would, from the checkout."""
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), f"kubegpu.sharing.{name}", "-i", "inventories/demo", *arguments]
+    command = [
+        str(Path(sys.executable).parent / "ansible-playbook"),
+        f"kubegpu.sharing.{name}",
+        "-i",
+        "inventories/demo",
+        *arguments,
+    ]
     print(f"$ {' '.join(['ansible-playbook', *command[1:]])}", flush=True)
     environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")}
     result = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)
@@ -99,5 +107,7 @@ def _finish_rolling_update(cluster: SimulatedCluster) -> None:
             print(f'deployment "nlp" successfully rolled out: {wanted} of {wanted} updated replicas are ready')
             return
         if time.monotonic() > deadline:
-            raise DemoFailed(f"the Deployment nlp is not rolled out after {ROLLING_UPDATE_SECONDS} s; its status is {status}")
+            raise DemoFailed(
+                f"the Deployment nlp is not rolled out after {ROLLING_UPDATE_SECONDS} s; its status is {status}"
+            )
         time.sleep(0.5)

@@ -18,9 +18,14 @@ NODES = ["gpu-1", "gpu-2"]
     [
         pytest.param({"nodes": {"gpu-1": {"failed": False}, "gpu-2": {"failed": False}}}, {}, id="all well"),
         pytest.param(
-            {"nodes": {"gpu-1": {"failed": True, "reason": "cordoned by hand"}}},
+            {"nodes": {"gpu-1": {"failed": True, "reason": "cordoned by hand"}, "gpu-2": {"failed": False}}},
             {"gpu-1": "cordoned by hand"},
             id="one node",
+        ),
+        pytest.param(
+            {"nodes": {"gpu-1": {"failed": False}}},
+            {"gpu-2": "the step says nothing about this node"},
+            id="silence is no proof",
         ),
         pytest.param(
             {"failed": False, "msg": "API unreachable"},
@@ -31,11 +36,11 @@ NODES = ["gpu-1", "gpu-2"]
         pytest.param({}, dict.fromkeys(NODES, "the step ended without a result"), id="nothing came back"),
         pytest.param(
             [
-                {"nodes": {"gpu-2": {"failed": True, "reason": "first"}}},
-                {"nodes": {"gpu-2": {"failed": True, "reason": "second"}}},
+                {"nodes": {"gpu-1": {}, "gpu-2": {"failed": True, "reason": "first"}}},
+                {"nodes": {"gpu-1": {}}},
             ],
             {"gpu-2": "first"},
-            id="the first reason stands",
+            id="a node that was not handed on",
         ),
     ],
 )
