@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import sys
 
-from demo.story import DemoFailed, tell
+from demo.story import DemoError, tell
 
 
 def main() -> int:
     """Run the demo; KEEP=1 leaves the cluster running."""
     try:
         tell(keep=os.environ.get("KEEP", "") not in ("", "0"))
-    except DemoFailed as failure:
+    except DemoError as failure:
         print(f"\nThe demo stopped: {failure}", file=sys.stderr)
         return 1
     return 0

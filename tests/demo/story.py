@@ -23,7 +23,7 @@ DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/nlp"
 ROLLING_UPDATE_SECONDS = 120
 
 
-class DemoFailed(Exception):
+class DemoError(Exception):
     """An act did not end as it should."""
 
 
@@ -31,7 +31,7 @@ def tell(*, keep: bool) -> None:
     """Start the cluster, inspect, plan, roll out, verify, roll out again, report.
 
     :param keep: leave the cluster running for hands-on use of inventories/demo.
-    :raises DemoFailed: a playbook failed or the stuck rolling update did not finish.
+    :raises DemoError: a playbook failed or the stuck rolling update did not finish.
     """
     started = time.monotonic()
     _heading("Start the simulated reference cluster (8 nodes, 2 of them with a GPU)")
@@ -80,14 +80,14 @@ def _play(name: str, *arguments: str) -> None:
     environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")}
     result = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)
     if result.returncode != 0:
-        raise DemoFailed(f"playbook {name} ended with {result.returncode}; its output is above")
+        raise DemoError(f"playbook {name} ended with {result.returncode}; its output is above")
 
 
 def _newest_plan() -> dict[str, Any]:
     """The plan that was made last."""
     plans = sorted((REPORT_DIR / "runs").glob("*/plan.json"), key=lambda path: path.stat().st_mtime)
     if not plans:
-        raise DemoFailed(f"playbook plan left no plan in {REPORT_DIR / 'runs'}")
+        raise DemoError(f"playbook plan left no plan in {REPORT_DIR / 'runs'}")
     return json.loads(plans[-1].read_text(encoding="utf-8"))
 
 
@@ -107,7 +107,7 @@ def _finish_rolling_update(cluster: SimulatedCluster) -> None:
             print(f'deployment "nlp" successfully rolled out: {wanted} of {wanted} updated replicas are ready')
             return
         if time.monotonic() > deadline:
-            raise DemoFailed(
+            raise DemoError(
                 f"the Deployment nlp is not rolled out after {ROLLING_UPDATE_SECONDS} s; its status is {status}"
             )
         time.sleep(0.5)
