@@ -1,0 +1,154 @@
+/* Which GPUs there are, handles to them, and what they are. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "state.h"
+
+NVML_API nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *count) {
+    ENTER();
+    REQUIRE(count);
+    *count = state->gpu_count; /* lost ones count: only their handles are refused */
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetCount(unsigned int *count) {
+    return nvmlDeviceGetCount_v2(count);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
+    ENTER();
+    REQUIRE(device && index < state->gpu_count);
+    return state_handle(__func__, index, device);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned int index, nvmlDevice_t *device) {
+    return nvmlDeviceGetHandleByIndex_v2(index, device);
+}
+
+/* Looking for a UUID or serial number means asking GPU after GPU, so a lost one ahead of the one wanted ends the search. */
+static nvmlReturn_t find(const char *function, const struct state *state, size_t offset, const char *wanted, nvmlDevice_t *device) {
+    for (unsigned int i = 0; i < state->gpu_count; i++) {
+        nvmlDevice_t found;
+        nvmlReturn_t refused = state_handle(function, i, &found);
+        if (refused != NVML_SUCCESS)
+            return refused;
+        if (strcasecmp((const char *)&state->gpus[i] + offset, wanted) == 0) {
+            *device = found;
+            return NVML_SUCCESS;
+        }
+    }
+    return NVML_ERROR_NOT_FOUND;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *device) {
+    ENTER();
+    REQUIRE(uuid && device);
+    return find(__func__, state, offsetof(struct gpu, uuid), uuid, device);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetHandleBySerial(const char *serial, nvmlDevice_t *device) {
+    ENTER();
+    REQUIRE(serial && device);
+    return find(__func__, state, offsetof(struct gpu, serial), serial, device);
+}
+
+/* Any way of writing a bus id will do: 0000:10:00.0, 00000000:10:00.0, and without a domain 10:00.0. */
+NVML_API nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, nvmlDevice_t *device) {
+    ENTER();
+    REQUIRE(bus_id && device);
+    unsigned int domain = 0, bus, slot;
+    if (sscanf(bus_id, "%x:%x:%x", &domain, &bus, &slot) != 3) {
+        domain = 0;
+        REQUIRE(sscanf(bus_id, "%x:%x", &bus, &slot) == 2);
+    }
+    for (unsigned int i = 0; i < state->gpu_count; i++) {
+        const struct gpu *gpu = &state->gpus[i];
+        if (gpu->domain == domain && gpu->bus == bus && gpu->device == slot)
+            return state_handle(__func__, i, device);
+    }
+    return NVML_ERROR_NOT_FOUND;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetHandleByPciBusId(const char *bus_id, nvmlDevice_t *device) {
+    return nvmlDeviceGetHandleByPciBusId_v2(bus_id, device);
+}
+
+#define GPU_STRING(function, field)                                                                \
+    NVML_API nvmlReturn_t function(nvmlDevice_t device, char *buffer, unsigned int length) {       \
+        ENTER_GPU(device);                                                                         \
+        return copy_string(gpu->field, buffer, length);                                            \
+    }
+
+GPU_STRING(nvmlDeviceGetName, name)
+GPU_STRING(nvmlDeviceGetUUID, uuid)
+GPU_STRING(nvmlDeviceGetSerial, serial)
+
+#define GPU_NUMBER(function, type, expression)                                                     \
+    NVML_API nvmlReturn_t function(nvmlDevice_t device, type *value) {                             \
+        ENTER_GPU(device);                                                                         \
+        REQUIRE(value);                                                                            \
+        *value = (type)(expression);                                                               \
+        return NVML_SUCCESS;                                                                       \
+    }
+
+GPU_NUMBER(nvmlDeviceGetIndex, unsigned int, state_index(gpu))
+GPU_NUMBER(nvmlDeviceGetMinorNumber, unsigned int, gpu->minor_number)
+GPU_NUMBER(nvmlDeviceGetBrand, unsigned int, gpu->brand)
+GPU_NUMBER(nvmlDeviceGetArchitecture, unsigned int, gpu->architecture)
+GPU_NUMBER(nvmlDeviceGetNumGpuCores, unsigned int, gpu->cores)
+GPU_NUMBER(nvmlDeviceGetBoardId, unsigned int, gpu->bus << 8)
+GPU_NUMBER(nvmlDeviceGetMultiGpuBoard, unsigned int, 0)
+GPU_NUMBER(nvmlDeviceGetMemoryBusWidth, unsigned int, gpu->bus_width)
+GPU_NUMBER(nvmlDeviceGetBusType, unsigned int, 2) /* NVML_BUS_TYPE_PCIE */
+GPU_NUMBER(nvmlDeviceGetPersistenceMode, nvmlEnableState_t, gpu->persistence_mode)
+GPU_NUMBER(nvmlDeviceGetComputeMode, unsigned int, gpu->compute_mode)
+GPU_NUMBER(nvmlDeviceGetDisplayMode, nvmlEnableState_t, 0)
+GPU_NUMBER(nvmlDeviceGetDisplayActive, nvmlEnableState_t, 0)
+GPU_NUMBER(nvmlDeviceGetAccountingMode, nvmlEnableState_t, 0)
+GPU_NUMBER(nvmlDeviceGetVirtualizationMode, unsigned int, 0)
+
+NVML_API nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) {
+    ENTER_GPU(device);
+    REQUIRE(major && minor);
+    *major = (int)gpu->compute_major;
+    *minor = (int)gpu->compute_minor;
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci) {
+    ENTER_GPU(device);
+    REQUIRE(pci);
+    memset(pci, 0, sizeof *pci);
+    snprintf(pci->busIdLegacy, sizeof pci->busIdLegacy, "%04X:%02X:%02X.0", gpu->domain & 0xFFFF, gpu->bus & 0xFF, gpu->device & 0x1F);
+    snprintf(pci->busId, sizeof pci->busId, "%s", gpu->bus_id);
+    pci->domain = gpu->domain;
+    pci->bus = gpu->bus;
+    pci->device = gpu->device;
+    pci->pciDeviceId = gpu->pci_device_id;
+    pci->pciSubSystemId = gpu->pci_subsystem_id;
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetTopologyCommonAncestor(nvmlDevice_t one, nvmlDevice_t other, unsigned int *level) {
+    ENTER_GPU(one);
+    const struct gpu *second;
+    nvmlReturn_t refused = state_admit_gpu(__func__, other, &second);
+    if (refused != NVML_SUCCESS)
+        return refused;
+    REQUIRE(level);
+    *level = gpu == second ? 0 : 40; /* NVML_TOPOLOGY_INTERNAL, NVML_TOPOLOGY_NODE */
+    return NVML_SUCCESS;
+}
+
+NVML_API nvmlReturn_t nvmlDeviceOnSameBoard(nvmlDevice_t one, nvmlDevice_t other, int *same) {
+    ENTER_GPU(one);
+    const struct gpu *second;
+    nvmlReturn_t refused = state_admit_gpu(__func__, other, &second);
+    if (refused != NVML_SUCCESS)
+        return refused;
+    REQUIRE(same);
+    *same = gpu == second;
+    return NVML_SUCCESS;
+}
