@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An operator at a control node: an inventory of a simulated cluster and ansible-playbook as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import yaml
+
+from simulator.cluster import SimulatedCluster
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+COLLECTIONS = REPOSITORY / ".venv/collections"
+PLAYBOOK_SECONDS = 240
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a playbook run ended."""
+
+    returncode: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Runs the collection's playbooks against one simulated cluster, with an inventory of its own.
+
+    :param executable: ansible-playbook of the ansible-core to use.
+    """
+
+    cluster: SimulatedCluster
+    directory: Path
+    executable: Path = Path(sys.executable).parent / "ansible-playbook"
+
+    @property
+    def work_dir(self) -> Path:
+        """Where the runs leave facts, plans and journals."""
+        return self.directory / "work"
+
+    def write_inventory(self, hosts: Sequence[str], variables: Mapping[str, Any]) -> None:
+        """Hosts of the group gpu_nodes, as folders of the simulated cluster, and the operator's variables."""
+        node_dir = f"{self.cluster.directory}/nodes/{{{{ kubegpu_node_name | default(inventory_hostname) }}}}"
+        inventory = {
+            "all": {
+                "vars": {
+                    "kubegpu_kubeconfig": str(self.cluster.kubeconfig),
+                    "kubegpu_work_dir": str(self.work_dir),
+                    "kubegpu_soak_seconds": 1,
+                    "kubegpu_settle_seconds": 20,
+                    **variables,
+                }
+            },
+            "gpu_nodes": {
+                "hosts": {host: {} for host in hosts},
+                "vars": {
+                    "ansible_connection": "local",
+                    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                    "kubegpu_nvml_library": f"{node_dir}/libnvidia-ml.so.1",
+                    "kubegpu_proc_root": f"{node_dir}/proc",
+                    "kubegpu_kubelet_root": f"{node_dir}/kubelet",
+                },
+            },
+        }
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+
+    def play(self, name: str, *arguments: str, **extra_vars: Any) -> Ended:
+        """Run playbook ``kubegpu.sharing.<name>``."""
+        command = [
+            str(self.executable),
+            f"kubegpu.sharing.{name}",
+            "-i",
+            str(self.directory / "inventory.yml"),
+            *arguments,
+        ]
+        if extra_vars:
+            command += ["-e", json.dumps(extra_vars)]
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_HOME": str(self.directory / "ansible"),
+        }
+        result = subprocess.run(
+            command,
+            cwd=self.directory,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=PLAYBOOK_SECONDS,
+            check=False,
+        )
+        return Ended(result.returncode, result.stdout)
+
+    def must_play(self, name: str, *arguments: str, **extra_vars: Any) -> Ended:
+        """Run a playbook that has to succeed."""
+        ended = self.play(name, *arguments, **extra_vars)
+        assert ended.returncode == 0, ended.output
+        return ended
+
+    def plan(self) -> dict[str, Any]:
+        """The plan that was made last."""
+        newest = max((self.work_dir / "runs").glob("*/plan.json"), key=lambda path: path.stat().st_mtime)
+        return json.loads(newest.read_text(encoding="utf-8"))
+
+    def report(self) -> dict[str, Any]:
+        """The last report."""
+        return json.loads((self.work_dir / "report.json").read_text(encoding="utf-8"))
+
+    def last_request(self) -> int:
+        """Number of the newest request that the API server has answered."""
+        return max((entry["seq"] for entry in self.cluster.audit()), default=0)
