@@ -1,0 +1,44 @@
+# What each target does is in a script: the demo in tests/demo, the checks in noxfile.py, set-up in tests/setup.
+
+# Ansible refuses locales that are not UTF-8; what the caller's shell has for other Pythons and clusters stays out.
+export LC_ALL := C.UTF-8
+export PYTHONNOUSERSITE := 1
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+PYTHON := .venv/bin/python
+NOX := .venv/bin/nox --non-interactive
+CLUSTER := build/cluster
+SCENARIO := tests/simulator/scenarios/reference.yml
+
+.PHONY: help demo test lint bench cluster cluster-down setup setup-test clean
+
+help: ## Show this text
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+demo: setup ## Show the whole story on a simulated cluster: 2 GPU slots become 11 (KEEP=1 leaves the cluster running)
+	@$(PYTHON) -m demo
+
+test: setup-test ## Run every check: lint, docs, sanity, units, contract, integration, build
+	@$(NOX)
+
+lint: setup-test ## Run the linters and the type checker
+	@$(NOX) --session lint
+
+bench: setup ## Measure plan and no-op rollout on 1,000 and 5,000 simulated GPU nodes
+	@$(PYTHON) -m benchmarks
+
+cluster: setup ## Start the simulated reference cluster for hands-on use with inventories/demo
+	@$(PYTHON) -m simulator up --scenario $(SCENARIO) --dir $(CLUSTER)
+
+cluster-down: setup ## End it
+	@$(PYTHON) -m simulator down --dir $(CLUSTER)
+
+setup:
+	@sh tests/setup/prepare.sh runtime
+
+setup-test:
+	@sh tests/setup/prepare.sh test
+
+clean: ## Remove what set-up, tests and demo made
+	@if [ -e $(CLUSTER)/pid ] && [ -x $(PYTHON) ]; then $(PYTHON) -m simulator down --dir $(CLUSTER); fi
+	rm -rf .venv .venv-* .cache .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible build tests/output

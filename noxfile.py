@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The checks, quick ones first. "make test" runs them all; ``.venv/bin/nox -s NAME -- ARGUMENTS`` runs one.
+
+Sessions have no virtual environment of their own: set-up (tests/setup) has pinned everything in .venv.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "tests" / "setup"))
+
+import staging  # noqa: E402 (from tests/setup)
+
+BIN = ROOT / ".venv" / "bin"
+COLLECTIONS = ROOT / ".venv" / "collections"
+BUILD = ROOT / "build"
+# Two processes: more would only make the timing of simulated clusters uneven on small machines.
+PARALLEL = ("-n", "2", "--dist", "loadfile")
+
+nox.options.default_venv_backend = "none"
+nox.options.error_on_missing_interpreters = False
+
+# For nox itself, which looks tools up on the PATH, and for all that it starts.
+os.environ.update(
+    PATH=f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
+    ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
+    # Collections and caches of the person who runs this stay out.
+    ANSIBLE_HOME=str(BUILD / "ansible"),
+)
+
+
+def run(session: nox.Session, *command: str, **options: Any) -> None:
+    """Run a tool of .venv."""
+    session.run(*command, external=True, **options)
+
+
+def run_all(session: nox.Session, *commands: tuple[str, ...]) -> None:
+    """Run every command, whatever the ones before it found, and fail if one did."""
+    failed = []
+    for command in commands:
+        try:
+            run(session, *command)
+        except nox.command.CommandFailed:
+            failed.append(" ".join(command[:2]))
+    if failed:
+        session.error(f"found problems: {', '.join(failed)}")
+
+
+def packages() -> list[str]:
+    """Import names of everything that is type-checked as a package."""
+    below_tests = ("simulator", "demo", "benchmarks")
+    found = [name for name in below_tests if any((ROOT / "tests" / name).rglob("*.py"))]
+    return ["ansible_collections.kubegpu.sharing.plugins", *found]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff, mypy, yamllint and ansible-lint with its strictest profile."""
+    run_all(
+        session,
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("mypy", *(part for name in packages() for part in ("-p", name))),
+        ("mypy", "noxfile.py", "requirements/lock.py", *map(str, sorted(Path("tests/setup").glob("*.py")))),
+        ("yamllint", "--strict", "."),
+        ("ansible-lint", "--profile", "production", "--offline", "--strict", "--nocolor"),
+    )
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """What files of this repository promise each other."""
+    run(session, "pytest", "-q", *PARALLEL, *(session.posargs or ["tests/contract"]))
+
+
+@nox.session
+def units(session: nox.Session) -> None:
+    """Unit tests with the newest ansible-core that this Python gets."""
+    run(session, "pytest", "-q", *PARALLEL, *(session.posargs or ["tests/unit"]))
+
+
+@nox.session
+def node_floor(session: nox.Session) -> None:
+    """Unit tests of node-side code under the oldest Python that ansible-core 2.19 supports on nodes."""
+    interpreter = staging.find_interpreter("3.8")
+    if interpreter is None:
+        session.skip("no Python 3.8 on this machine (looked for python3.8 and in pyenv)")
+    else:
+        python = str(staging.node_environment(interpreter))
+        run(session, python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "node_side", "tests/unit")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Documentation of plugins and the guides, and the changelog fragments."""
+    collection = staging.stage(ROOT, BUILD / "staged")
+    staged = {"ANSIBLE_COLLECTIONS_PATH": str(BUILD / "staged")}
+    options = ("--plugin-docs", "--validate-collection-refs", "all")
+    with session.chdir(collection):
+        run(session, "antsibull-docs", "lint-collection-docs", *options, ".", env=staged)
+    run(session, "antsibull-changelog", "lint")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The tarball: it builds, holds nothing unwanted, installs, and its plugins load."""
+    staged = staging.stage(ROOT, BUILD / "staged")
+    target = BUILD / "tarball"
+    shutil.rmtree(target, ignore_errors=True)
+    run(session, "ansible-galaxy", "collection", "build", str(staged), "--output-path", str(target), silent=True)
+    tarball = next(target.glob("*.tar.gz"))
+    problems = staging.tarball_problems(tarball)
+    if problems:
+        session.error("\n".join(problems))
+    installed = target / "installed"
+    options = ("--offline", "--no-deps", "--collections-path", str(installed))
+    run(session, "ansible-galaxy", "collection", "install", str(tarball), *options, silent=True)
+    env = {"ANSIBLE_COLLECTIONS_PATH": f"{installed}{os.pathsep}{COLLECTIONS}"}
+    for kind, names in staging.plugin_names(installed / "ansible_collections" / "kubegpu" / "sharing").items():
+        run(session, "ansible-doc", "--json", "--type", kind, *names, env=env, silent=True)
+        session.log(f"{kind}: {', '.join(names)}")
+
+
+@nox.session
+def sanity(session: nox.Session) -> None:
+    """ansible-test sanity on the staged collection, without an ignore file."""
+    collection = staging.stage(ROOT, BUILD / "staged")
+    staging.make_repository(collection)
+    home = ROOT / ".cache" / "ansible-test"
+    staging.prepare_home(home, BIN / "python")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    command = ("ansible-test", "sanity", "--color", "no", "--python", version, "--venv", "--requirements")
+    with session.chdir(collection):
+        run(session, *command, *session.posargs, env={"HOME": str(home), "ANSIBLE_CONFIG": ""})
+
+
+@nox.session
+def units_oldest(session: nox.Session) -> None:
+    """Unit tests, and the tests marked for it, with the oldest supported ansible-core."""
+    setup = subprocess.run(["sh", "tests/setup/prepare.sh", "oldest"], cwd=ROOT)
+    if setup.returncode != 0:
+        session.error("the environment with the oldest ansible-core could not be set up")
+    bin_directory = ROOT / ".venv-oldest" / "bin"
+    env = {"PATH": f"{bin_directory}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    python = str(bin_directory / "python")
+    run(session, python, "-m", "pytest", "-q", *PARALLEL, *(session.posargs or ["tests/unit"]), env=env)
+    if not session.posargs and any((ROOT / "tests" / "integration").rglob("test_*.py")):
+        marked = ("-m", "oldest", "tests/integration")
+        # 5: nothing is marked.
+        run(session, python, "-m", "pytest", "-q", *marked, env=env, success_codes=[0, 5])
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Playbooks, modules and clients against the simulated cluster (or the one of KUBEGPU_TEST_KUBECONFIG)."""
+    run(session, "pytest", "-q", *PARALLEL, *(session.posargs or ["tests/integration"]))
