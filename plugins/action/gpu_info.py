@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring pynvml to nodes that lack it, and keep the facts of a host in a file on the control node."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any
+from urllib.parse import quote
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import write_json
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
+
+SCHEMA_VERSION = 1
+# Options that mean something on the control node only.
+_CONTROL_NODE_OPTIONS = ("facts_dir", "node_name")
+# Of a result, what Ansible or the collection's common shape adds to the facts.
+_NOT_FACTS = ("invocation", "changed", "failed", "actions", "diff", "warnings", "deprecations", "exception")
+
+
+class ActionModule(ActionBase):
+    """Action plugin of M(kubegpu.sharing.gpu_info)."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        options = dict(self._task.args)
+        facts_path = self._facts_path(task_vars)
+        try:
+            if facts_path:
+                _remove(facts_path)
+            result.update(self._read_node(options, task_vars))
+            if facts_path and not result.get("failed"):
+                self._write_facts(facts_path, result, task_vars)
+                result["facts_path"] = facts_path
+        except KubeGpuError as error:
+            result.update(failed=True, msg=error.msg, **error.facts)
+        return result
+
+    def _read_node(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the module; if the node has no usable pynvml, run it again with ours."""
+        module_args = {name: value for name, value in options.items() if name not in _CONTROL_NODE_OPTIONS}
+        result = self._execute_module(
+            module_name="kubegpu.sharing.gpu_info", module_args=module_args, task_vars=task_vars
+        )
+        problem = result.get("pynvml_problem")
+        if not result.get("failed") or not problem or module_args.get("pynvml_path"):
+            return result
+        source = _find_pynvml(task_vars.get("inventory_hostname", "the node"), problem)
+        if self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        try:
+            remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "pynvml.py")
+            self._transfer_file(source, remote)
+            # when the module becomes another user, that user has to be able to read the file
+            self._fixup_perms2((self._connection._shell.tmpdir, remote))
+            return self._execute_module(
+                module_name="kubegpu.sharing.gpu_info",
+                module_args={**module_args, "pynvml_path": remote},
+                task_vars=task_vars,
+            )
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _facts_path(self, task_vars: dict[str, Any]) -> str | None:
+        directory = self._task.args.get("facts_dir")
+        if not directory:
+            return None
+        # an inventory name may hold anything, also a slash
+        name = f"{quote(str(task_vars['inventory_hostname']), safe='')}.json"
+        return os.path.join(os.path.abspath(os.path.expanduser(str(directory))), name)
+
+    def _write_facts(self, path: str, result: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        host = str(task_vars["inventory_hostname"])
+        facts = {
+            key: value
+            for key, value in result.items()
+            if key not in _NOT_FACTS and not key.startswith(("_ansible", "ansible_"))
+        }
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "host": host,
+            "node": str(self._task.args.get("node_name") or host),
+            "facts": to_plain(facts),
+        }
+        write_json(path, document)
+
+
+def _find_pynvml(host: str, problem: str) -> str:
+    """The control node's pynvml.py."""
+    spec = importlib.util.find_spec("pynvml")
+    if spec is None or not spec.origin or not spec.origin.endswith("pynvml.py"):
+        found = (
+            "has none"
+            if spec is None
+            else f"has a package of that name at {spec.origin}, which is not NVIDIA's single file"
+        )
+        raise KubeGpuError(
+            f"Reading the GPUs of {host} needs the Python module pynvml: on the node, {problem}; the control node {found}. "
+            "Install nvidia-ml-py (12.535.108 or later) for the Python that runs Ansible.",
+            pynvml_problem=problem,
+        )
+    return spec.origin
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise KubeGpuError(
+            f"Removing the old facts {path} failed: {error.strerror}. Set facts_dir to a directory of your own."
+        ) from error

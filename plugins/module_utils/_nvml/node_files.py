@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What procfs and the kubelet's directory of a node tell. Read only. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.checkpoint import (
+    PATH,
+    CheckpointError,
+    parse_checkpoint,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.processes import PodOfProcess, parse_cgroup
+
+NVIDIA_VENDOR = "10de"
+
+
+@dataclass(frozen=True)
+class NodeFiles:
+    """Files of one node; the roots may be mounts of another's."""
+
+    proc_root: str = "/proc"
+    kubelet_root: str = "/var/lib/kubelet"
+
+    def pod_of(self, pid: int) -> PodOfProcess:
+        """The pod of a process; nothing if it has ended or may not be looked at."""
+        return parse_cgroup(self._read_proc(str(pid), "cgroup") or "")
+
+    def command_of(self, pid: int) -> Optional[str]:
+        """Name of a process, None if it has ended. Never its arguments: they may hold secrets."""
+        name = (self._read_proc(str(pid), "comm") or "").strip()
+        if name:
+            return name
+        program = (self._read_proc(str(pid), "cmdline") or "").split("\0", 1)[0]
+        return os.path.basename(program) or None
+
+    def kernel_driver_version(self) -> Optional[str]:
+        """Version of the NVIDIA kernel module that is loaded, None if there is none."""
+        return parse_driver_version(self._read_proc("driver", "nvidia", "version") or "")
+
+    def pci_devices(self) -> Optional[int]:
+        """How many NVIDIA functions the PCI bus has, None if procfs does not tell."""
+        text = self._read_proc("bus", "pci", "devices")
+        return None if text is None else count_pci_devices(text)
+
+    def allocations(self) -> tuple[Optional[list[dict[str, Any]]], Optional[str]]:
+        """Allocations by the kubelet's checkpoint, or None and the reason."""
+        path = os.path.join(self.kubelet_root, PATH)
+        try:
+            with open(path, encoding="utf-8") as file:
+                return parse_checkpoint(file.read()), None
+        except FileNotFoundError:
+            return (
+                None,
+                f"{path} does not exist: no kubelet keeps its state there, or no device was ever allocated. Set kubelet_root if it is elsewhere.",
+            )
+        except PermissionError:
+            return None, f"{path} may not be read by uid {os.geteuid()}. Run with become."
+        except (OSError, UnicodeDecodeError) as error:
+            return None, f"Reading {path} failed: {error}."
+        except CheckpointError as error:
+            return None, f"{path} is not understood: {error}. The kubelet may be newer than this collection."
+
+    def _read_proc(self, *parts: str) -> Optional[str]:
+        try:
+            with open(os.path.join(self.proc_root, *parts), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return None
+
+
+def parse_driver_version(text: str) -> Optional[str]:
+    """Version from the text of ``/proc/driver/nvidia/version``, of the closed or the open kernel module."""
+    match = re.search(r"^NVRM version:.*?\s(\d+\.\d+(?:\.\d+)?)\s", text, re.MULTILINE)
+    return match.group(1) if match else None
+
+
+def count_pci_devices(text: str) -> int:
+    """NVIDIA functions in the text of ``/proc/bus/pci/devices``, whose second field is vendor and device id."""
+    fields = (line.split() for line in text.splitlines())
+    return sum(1 for field in fields if len(field) > 1 and field[1].lower().startswith(NVIDIA_VENDOR))

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which pod a process belongs to, read off its cgroup. Pure. PRIVATE to the collection.
+
+The kubelet puts every container under ``kubepods``, an optional QoS level, the pod, the container; the cgroup driver and
+the container runtime decide how that is spelled:
+
+=========  ==================================================================================================
+cgroupfs   ``/kubepods/burstable/pod<uid>/<container>`` (cri-o: ``crio-<container>``)
+systemd    ``/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod<uid with _>.slice/cri-containerd-<container>.scope``
+mixed      ``/system.slice/containerd.service/kubepods-burstable-pod<uid with _>.slice:cri-containerd:<container>``: the kubelet
+           uses systemd and containerd does not
+=========  ==================================================================================================
+
+A prefix may stand before (``--cgroup-root``, kind, a kubelet in a container), and more levels may follow (systemd or Docker
+inside the container). Seen from another cgroup namespace the path starts with ``/..`` and may lack its upper levels.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Iterable, Optional
+
+_UID = r"[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32}"
+# A UID is a UUID, or for a static pod the MD5 of its manifest: unmistakable wherever it stands.
+_POD = re.compile(rf"^(?:.*-)?pod({_UID})(?:\.slice)?$")
+# A static pod's manifest may also set any UID it likes; such a name counts only below kubepods.
+_POD_BELOW_KUBEPODS = re.compile(
+    r"^(?:.*kubepods(?:-burstable|-besteffort)?-)?pod([0-9A-Za-z][0-9A-Za-z._-]*?)(?:\.slice)?$"
+)
+_CONTAINER = re.compile(r"^(?:(?:cri-containerd|crio|docker|libpod)-)?([0-9a-f]{64})(?:\.scope)?$")
+
+
+@dataclass(frozen=True)
+class PodOfProcess:
+    """:param pod_uid: as the kubelet knows it: for a static pod the hash of its manifest, not its mirror's uid in the API.
+    :param container_id: 64 hex digits, without the runtime's prefix.
+    """
+
+    pod_uid: Optional[str] = None
+    container_id: Optional[str] = None
+
+
+def parse_cgroup(text: str) -> PodOfProcess:
+    """The pod and container of a process.
+
+    :param text: content of ``/proc/<pid>/cgroup``: one line in version 2, one for each hierarchy in version 1.
+    :returns: both None for a process outside of pods.
+    """
+    best = PodOfProcess()
+    for path in _paths(text):
+        found = _parse_path(path)
+        if found.pod_uid:
+            return found
+        if found.container_id and not best.container_id:
+            best = found
+    return best
+
+
+def _paths(text: str) -> Iterable[str]:
+    for line in text.splitlines():
+        # hierarchy-id:controllers:path, where only the path may hold further colons
+        parts = line.split(":", 2)
+        if len(parts) == 3:
+            yield parts[2]
+
+
+def _parse_path(path: str) -> PodOfProcess:
+    # the mixed form joins slice, prefix and container by colons: take it apart into levels
+    levels = [level for level in re.split(r"[/:]", path) if level]
+    below_kubepods = False
+    for number, level in enumerate(levels):
+        match = _POD.match(level) or (_POD_BELOW_KUBEPODS.match(level) if below_kubepods else None)
+        if match:
+            return PodOfProcess(match.group(1).replace("_", "-"), _first_container(levels[number + 1 :]))
+        below_kubepods = below_kubepods or "kubepods" in level
+    # no pod in sight: from a sibling's cgroup namespace only "/../cri-containerd-<id>.scope" is left
+    return PodOfProcess(None, _first_container(levels) if ".." in levels else None)
+
+
+def _first_container(levels: Iterable[str]) -> Optional[str]:
+    """The outermost container: what follows it was made inside of it."""
+    for level in levels:
+        match = _CONTAINER.match(level)
+        if match:
+            return match.group(1)
+    return None

@@ -1,0 +1,236 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the NVIDIA GPUs of a node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gpu_info
+short_description: Read the NVIDIA GPUs of a node, the processes on them and the pods these belong to
+version_added: 0.1.0
+author:
+  - kubegpu.sharing maintainers (@kubegpu)
+description:
+  - Reads model, memory, MIG capability and processes of every GPU through NVML, and relates each process to its pod by its
+    cgroup.
+  - Reads which container was given which GPU from the kubelet's checkpoint.
+  - Succeeds on a node without a GPU, without a driver, or with one that does not work, and says in RV(reason) what was seen
+    and what to do. A GPU that is lost takes nothing from what is read of the others.
+  - Needs nothing installed on the node. Where it has no C(pynvml), or one too old, the control node's copy (package
+    C(nvidia-ml-py)) is sent along.
+  - Changes nothing on the node. NVML creates no context on a GPU, so idle GPUs stay idle.
+extends_documentation_fragment:
+  - kubegpu.sharing.attributes
+  - kubegpu.sharing.attributes.info_module
+  - kubegpu.sharing.attributes.action
+  - kubegpu.sharing.attributes.platform_linux
+attributes:
+  check_mode:
+    details:
+      - This module changes nothing. The file under O(facts_dir) is written on the control node in check mode too, because
+        the plan is made from it.
+options:
+  nvml_library:
+    description:
+      - File on the node to use as C(libnvidia-ml.so.1), where the dynamic loader would find none or another one.
+      - A driver that comes in a container keeps it below C(/run/nvidia/driver), for example
+        C(/run/nvidia/driver/usr/lib64/libnvidia-ml.so.1) or C(/run/nvidia/driver/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1).
+      - Its soname must be C(libnvidia-ml.so.1), as it is in NVIDIA's drivers. That this very file is used is verified.
+    type: path
+  proc_root:
+    description: Where the node's procfs is mounted. Differs from the default when the node is seen through a mount.
+    type: path
+    default: /proc
+  kubelet_root:
+    description: Root directory of the node's kubelet. MicroK8s has it in C(/var/snap/microk8s/common/var/lib/kubelet).
+    type: path
+    default: /var/lib/kubelet
+  pynvml_path:
+    description:
+      - File on the node to import as C(pynvml), instead of what is installed there.
+      - Set by the action plugin when it has sent the control node's copy.
+    type: path
+  facts_dir:
+    description:
+      - Directory on the control node to which the result is written as C(<inventory_hostname>.json), for
+        M(kubegpu.sharing.sharing_plan) to read. It is created if it does not exist.
+      - A file of that name from before is removed first, so that a host that fails leaves no stale facts.
+    type: path
+  node_name:
+    description: Name of the Kubernetes node that this host is, noted in the file under O(facts_dir). Defaults to the host's name in the inventory.
+    type: str
+requirements:
+  - nvidia-ml-py >= 12.535.108, on the node or on the control node
+"""
+
+EXAMPLES = r"""
+- name: Read the GPUs of a node
+  kubegpu.sharing.gpu_info:
+  register: gpus
+  become: true
+
+- name: Read the GPUs of a node whose driver comes in a container
+  kubegpu.sharing.gpu_info:
+    nvml_library: /run/nvidia/driver/usr/lib64/libnvidia-ml.so.1
+  become: true
+
+- name: Show what each process on a GPU uses, and whose it is
+  ansible.builtin.debug:
+    msg: "{{ item.pod_uid }} {{ item.command }} {{ item.used_memory_mib }} MiB"
+  loop: "{{ gpus.gpus | selectattr('state', 'eq', 'ok') | map(attribute='processes') | flatten }}"
+
+- name: Collect the facts that a plan is made from, in check mode too
+  kubegpu.sharing.gpu_info:
+    facts_dir: /var/tmp/kubegpu/facts
+    node_name: "{{ kubegpu_node_name | default(inventory_hostname) }}"
+  become: true
+"""
+
+RETURN = r"""
+nvml_available:
+  description: Whether NVML works on the node and knows at least one GPU.
+  type: bool
+  returned: success
+  sample: true
+reason:
+  description: Why RV(nvml_available) is false, in a sentence that says what was seen and what to do; else null.
+  type: str
+  returned: success
+reason_code:
+  description:
+    - V(library_not_found), V(driver_not_loaded), V(driver_library_mismatch), V(no_permission), V(no_gpu) or V(unknown); null if
+      NVML is available.
+  type: str
+  returned: success
+driver_version:
+  description: Version of the driver.
+  type: str
+  returned: success
+  sample: 570.158.01
+cuda_version:
+  description: Newest CUDA version that the driver serves.
+  type: str
+  returned: success
+  sample: "12.8"
+nvml_version:
+  description: Version of the library.
+  type: str
+  returned: success
+  sample: 12.570.158.01
+gpus:
+  description: GPUs in NVML's order. What the driver or the card cannot tell is null.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    index: {description: "NVML's index of the GPU.", type: int, sample: 0}
+    state:
+      description: V(ok), or why the GPU does not answer, namely V(lost), V(reset_required), V(no_permission) or V(unknown).
+      type: str
+    reason: {description: "What was seen and what to do, if RV(gpus[].state) is not V(ok).", type: str}
+    uuid: {description: "The GPU's UUID.", type: str, sample: GPU-6b5b6e4c-2a8c-4f7f-9e0d-3f6a1c2d4e5f}
+    pci_bus_id: {description: "The GPU's place on the PCI bus.", type: str, sample: "00000000:3B:00.0"}
+    product: {description: "Name of the model.", type: str, sample: NVIDIA L20}
+    architecture: {description: "Name of the architecture.", type: str, sample: Ada Lovelace}
+    compute_capability: {description: "CUDA compute capability.", type: str, sample: "8.9"}
+    memory_total_mib: {description: "Memory in MiB with what the driver keeps for itself.", type: int, sample: 46068}
+    memory_reserved_mib: {description: "Memory in MiB that the driver keeps for itself; null before driver 510.", type: int, sample: 602}
+    memory_used_mib: {description: "Memory in MiB that is in use. Before driver 510 this has what is reserved in it.", type: int, sample: 4622}
+    memory_free_mib: {description: "Memory in MiB that is free.", type: int, sample: 40844}
+    compute_mode: {description: "V(default), V(exclusive_thread), V(prohibited) or V(exclusive_process).", type: str}
+    processes:
+      description: Processes that have a context on the GPU.
+      type: list
+      elements: dict
+      contains:
+        pid: {description: "Process id as the driver sees it.", type: int}
+        type: {description: "V(compute), V(graphics) or V(mps).", type: str}
+        used_memory_mib: {description: "Memory in MiB of this process on this GPU; null where NVML may not tell.", type: int}
+        pod_uid:
+          description:
+            - UID of the pod as the kubelet knows it, null for a process outside of pods. For a static pod this is the value of
+              its annotation C(kubernetes.io/config.hash).
+          type: str
+        container_id: {description: "Id of the container at its runtime.", type: str}
+        command: {description: "Name of the program; never its arguments.", type: str}
+        gpu_instance_id: {description: "MIG GPU instance that the process runs on.", type: int}
+    mig:
+      description: MIG as it is and as it could be.
+      type: dict
+      contains:
+        capable: {description: "Whether the card has MIG at all.", type: bool}
+        mode: {description: "V(enabled), V(disabled), or null without MIG.", type: str}
+        pending: {description: "The mode after the next reset of the GPU.", type: str}
+        max_devices: {description: "How many MIG devices the card can have at most.", type: int}
+        profiles:
+          description: GPU instance profiles, each with RV(ignore:name), RV(ignore:id), RV(ignore:memory_mib),
+            RV(ignore:max_instances), RV(ignore:compute_slices) and RV(ignore:placements) (a list of start and size in memory
+            slices, null if the driver does not tell).
+          type: list
+          elements: dict
+        devices:
+          description: MIG devices that exist, each with RV(ignore:uuid), RV(ignore:profile), RV(ignore:memory_total_mib),
+            RV(ignore:gpu_instance_id) and RV(ignore:compute_instance_id).
+          type: list
+          elements: dict
+allocations:
+  description:
+    - Devices of C(nvidia.com/) resources that the kubelet gave to containers, null if that could not be read.
+    - The kubelet cleans up late, so pods that are gone may still be listed.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    pod_uid: {description: "UID of the pod.", type: str}
+    container: {description: "Name of the container.", type: str}
+    resource: {description: "Name of the resource.", type: str, sample: nvidia.com/gpu}
+    device_ids: {description: "Ids of the devices; a shared GPU's have a number after C(::).", type: list, elements: str}
+allocations_reason:
+  description: Why RV(allocations) is null.
+  type: str
+  returned: success
+facts_path:
+  description: The file that was written on the control node.
+  type: str
+  returned: if O(facts_dir) is given
+"""
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec, run_module
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node import NodeReader
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
+
+
+def argument_spec() -> ArgumentSpec:
+    return ArgumentSpec(
+        options={
+            "nvml_library": {"type": "path"},
+            "proc_root": {"type": "path", "default": "/proc"},
+            "kubelet_root": {"type": "path", "default": "/var/lib/kubelet"},
+            "pynvml_path": {"type": "path"},
+            # these two are the action plugin's
+            "facts_dir": {"type": "path"},
+            "node_name": {"type": "str"},
+        }
+    )
+
+
+def run(reader: NodeReader) -> Outcome:
+    return Outcome(facts=reader.read())
+
+
+def main() -> None:
+    module = argument_spec().create_module()
+    params = module.params
+    reader = NodeReader(
+        nvml_library=params["nvml_library"] or None,
+        pynvml_path=params["pynvml_path"] or None,
+        files=NodeFiles(params["proc_root"], params["kubelet_root"]),
+    )
+    run_module(module, lambda: run(reader))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""procfs and the kubelet's directory, as files in a temporary one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.checkpoint import PATH
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import (
+    NodeFiles,
+    count_pci_devices,
+    parse_driver_version,
+)
+
+pytestmark = pytest.mark.node_side
+
+UID = "8c6f1d2e-3b4a-4f5e-9d6c-7a8b9c0d1e2f"
+CONTAINER = "0123456789abcdef" * 4
+
+CLOSED = """NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.158.01  Wed Jun  4 03:46:20 UTC 2025
+GCC version:  gcc version 11.4.0 (Ubuntu 11.4.0-1ubuntu1~22.04)
+"""
+OPEN = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder@U22)  Sun Jul 27 06:54:38 UTC 2025
+GCC version:  gcc version 12.3.0 (Ubuntu 12.3.0-1ubuntu1~22.04)
+"""
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(CLOSED, "570.158.01", id="closed"),
+        pytest.param(OPEN, "580.65.06", id="open"),
+        pytest.param("NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.82  Wed\n", "470.82", id="two-parts"),
+        pytest.param("", None, id="not-loaded"),
+    ],
+)
+def test_parse_driver_version(text: str, expected: str) -> None:
+    assert parse_driver_version(text) == expected
+
+
+def test_count_pci_devices_counts_nvidia_functions_only() -> None:
+    text = "0000\t80861237\t0\n0020\t10de27b8\t1c\tffff\tnvidia\n0028\t10DE1EB8\t1c\n0030\t1af41000\t0\n"
+    assert count_pci_devices(text) == 2
+
+
+def test_node_files_read_pod_and_command_of_a_process(tmp_path: Path) -> None:
+    write(tmp_path / "42" / "cgroup", f"0::/kubepods/pod{UID}/{CONTAINER}\n")
+    write(tmp_path / "42" / "comm", "python3\n")
+    files = NodeFiles(str(tmp_path))
+    assert files.pod_of(42).pod_uid == UID
+    assert files.pod_of(42).container_id == CONTAINER
+    assert files.command_of(42) == "python3"
+
+
+def test_node_files_command_without_comm_is_the_program_without_arguments(tmp_path: Path) -> None:
+    write(tmp_path / "42" / "cmdline", "/usr/bin/python3\0--token=secret\0")
+    assert NodeFiles(str(tmp_path)).command_of(42) == "python3"
+
+
+def test_node_files_of_an_ended_process_tell_nothing(tmp_path: Path) -> None:
+    files = NodeFiles(str(tmp_path))
+    assert files.pod_of(42).pod_uid is None
+    assert files.command_of(42) is None
+    assert files.kernel_driver_version() is None
+    assert files.pci_devices() is None
+
+
+def test_allocations_come_from_the_checkpoint(tmp_path: Path) -> None:
+    write(tmp_path / PATH, '{"Data": {"PodDeviceEntries": null}}')
+    assert NodeFiles(kubelet_root=str(tmp_path)).allocations() == ([], None)
+
+
+def test_allocations_without_checkpoint_are_null_with_a_reason(tmp_path: Path) -> None:
+    allocations, reason = NodeFiles(kubelet_root=str(tmp_path)).allocations()
+    assert allocations is None
+    assert reason is not None
+    assert reason.startswith(f"{tmp_path / PATH} does not exist:")
+    assert "Set kubelet_root" in reason
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_allocations_without_permission_are_null_with_a_reason(tmp_path: Path) -> None:
+    write(tmp_path / PATH, "{}")
+    (tmp_path / PATH).chmod(0)
+    allocations, reason = NodeFiles(kubelet_root=str(tmp_path)).allocations()
+    assert allocations is None
+    assert reason is not None
+    assert "Run with become" in reason
+
+
+def test_allocations_of_an_unknown_format_are_null_with_a_reason(tmp_path: Path) -> None:
+    write(tmp_path / PATH, "{}")
+    allocations, reason = NodeFiles(kubelet_root=str(tmp_path)).allocations()
+    assert allocations is None
+    assert reason is not None
+    assert "is not understood: it has no mapping Data" in reason
+
+
+def test_allocations_of_something_that_is_no_file_are_null_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / PATH).mkdir(parents=True)
+    allocations, reason = NodeFiles(kubelet_root=str(tmp_path)).allocations()
+    assert allocations is None
+    assert reason is not None
+    assert "failed" in reason
