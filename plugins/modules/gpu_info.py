@@ -163,7 +163,7 @@ gpus:
         capable: {description: "Whether the card has MIG at all.", type: bool}
         mode: {description: "V(enabled), V(disabled), or null without MIG.", type: str}
         pending: {description: "The mode after the next reset of the GPU.", type: str}
-        max_devices: {description: "How many MIG devices the card can have at most.", type: int}
+        max_devices: {description: "How many MIG devices the card can have at most; NVML says 0 while the mode is disabled.", type: int}
         profiles:
           description: GPU instance profiles, each with RV(ignore:name), RV(ignore:id), RV(ignore:memory_mib),
             RV(ignore:max_instances), RV(ignore:compute_slices) and RV(ignore:placements) (a list of start and size in memory

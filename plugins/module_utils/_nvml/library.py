@@ -92,6 +92,8 @@ def _import_file(path: str) -> ModuleType:
             f"pynvml_path {path} is not a Python file on this node. Give the path of a pynvml.py, or leave the option out."
         )
     module = importlib.util.module_from_spec(spec)
+    # pynvml makes its exception classes by looking itself up here
+    sys.modules["pynvml"] = module
     spec.loader.exec_module(module)
     return module
 

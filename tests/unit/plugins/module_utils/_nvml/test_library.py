@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.library impo
 )
 
 pytestmark = pytest.mark.node_side
+
+
+@pytest.fixture(autouse=True)
+def _own_pynvml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test imports as pynvml is gone after it."""
+    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", sys)
+
 
 NAMES = """
 import ctypes
