@@ -6,7 +6,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 PYTHON := .venv/bin/python
-NOX := .venv/bin/nox --non-interactive
+CHECKS := $(PYTHON) tests/setup/checks.py
 CLUSTER := build/cluster
 SCENARIO := tests/simulator/scenarios/reference.yml
 
@@ -19,10 +19,10 @@ demo: setup ## Show the whole story on a simulated cluster: 2 GPU slots become 1
 	@$(PYTHON) -m demo
 
 test: setup-test ## Run every check: lint, docs, sanity, units, contract, integration, build
-	@$(NOX)
+	@$(CHECKS)
 
 lint: setup-test ## Run the linters and the type checker
-	@$(NOX) --session lint
+	@$(CHECKS) lint
 
 bench: setup ## Measure plan and no-op rollout on 1,000 and 5,000 simulated GPU nodes
 	@$(PYTHON) -m benchmarks

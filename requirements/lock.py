@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Renew the pinned requirements: resolve every ``.in`` file beside this one under each given Python.
 
-    requirements/lock.py python3.11 python3.12 python3.13
+    python3 requirements/lock.py python3.11 python3.12 python3.13
 
 One ``.txt`` per ``.in``, with environment markers where the Pythons get different versions. The newest Python given
 speaks for newer ones too. Nothing is installed: pip reports what it would install.

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -152,7 +151,7 @@ def is_ready(environment: Environment) -> bool:
 def works(python: Path) -> bool:
     """Whether an interpreter starts; one of a virtual environment dangles after the system's Python went."""
     with contextlib.suppress(OSError):
-        return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+        return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
     return False
 
 
@@ -169,7 +168,7 @@ def create(environment: Environment) -> None:
         environment.directory.rename(doomed)
         shutil.rmtree(doomed)
     command = [sys.executable, "-m", "venv", str(environment.directory)]
-    if subprocess.run(command).returncode != 0:
+    if subprocess.run(command, check=False).returncode != 0:
         raise SetupError(f"{' '.join(command)} did not work, see above.")
     environment.home.write_text(str(ROOT), encoding="utf-8")
 
@@ -182,7 +181,7 @@ def install(environment: Environment) -> None:
 def pip(environment: Environment, *arguments: str) -> None:
     """Run pip of an environment."""
     command = [str(environment.python), "-m", "pip", "-qq", "--disable-pip-version-check", *arguments]
-    if subprocess.run(command, stdin=subprocess.DEVNULL).returncode != 0:
+    if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode != 0:
         raise SetupError(
             f"pip could not do its part ({' '.join(arguments)}). Check that the package index that pip is configured"
             " for (pip config list) can be reached, and run the same command again."

@@ -15,7 +15,9 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-# Without --config-only traces: a user's or a root's git settings (hooks, signing, ownership checks) do not matter here.
+from ansible import module_utils
+
+# The caller's settings and the owner of the checkout do not matter here.
 GIT = ("git", "-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false")
 NODE_REQUIREMENTS = ("pytest==8.3.5", "pytest-timeout==2.4.0", "nvidia-ml-py==13.615.71")
 # Plugin types as ansible-doc names them, by directory.
@@ -111,8 +113,8 @@ def pip_configuration(python: Path) -> str:
     sections: dict[str, dict[str, str]] = {"global": {}}
     listed = subprocess.run([python, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True).stdout
     for line in listed.splitlines():
-        key, _, value = line.partition("=")
-        section, _, option = key.rpartition(".")
+        key, value = line.split("=", 1)
+        section, option = key.rsplit(".", 1)
         section = "global" if section == ":env:" else section
         sections.setdefault(section, {})[option] = str(ast.literal_eval(value))
     proxy = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY")
@@ -125,28 +127,46 @@ def pip_configuration(python: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def node_floor() -> str:
+    """The oldest Python that the installed ansible-core runs modules with."""
+    from ansible_test._util.target.common import constants
+
+    versions = (*constants.REMOTE_ONLY_PYTHON_VERSIONS, *constants.CONTROLLER_PYTHON_VERSIONS)
+    return min(versions, key=lambda version: tuple(map(int, version.split("."))))
+
+
 def find_interpreter(version: str) -> Path | None:
     """An interpreter of this version that starts: on the PATH, or one that pyenv has."""
     candidates = [Path(found)] if (found := shutil.which(f"python{version}")) else []
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates += sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
     for candidate in candidates:
-        if subprocess.run([candidate, "-c", ""], capture_output=True).returncode == 0:
+        if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
             return candidate
     return None
 
 
-def node_environment(python: Path) -> Path:
-    """A virtual environment like a bare node with pytest; returns its interpreter."""
-    directory = Path(__file__).resolve().parent.parent.parent / ".venv-node"
+def node_environment(root: Path, python: Path) -> Path:
+    """A virtual environment like a node's Python while a module runs, and pytest; returns its interpreter.
+
+    Of Ansible it has what travels with a module: module_utils of the installed ansible-core.
+    """
+    directory = root / ".venv-node"
     interpreter = directory / "bin" / "python"
     stamp = directory / ".kubegpu-complete"
-    wanted = " ".join(NODE_REQUIREMENTS)
+    wanted = " ".join((str(python), *NODE_REQUIREMENTS))
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         subprocess.run([python, "-m", "venv", "--clear", str(directory)], check=True)
         pip = [str(interpreter), "-m", "pip", "-qq", "--disable-pip-version-check", "install", *NODE_REQUIREMENTS]
         subprocess.run(pip, check=True)
         stamp.write_text(wanted, encoding="utf-8")
+    source = Path(module_utils.__file__).parent.parent
+    target = next(directory.glob("lib/python*/site-packages")) / "ansible"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    (target / "__init__.py").touch()
+    shutil.copy(source / "release.py", target)
+    (target / "module_utils").symlink_to(source / "module_utils")
     return interpreter
 
 
