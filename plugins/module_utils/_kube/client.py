@@ -27,6 +27,7 @@ COLLECTION_VERSION = "0.1.0"
 USER_AGENT = f"kubegpu.sharing/{COLLECTION_VERSION}"
 FIELD_MANAGER = "kubegpu.sharing"
 PAGE_SIZE = 500
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _REVIEWS = "/apis/authorization.k8s.io/"
 _PATCH_TYPES = {
     "merge": "application/merge-patch+json",
@@ -107,6 +108,10 @@ class KubeClient:
         """Read an object. Query parameters as the API names them; None is left out."""
         return self._send("GET", path, query)
 
+    def list_metadata(self, path: str, *, page_size: int = PAGE_SIZE, **query: Any) -> ListResult:
+        """Read the metadata of a collection's objects, and nothing else of them."""
+        return self._gather(path, page_size, query, {"Accept": _METADATA_ONLY})
+
     def get_or_none(self, path: str, **query: Any) -> dict[str, Any] | None:
         """Read an object, None if it (or its whole API group) does not exist."""
         try:
@@ -118,23 +123,34 @@ class KubeClient:
 
     def list(self, path: str, *, page_size: int = PAGE_SIZE, **query: Any) -> ListResult:
         """Read a collection page by page into one list."""
-        items: list[dict[str, Any]] = []
-        version = ""
-        for page in self.pages(path, page_size=page_size, **query):
-            items.extend(page.items)
-            version = page.resource_version
-        return ListResult(items=items, resource_version=version)
+        return self._gather(path, page_size, query, None)
 
     def pages(self, path: str, *, page_size: int = PAGE_SIZE, **query: Any) -> Iterator[ListResult]:
         """Read a collection page by page, so that no more than a page need be in memory.
 
-        If a page's token has expired, the rest is read at a newer state with the token that the server offers for it: an
-        object that moved meanwhile may then be missing or come twice.
+        If a page's token has expired, the rest is read at a newer state with the token that the server offers for it:
+        an object that moved meanwhile may then be missing or come twice.
         """
+        return self._pages(path, page_size, query, None)
+
+    def _gather(
+        self, path: str, page_size: int, query: Mapping[str, Any], headers: Mapping[str, str] | None
+    ) -> ListResult:
+        items: list[dict[str, Any]] = []
+        version = ""
+        for page in self._pages(path, page_size, query, headers):
+            items.extend(page.items)
+            version = page.resource_version
+        return ListResult(items=items, resource_version=version)
+
+    def _pages(
+        self, path: str, page_size: int, query: Mapping[str, Any], headers: Mapping[str, str] | None
+    ) -> Iterator[ListResult]:
         token: str | None = None
         while True:
+            asked = {"limit": page_size, **query, "continue": token}
             try:
-                page = self.get(path, limit=page_size, **{**query, "continue": token})
+                page = self._send("GET", path, asked, headers=headers)
             except ApiError as error:
                 if error.status != 410 or not token or not error.continue_token:
                     raise

@@ -143,9 +143,11 @@ class Transport:
             raise explain(request, error) from error
 
     def _headers(self, more: Mapping[str, str]) -> Any:
-        headers = urllib3.HTTPHeaderDict({"Accept": "application/json"})
-        for name, value in [*self.headers, *self.authorize().items(), *more.items()]:
+        headers = urllib3.HTTPHeaderDict()
+        for name, value in self.headers:
             headers.add(name, value)
+        for name, value in {"Accept": "application/json", **self.authorize(), **more}.items():
+            headers[name] = value
         return headers
 
 
