@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ class Change:
 
 
 class Entry:
-    """A stored object with its JSON text, encoded once."""
+    """A stored object with its JSON text, encoded once. The text lacks kind and apiVersion, as the items of a list do."""
 
     __slots__ = ("key", "namespace", "obj", "_json")
 
@@ -42,8 +42,12 @@ class Entry:
     @property
     def json(self) -> bytes:
         if self._json is None:
-            self._json = json.dumps(self.obj, separators=(",", ":"), ensure_ascii=False).encode()
+            self._json = encode({key: value for key, value in self.obj.items() if key not in ("kind", "apiVersion")})
         return self._json
+
+
+def encode(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def object_key(namespace: str | None, name: str) -> str:
@@ -57,21 +61,32 @@ class _Table:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.history: deque[Change] = deque()
-        self.compacted = 0
+        self.compacted = FIRST_REVISION
+        self._keys: list[str] = []
         self._order: list[Entry] | None = []
 
     def ordered(self) -> list[Entry]:
         """A sorted list that is replaced, never changed, so that it may be kept as a snapshot."""
         if self._order is None:
-            self._order = [self.entries[key] for key in sorted(self.entries)]
+            self._order = [self.entries[key] for key in self._keys]
         return self._order
 
     def set(self, entry: Entry) -> None:
+        if entry.key not in self.entries:
+            bisect.insort(self._keys, entry.key)
         self.entries[entry.key] = entry
         self._order = None
 
+    def fill(self, entries: list[Entry], revision: int) -> None:
+        """Add many at once; their history is not known."""
+        self.entries.update((entry.key, entry) for entry in entries)
+        self._keys = sorted(self.entries)
+        self._order = None
+        self.compacted = revision
+
     def drop(self, key: str) -> None:
         del self.entries[key]
+        del self._keys[bisect.bisect_left(self._keys, key)]
         self._order = None
 
     def remember(self, change: Change) -> None:
@@ -112,6 +127,23 @@ class Store:
         last = bisect.bisect_left(ordered, f"{namespace}0", first, key=lambda entry: entry.key)
         return ordered[first:last]
 
+    def entries_at(self, resource: str, namespace: str | None, revision: int) -> list[Entry] | None:
+        """As :meth:`entries`, as it was at an earlier revision; None when that is no longer known."""
+        changes = self.changes_since(resource, revision)
+        if changes is None:
+            return None
+        if not changes:
+            return self.entries(resource, namespace)
+        state = {entry.key: entry for entry in self.entries(resource)}
+        for change in reversed(changes):
+            metadata = change.obj["metadata"]
+            key = object_key(metadata.get("namespace"), metadata["name"])
+            if change.old is None:
+                state.pop(key, None)
+            else:
+                state[key] = Entry(key, metadata.get("namespace") or "", change.old)
+        return [state[key] for key in sorted(state) if not namespace or state[key].namespace == namespace]
+
     def count(self, resource: str) -> int:
         table = self._tables.get(resource)
         return len(table.entries) if table else 0
@@ -148,17 +180,15 @@ class Store:
         self._announce(table, Change("DELETED", resource, last, old, self.revision))
         return last
 
-    def load(self, resource: str, objects: Iterator[Object] | list[Object]) -> None:
+    def load(self, resource: str, objects: Iterable[Object]) -> None:
         """Store many new objects at once without announcing them: for filling a large cluster before it is served."""
-        table = self._tables.setdefault(resource, _Table())
+        entries = []
         for obj in objects:
             self.revision += 1
             namespace = obj["metadata"].get("namespace") or ""
-            key = object_key(namespace, obj["metadata"]["name"])
             obj["metadata"]["resourceVersion"] = str(self.revision)
-            table.entries[key] = Entry(key, namespace, obj)
-        table._order = None
-        table.compacted = self.revision
+            entries.append(Entry(object_key(namespace, obj["metadata"]["name"]), namespace, obj))
+        self._tables.setdefault(resource, _Table()).fill(entries, self.revision)
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Call ``callback`` synchronously for every change from now on. Returns the function that ends it."""
@@ -174,7 +204,7 @@ class Store:
         """Changes after ``revision``, oldest first; None when some of them are no longer known."""
         table = self._tables.get(resource)
         if table is None:
-            return []
+            return None if revision < FIRST_REVISION else []
         if revision < table.compacted:
             return None
         recent: list[Change] = []

@@ -1,4 +1,4 @@
-"""What every API server makes at its first start: system namespaces and priority classes."""
+"""What every API server makes at its first start: system namespaces, priority classes and cluster roles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 PRIORITY_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+EVERYTHING = [
+    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+    {"nonResourceURLs": ["*"], "verbs": ["*"]},
+]
 
 
 def populate(registry: Registry) -> None:
@@ -16,3 +20,4 @@ def populate(registry: Registry) -> None:
         registry.create("namespaces", {"metadata": {"name": name}})
     for name, value in PRIORITY_CLASSES.items():
         registry.create("scheduling.k8s.io/priorityclasses", {"metadata": {"name": name}, "value": value})
+    registry.create("rbac.authorization.k8s.io/clusterroles", {"metadata": {"name": "cluster-admin"}, "rules": EVERYTHING})

@@ -122,7 +122,7 @@ def internal_error(message: str) -> ApiError:
 
 def invalid(subject: Subject, name: str, causes: list[Cause], *, by_resource: bool = False) -> ApiError:
     """422 with one cause per field. ``by_resource`` is for the few that name the resource instead of the Kind."""
-    texts = [f"{cause.field}: {cause.message}" for cause in causes]
+    texts = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
     text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     what = subject.qualified_resource if by_resource else subject.qualified_kind
     details = subject.details(name, by_kind=not by_resource)
@@ -162,6 +162,14 @@ def invalid_value(field: str, value: str, detail: str) -> Cause:
 
 def forbidden_field(field: str, detail: str) -> Cause:
     return Cause("FieldValueForbidden", f"Forbidden: {detail}", field)
+
+
+def duplicate(field: str, value: str, detail: str) -> Cause:
+    return Cause("FieldValueDuplicate", f"Duplicate value: {value}: {detail}", field)
+
+
+def too_long(field: str, detail: str) -> Cause:
+    return Cause("FieldValueTooLong", f"Too long: {detail}", field)
 
 
 def unsupported(field: str, value: str, supported: list[str]) -> Cause:

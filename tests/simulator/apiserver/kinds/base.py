@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from simulator.apiserver.errors import Cause, invalid_value
@@ -36,14 +37,19 @@ QUALIFIED_NAME_TEXT = (
 )
 
 
+Lookup = Callable[[str, str, str], "Object | None"]
+
+
 class Rules:
     """Rules of a kind; the defaults suit kinds without any of their own."""
 
     has_generation = False
     status_on_create = False
     name_is_label = False
+    name_is_free = False
     update_needs_version = False
-    immutable_metadata_only = False
+    delete_answers_object = False
+    metadata_repeats = 2  # An update validates metadata more than once, and its answer lists every finding.
 
     def default(self, obj: Object) -> None:
         """Fill in what the client left out. ``obj`` may be changed, nested objects too."""
@@ -54,8 +60,17 @@ class Rules:
     def prepare_update(self, new: Object, old: Object) -> None:
         """Keep or set what an update may not decide."""
 
+    def admit(self, obj: Object, lookup: Lookup) -> None:
+        """Check and complete a new object by others: ``lookup(resource, namespace, name)``. May raise ApiError."""
+
     def validate(self, obj: Object, old: Object | None) -> list[Cause]:
         return []
+
+
+class VersionedRules(Rules):
+    """Kinds whose generation counts changes of the specification."""
+
+    has_generation = True
 
 
 def quoted(value: object) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.apiserver.errors import Cause
-from simulator.apiserver.kinds.base import Rules
+from simulator.apiserver.errors import Cause, duplicate, unsupported
+from simulator.apiserver.kinds.base import Rules, quoted
+from simulator.apiserver.kinds.resourcelists import node_causes
 
 Object = dict[str, Any]
 
 NOT_READY_TAINT = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+EFFECTS = ["NoSchedule", "PreferNoSchedule", "NoExecute"]
 NODE_INFO = (
     "machineID",
     "systemUUID",
@@ -26,6 +28,7 @@ NODE_INFO = (
 
 class NodeRules(Rules):
     status_on_create = True
+    metadata_repeats = 4
 
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
@@ -48,4 +51,19 @@ class NodeRules(Rules):
             taints.append(dict(NOT_READY_TAINT))
 
     def validate(self, obj: Object, old: Object | None) -> list[Cause]:
-        return []
+        taints = _taint_causes(obj["spec"].get("taints") or [])
+        return [*(taints if old is None else taints * 2), *node_causes(obj["status"])]
+
+
+def _taint_causes(taints: list[Object]) -> list[Cause]:
+    causes = []
+    seen = set()
+    for number, taint in enumerate(taints):
+        field = f"metadata.taints[{number}]"
+        if taint.get("effect") not in EFFECTS:
+            causes.append(unsupported(f"{field}.effect", quoted(taint.get("effect", "")), EFFECTS))
+        if (taint["key"], taint.get("effect")) in seen:
+            shown = {"Key": taint["key"], "Value": taint.get("value", ""), "Effect": taint.get("effect"), "TimeAdded": None}
+            causes.append(duplicate(field, quoted(shown), "taints must be unique by key and effect pair"))
+        seen.add((taint["key"], taint.get("effect")))
+    return causes

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.apiserver.errors import Cause, required
-from simulator.apiserver.kinds.base import Rules
+from simulator.apiserver.errors import Cause, Subject, forbidden, forbidden_field, required
+from simulator.apiserver.kinds.base import Lookup, VersionedRules
 from simulator.apiserver.kinds.podspec import default_pod_spec, default_requests
+from simulator.apiserver.kinds.resourcelists import container_causes
 
 Object = dict[str, Any]
 
 DEFAULT_TOLERATIONS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 TOLERATION_SECONDS = 300
+PODS = Subject("", "pods", "Pod")
+IMMUTABLE_SPEC = (
+    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
 
 
-class PodRules(Rules):
-    has_generation = True
+class PodRules(VersionedRules):
+    delete_answers_object = True
 
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
@@ -32,10 +39,35 @@ class PodRules(Rules):
     def prepare_update(self, new: Object, old: Object) -> None:
         new.setdefault("status", {}).setdefault("qosClass", old.get("status", {}).get("qosClass", "BestEffort"))
 
+    def admit(self, obj: Object, lookup: Lookup) -> None:
+        """The RuntimeClass and Priority admission plugins."""
+        spec, name = obj["spec"], obj["metadata"].get("name", "")
+        runtime_class = spec.get("runtimeClassName")
+        if runtime_class and lookup("node.k8s.io/runtimeclasses", "", runtime_class) is None:
+            raise forbidden(PODS, name, f'pod rejected: RuntimeClass "{runtime_class}" not found')
+        if spec.get("priorityClassName"):
+            priority = lookup("scheduling.k8s.io/priorityclasses", "", spec["priorityClassName"])
+            if priority is None:
+                raise forbidden(PODS, name, f"no PriorityClass with name {spec['priorityClassName']} was found")
+            spec["priority"] = priority["value"]
+            spec["preemptionPolicy"] = priority.get("preemptionPolicy", "PreemptLowerPriority")
+
     def validate(self, obj: Object, old: Object | None) -> list[Cause]:
         if not obj["spec"].get("containers"):
             return [required("spec.containers")]
-        return []
+        causes = container_causes(obj["spec"], "spec")
+        if old is not None and _fixed_part(obj["spec"], old["spec"]) != _fixed_part(old["spec"], old["spec"]):
+            causes.append(forbidden_field("spec", IMMUTABLE_SPEC))
+        return causes
+
+
+def _fixed_part(spec: Object, old: Object) -> Object:
+    """The specification without what an update may change."""
+    fixed = {key: value for key, value in spec.items() if key not in ("activeDeadlineSeconds", "tolerations")}
+    for group in ("containers", "initContainers"):
+        fixed[group] = [{**container, "image": ""} for container in spec.get(group) or []]
+    lost = [item for item in old.get("tolerations") or [] if item not in (spec.get("tolerations") or [])]
+    return {**fixed, "lost tolerations": lost}
 
 
 def _tolerate_lost_nodes(spec: Object) -> None:
