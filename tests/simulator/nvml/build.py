@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Compiles the simulated libnvidia-ml.so.1."""
 
 from __future__ import annotations
@@ -42,7 +45,9 @@ def library(*, extra_flags: tuple[str, ...] = (), source: Path = _SOURCE, build:
 def _compile(sources: list[Path], target: Path, extra_flags: tuple[str, ...]) -> None:
     compiler = shutil.which("gcc")
     if compiler is None:
-        raise RuntimeError(f"cannot build {SONAME}: gcc is not on the PATH. Install it (Debian: apt install gcc libc6-dev).")
+        raise RuntimeError(
+            f"cannot build {SONAME}: gcc is not on the PATH. Install it (Debian: apt install gcc libc6-dev)."
+        )
     # Into a file beside it, then renamed: nobody loads half a library.
     handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
     os.close(handle)
@@ -51,5 +56,5 @@ def _compile(sources: list[Path], target: Path, extra_flags: tuple[str, ...]) ->
     if done.returncode != 0:
         os.unlink(temporary)
         raise RuntimeError(f"cannot build {SONAME}: gcc failed with {done.returncode}:\n{done.stderr}")
-    os.chmod(temporary, 0o755)
+    os.chmod(temporary, 0o644)
     os.rename(temporary, target)

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The cards that the simulated NVML knows: facts of cards.yaml joined with the MIG profiles of mig_profiles.yaml."""
 
 from __future__ import annotations
@@ -116,14 +119,14 @@ def _profile(entry: Mapping[str, Any], card: Mapping[str, Any], model: Mapping[s
 def _load() -> dict[str, Card]:
     models = {m["key"]: m for m in yaml.safe_load((_HERE / "mig_profiles.yaml").read_text())["models"]}
     cards = {}
-    for key, facts in yaml.safe_load((_HERE / "cards.yaml").read_text())["cards"].items():
-        facts = dict(facts)
+    for key, entry in yaml.safe_load((_HERE / "cards.yaml").read_text())["cards"].items():
+        facts = dict(entry)
         facts.pop("reserved_source")
         model = models.get(facts.pop("mig_model", None))
         mig = model and Mig(
             compute_slices=model["compute_slices"],
             memory_slices=model["memory_slices"],
-            profiles=tuple(_profile(entry, facts, model) for entry in model["profiles"]),
+            profiles=tuple(_profile(profile, facts, model) for profile in model["profiles"]),
         )
         cards[key] = Card(key=key, mig=mig, **facts)
     return cards

@@ -75,23 +75,9 @@ NVML_API nvmlReturn_t nvmlDeviceGetHandleByPciBusId(const char *bus_id, nvmlDevi
     return nvmlDeviceGetHandleByPciBusId_v2(bus_id, device);
 }
 
-#define GPU_STRING(function, field)                                                                \
-    NVML_API nvmlReturn_t function(nvmlDevice_t device, char *buffer, unsigned int length) {       \
-        ENTER_GPU(device);                                                                         \
-        return copy_string(gpu->field, buffer, length);                                            \
-    }
-
 GPU_STRING(nvmlDeviceGetName, name)
 GPU_STRING(nvmlDeviceGetUUID, uuid)
 GPU_STRING(nvmlDeviceGetSerial, serial)
-
-#define GPU_NUMBER(function, type, expression)                                                     \
-    NVML_API nvmlReturn_t function(nvmlDevice_t device, type *value) {                             \
-        ENTER_GPU(device);                                                                         \
-        REQUIRE(value);                                                                            \
-        *value = (type)(expression);                                                               \
-        return NVML_SUCCESS;                                                                       \
-    }
 
 GPU_NUMBER(nvmlDeviceGetIndex, unsigned int, state_index(gpu))
 GPU_NUMBER(nvmlDeviceGetMinorNumber, unsigned int, gpu->minor_number)
@@ -117,38 +103,45 @@ NVML_API nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, in
     return NVML_SUCCESS;
 }
 
+static void describe_pci(const struct gpu *gpu, nvmlPciInfo_t *pci) {
+    *pci = (nvmlPciInfo_t){.domain = gpu->domain,
+                           .bus = gpu->bus,
+                           .device = gpu->device,
+                           .pciDeviceId = gpu->pci_device_id,
+                           .pciSubSystemId = gpu->pci_subsystem_id};
+    snprintf(pci->busId, sizeof pci->busId, "%s", gpu->bus_id);
+    snprintf(pci->busIdLegacy, sizeof pci->busIdLegacy, "%04X:%02X:%02X.0", gpu->domain & 0xFFFF, gpu->bus & 0xFF,
+             gpu->device & 0x1F);
+}
+
+static nvmlPciInfo_v1_t first_version(const nvmlPciInfo_t *full) {
+    nvmlPciInfo_v1_t pci = {.domain = full->domain, .bus = full->bus, .device = full->device, .pciDeviceId = full->pciDeviceId};
+    memcpy(pci.busId, full->busIdLegacy, sizeof pci.busId);
+    return pci;
+}
+
 NVML_API nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci) {
     ENTER_GPU(device);
     REQUIRE(pci);
-    memset(pci, 0, sizeof *pci);
-    snprintf(pci->busIdLegacy, sizeof pci->busIdLegacy, "%04X:%02X:%02X.0", gpu->domain & 0xFFFF, gpu->bus & 0xFF, gpu->device & 0x1F);
-    snprintf(pci->busId, sizeof pci->busId, "%s", gpu->bus_id);
-    pci->domain = gpu->domain;
-    pci->bus = gpu->bus;
-    pci->device = gpu->device;
-    pci->pciDeviceId = gpu->pci_device_id;
-    pci->pciSubSystemId = gpu->pci_subsystem_id;
+    describe_pci(gpu, pci);
     return NVML_SUCCESS;
 }
 
-NVML_API nvmlReturn_t nvmlDeviceGetTopologyCommonAncestor(nvmlDevice_t one, nvmlDevice_t other, unsigned int *level) {
-    ENTER_GPU(one);
-    const struct gpu *second;
-    nvmlReturn_t refused = state_admit_gpu(__func__, other, &second);
-    if (refused != NVML_SUCCESS)
-        return refused;
-    REQUIRE(level);
-    *level = gpu == second ? 0 : 40; /* NVML_TOPOLOGY_INTERNAL, NVML_TOPOLOGY_NODE */
+/* The older layouts end sooner: clients of those days own no more memory than that. */
+NVML_API nvmlReturn_t nvmlDeviceGetPciInfo_v2(nvmlDevice_t device, nvmlPciInfo_v2_t *pci) {
+    ENTER_GPU(device);
+    REQUIRE(pci);
+    nvmlPciInfo_t full;
+    describe_pci(gpu, &full);
+    *pci = (nvmlPciInfo_v2_t){.v1 = first_version(&full), .pciSubSystemId = full.pciSubSystemId};
     return NVML_SUCCESS;
 }
 
-NVML_API nvmlReturn_t nvmlDeviceOnSameBoard(nvmlDevice_t one, nvmlDevice_t other, int *same) {
-    ENTER_GPU(one);
-    const struct gpu *second;
-    nvmlReturn_t refused = state_admit_gpu(__func__, other, &second);
-    if (refused != NVML_SUCCESS)
-        return refused;
-    REQUIRE(same);
-    *same = gpu == second;
+NVML_API nvmlReturn_t nvmlDeviceGetPciInfo(nvmlDevice_t device, nvmlPciInfo_v1_t *pci) {
+    ENTER_GPU(device);
+    REQUIRE(pci);
+    nvmlPciInfo_t full;
+    describe_pci(gpu, &full);
+    *pci = first_version(&full);
     return NVML_SUCCESS;
 }

@@ -1,5 +1,5 @@
 /* Memory and the processes that hold it. */
-#include <string.h>
+#include <time.h>
 
 #include "state.h"
 
@@ -57,17 +57,6 @@ static unsigned int count_processes(const struct gpu *gpu, enum process_type typ
     for (unsigned int i = 0; i < gpu->process_count; i++)
         count += gpu->processes[i].type == type;
     return count;
-}
-
-/* The convention of all lists: the caller says how many fit; where they do not, nothing is written but how many there are. */
-static nvmlReturn_t claim(unsigned int needed, unsigned int *count, const void *buffer) {
-    REQUIRE(count);
-    unsigned int room = *count;
-    *count = needed;
-    if (room < needed)
-        return NVML_ERROR_INSUFFICIENT_SIZE;
-    REQUIRE(buffer || needed == 0);
-    return NVML_SUCCESS;
 }
 
 static nvmlReturn_t list_v1(const struct gpu *gpu, enum process_type type, unsigned int *count, nvmlProcessInfo_v1_t *infos) {
@@ -131,11 +120,14 @@ NVML_API nvmlReturn_t nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t device,
     return NVML_SUCCESS;
 }
 
-/* The share of each process since `since`; the card's use is dealt out evenly. NOT_FOUND: nobody ran. */
+/* The share of each process after `since`, in microseconds; the card's use is dealt out evenly. NOT_FOUND: nobody ran. */
 NVML_API nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlProcessUtilizationSample_t *samples, unsigned int *count,
                                                       unsigned long long since) {
     ENTER_GPU(device);
-    unsigned int running = gpu->process_count;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    unsigned long long timestamp = (unsigned long long)now.tv_sec * 1000000ULL + (unsigned long long)now.tv_nsec / 1000ULL;
+    unsigned int running = timestamp > since ? gpu->process_count : 0;
     nvmlReturn_t refused = claim(running, count, samples);
     if (refused != NVML_SUCCESS)
         return refused;
@@ -143,7 +135,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlP
         return NVML_ERROR_NOT_FOUND;
     for (unsigned int i = 0; i < running; i++)
         samples[i] = (nvmlProcessUtilizationSample_t){.pid = gpu->processes[i].pid,
-                                                      .timeStamp = since + 1,
+                                                      .timeStamp = timestamp,
                                                       .smUtil = gpu->utilization_gpu / running,
                                                       .memUtil = gpu->utilization_memory / running};
     return NVML_SUCCESS;

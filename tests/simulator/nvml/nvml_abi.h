@@ -59,7 +59,12 @@ typedef struct {
 typedef struct {
     char busId[16];
     unsigned int domain, bus, device, pciDeviceId;
-} nvmlPciInfo_v1_t; /* what the unversioned symbol filled in; v2 appended pciSubSystemId and four reserved words */
+} nvmlPciInfo_v1_t;
+
+typedef struct {
+    nvmlPciInfo_v1_t v1;
+    unsigned int pciSubSystemId, reserved[4];
+} nvmlPciInfo_v2_t;
 
 typedef struct {
     unsigned long long total, free, used;
@@ -180,6 +185,11 @@ typedef struct {
     unsigned long long eventType, eventData;
     unsigned int gpuInstanceId, computeInstanceId;
 } nvmlEventData_t;
+
+typedef struct {
+    nvmlDevice_t device;
+    unsigned long long eventType, eventData;
+} nvmlEventData_v1_t;
 
 #define NVML_EVENT_XID_CRITICAL_ERROR 0x8ULL
 

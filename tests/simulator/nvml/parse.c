@@ -20,6 +20,8 @@ static const struct key NODE_KEYS[] = {
     TEXT(state, nvml_version),
     NUMBER(state, cuda_driver_version),
     NUMBER(state, init_error),
+    NUMBER(state, privileged),
+    NUMBER(state, mig_independent),
     {0},
 };
 

@@ -22,6 +22,7 @@ static struct state slots[2]; /* the one in use, and the one that the next versi
 static struct state *current = &slots[0];
 static struct stat read_from; /* the file that `current` was read from */
 static unsigned int references;
+static char directory[PATH_MAX]; /* where the library lies */
 
 int state_lock(void) {
     pthread_mutex_lock(&mutex);
@@ -33,22 +34,21 @@ void state_unlock(int *locked) {
     pthread_mutex_unlock(&mutex);
 }
 
-const struct state *state_current(void) {
-    return current;
+/* At load: the path that the library was loaded by may be relative, and a client may change its working directory later. */
+__attribute__((constructor)) static void find_directory(void) {
+    Dl_info info;
+    char path[PATH_MAX];
+    if (!dladdr(handles, &info) || !info.dli_fname)
+        return;
+    snprintf(path, sizeof path, "%s", info.dli_fname);
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = '\0';
+    if (!realpath(slash ? path : ".", directory))
+        directory[0] = '\0';
 }
 
 void state_path(const char *name, char *buffer, size_t size) {
-    static char directory[PATH_MAX]; /* found at the first call: a client may change its working directory later */
-    Dl_info info;
-    if (directory[0] == '\0' && dladdr(handles, &info) && info.dli_fname) {
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s", info.dli_fname);
-        char *slash = strrchr(path, '/');
-        if (slash)
-            *slash = '\0';
-        if (!realpath(slash ? path : ".", directory))
-            directory[0] = '\0';
-    }
     snprintf(buffer, size, "%s/%s", directory, name);
 }
 
@@ -103,10 +103,11 @@ static nvmlReturn_t injected(const struct faults *faults, const char *function) 
     return NVML_SUCCESS;
 }
 
-nvmlReturn_t state_admit(const char *function) {
+nvmlReturn_t state_admit(const char *function, const struct state **state) {
     if (references == 0)
         return NVML_ERROR_UNINITIALIZED;
     refresh();
+    *state = current;
     return injected(&current->faults, function);
 }
 
@@ -142,5 +143,15 @@ nvmlReturn_t copy_string(const char *value, char *buffer, unsigned int length) {
     if (length < needed)
         return NVML_ERROR_INSUFFICIENT_SIZE;
     memcpy(buffer, value, needed);
+    return NVML_SUCCESS;
+}
+
+nvmlReturn_t claim(unsigned int needed, unsigned int *count, const void *buffer) {
+    REQUIRE(count);
+    unsigned int room = *count;
+    *count = needed;
+    if (room < needed)
+        return NVML_ERROR_INSUFFICIENT_SIZE;
+    REQUIRE(buffer || needed == 0);
     return NVML_SUCCESS;
 }

@@ -60,6 +60,8 @@ struct gpu {
 struct state {
     char driver_version[80], nvml_version[80];
     unsigned int cuda_driver_version, init_error;
+    unsigned int privileged;      /* whether the caller is root, which some MIG queries ask for */
+    unsigned int mig_independent; /* whether this driver lists MIG profiles also while MIG is disabled */
     struct faults faults;
     struct gpu gpus[MAX_GPUS];
     unsigned int gpu_count;
@@ -71,14 +73,16 @@ bool state_parse(const char *path, struct state *state);
 /* Every exported function begins with one of the ENTER macros. They take the lock until the function returns, pick up a changed
  * state file, and answer what is common to all calls: uninitialised, a bad handle, a lost GPU, an injected fault.
  * The lock is not recursive: an exported function that only forwards to its newer version has no ENTER. */
-#define ENTER()                                                                          \
-    __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock(); \
-    const struct state *state __attribute__((unused)) = state_current();                 \
-    do {                                                                                 \
-        nvmlReturn_t refused = state_admit(__func__);                                    \
-        if (refused != NVML_SUCCESS)                                                     \
-            return refused;                                                              \
+#define ENTER_AS(name)                                                                             \
+    __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock();      \
+    const struct state *state __attribute__((unused));                                             \
+    do {                                                                                           \
+        nvmlReturn_t refused = state_admit(name, &state);                                          \
+        if (refused != NVML_SUCCESS)                                                               \
+            return refused;                                                                        \
     } while (0)
+
+#define ENTER() ENTER_AS(__func__)
 
 #define ENTER_GPU(handle)                                                                \
     ENTER();                                                                             \
@@ -95,12 +99,26 @@ bool state_parse(const char *path, struct state *state);
             return NVML_ERROR_INVALID_ARGUMENT;                                          \
     } while (0)
 
+/* A function that answers one string or number of the GPU. */
+#define GPU_STRING(function, field)                                                                \
+    NVML_API nvmlReturn_t function(nvmlDevice_t device, char *buffer, unsigned int length) {       \
+        ENTER_GPU(device);                                                                         \
+        return copy_string(gpu->field, buffer, length);                                            \
+    }
+
+#define GPU_NUMBER(function, type, expression)                                                     \
+    NVML_API nvmlReturn_t function(nvmlDevice_t device, type *value) {                             \
+        ENTER_GPU(device);                                                                         \
+        REQUIRE(value);                                                                            \
+        *value = (type)(expression);                                                               \
+        return NVML_SUCCESS;                                                                       \
+    }
+
 int state_lock(void);
 void state_unlock(int *locked);
-const struct state *state_current(void);
 nvmlReturn_t state_initialize(void);
 nvmlReturn_t state_shutdown(void);
-nvmlReturn_t state_admit(const char *function);
+nvmlReturn_t state_admit(const char *function, const struct state **state);
 nvmlReturn_t state_admit_gpu(const char *function, nvmlDevice_t handle, const struct gpu **gpu);
 
 /* What a look-up of that GPU answers: a lost one gives no handle. */
@@ -109,6 +127,9 @@ unsigned int state_index(const struct gpu *gpu);
 
 /* The path of a file beside the library. */
 void state_path(const char *name, char *buffer, size_t size);
+
+/* The convention of most lists: the caller says how many fit, and where they do not, only their number is written. */
+nvmlReturn_t claim(unsigned int needed, unsigned int *count, const void *buffer);
 
 /* Copies a string into a caller's buffer as NVML does: all of it, or INSUFFICIENT_SIZE. */
 nvmlReturn_t copy_string(const char *value, char *buffer, unsigned int length);

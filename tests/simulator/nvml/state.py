@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What a node's simulated NVML shows: GPUs, the processes on them, and faults. Written to the file that the library reads.
 
     gpus = NodeGpus.of("gpu-l20", ["L20"], driver_version="570.158.01")
@@ -48,6 +51,24 @@ _CUDA_BY_BRANCH = (
     (460, 11020),
     (450, 11000),
 )
+
+# Driver 535 cannot list a card's MIG profiles while MIG is off; that 550 is the first branch that can is assumed.
+_LISTS_PROFILES_WITHOUT_MIG = 550
+
+# In the order in which the library reads them.
+_PROFILE_NUMBERS = [
+    "enum",
+    "id",
+    "compute_slices",
+    "sm",
+    "memory_mib",
+    "max_instances",
+    "copy_engines",
+    "decoders",
+    "jpeg",
+    "ofa",
+    "size",
+]
 
 
 class NvmlError(IntEnum):
@@ -112,13 +133,14 @@ class NodeGpus:
     """All GPUs of a node and its driver.
 
     `fault` is what nvmlInit gives: DRIVER_NOT_LOADED, LIB_RM_VERSION_MISMATCH, NO_PERMISSION ... `faults`: as for a GPU, for the
-    functions that take no GPU.
+    functions that take no GPU. `privileged`: whether its clients count as root, which MIG placements are told to alone.
     """
 
     gpus: list[Gpu] = field(default_factory=list)
     driver_version: str = DEFAULT_DRIVER
     fault: NvmlError | None = None
     faults: dict[str, int] = field(default_factory=dict)
+    privileged: bool = True
 
     @classmethod
     def of(cls, node: str, cards: Iterable[Union[str, Card]], driver_version: str = DEFAULT_DRIVER) -> NodeGpus:
@@ -146,11 +168,15 @@ class NodeGpus:
         cuda = cuda_driver_version(self.driver_version)
         yield f"cuda_driver_version={cuda}"
         yield f"nvml_version={cuda // 1000}.{self.driver_version}"
+        yield f"privileged={int(self.privileged)}"
+        yield f"mig_independent={int(_branch(self.driver_version) >= _LISTS_PROFILES_WITHOUT_MIG)}"
         if self.fault is not None:
             yield f"init_error={int(self.fault)}"
         yield from _fault_lines(self.faults)
         if [gpu.index for gpu in self.gpus] != list(range(len(self.gpus))):
-            raise ValueError(f"the GPUs are out of order: {[gpu.index for gpu in self.gpus]}; NVML numbers them 0, 1, ...")
+            raise ValueError(
+                f"the GPUs are out of order: {[gpu.index for gpu in self.gpus]}; NVML numbers them 0, 1, ..."
+            )
         for gpu in self.gpus:
             yield "[gpu]"
             yield from _gpu_lines(gpu)
@@ -163,7 +189,9 @@ def _gpu_lines(gpu: Gpu) -> Iterator[str]:
         yield from _mig_lines(gpu)
     for process in gpu.processes:
         if process.type not in ("compute", "graphics", "mps"):
-            raise ValueError(f"process {process.pid} on GPU {gpu.index}: type {process.type!r} is none of compute, graphics, mps")
+            raise ValueError(
+                f"process {process.pid} on GPU {gpu.index}: type {process.type!r} is none of compute, graphics, mps"
+            )
         used = "-" if process.used_mib is None else process.used_mib
         yield f"process={process.type} {process.pid} {used}"
     if gpu.lost:
@@ -202,12 +230,13 @@ def _reading_lines(gpu: Gpu) -> Iterator[str]:
     card = gpu.card
     busy = bool(gpu.processes)
     # A card with a process on it sits at its top clocks and somewhat above its idle power; an idle one does not.
-    draw = card.power_limit_w["idle"] + (card.power_limit_w["default"] - card.power_limit_w["idle"]) * gpu.utilization_percent // 100
+    idle, most = card.power_limit_w["idle"], card.power_limit_w["default"]
+    draw = idle + (most - idle) * gpu.utilization_percent // 100
     yield f"memory_other_mib={gpu.other_used_mib}"
     yield f"utilization_gpu={gpu.utilization_percent}"
     yield f"utilization_memory={gpu.utilization_percent // 2}"
     yield f"temperature={gpu.temperature_c}"
-    yield f"power_draw_mw={min(draw * 1000 + (7500 if busy else 0), card.power_limit_w['default'] * 1000)}"
+    yield f"power_draw_mw={min(draw * 1000 + (7500 if busy else 0), most * 1000)}"
     yield f"clock_graphics={card.clocks_max_mhz['graphics'] if busy else 210}"
     yield f"clock_memory={card.clocks_max_mhz['memory'] if busy else 405}"
     yield f"performance_state={0 if busy else 8}"
@@ -227,8 +256,8 @@ def _mig_lines(gpu: Gpu) -> Iterator[str]:
     yield f"mig_pending={int(pending)}"
     yield f"mig_max_devices={mig.compute_slices}"
     for p in mig.profiles:
-        numbers = (p.enum, p.id, p.compute_slices, p.sm, p.memory_mib, p.max_instances, p.copy_engines, p.decoders, p.jpeg, p.ofa, p.size)
-        yield f"profile={p.name} {' '.join(map(str, numbers))} {','.join(map(str, p.starts))}"
+        numbers = " ".join(str(getattr(p, name)) for name in _PROFILE_NUMBERS)
+        yield f"profile={p.name} {numbers} {','.join(map(str, p.starts))}"
 
 
 def _fault_lines(faults: dict[str, int]) -> Iterator[str]:
@@ -246,7 +275,7 @@ def install(node_dir: Path) -> Path:
     target = node_dir / build.SONAME
     temporary = target.with_name(f".{build.SONAME}.{os.getpid()}")
     shutil.copyfile(build.library(), temporary)
-    os.chmod(temporary, 0o755)
+    os.chmod(temporary, 0o644)
     os.replace(temporary, target)
     return target
 
@@ -266,9 +295,13 @@ def serial(gpu: str) -> str:
     return f"1{int(hashlib.sha256(gpu.encode()).hexdigest(), 16) % 10**12:012d}"
 
 
+def _branch(driver_version: str) -> int:
+    return int(driver_version.split(".", 1)[0])
+
+
 def cuda_driver_version(driver_version: str) -> int:
     """The CUDA version of a driver, as major * 1000 + minor * 10."""
-    branch = int(driver_version.split(".", 1)[0])
+    branch = _branch(driver_version)
     for least, cuda in _CUDA_BY_BRANCH:
         if branch >= least:
             return cuda

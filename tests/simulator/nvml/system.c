@@ -111,8 +111,8 @@ NVML_API nvmlReturn_t nvmlUnitGetCount(unsigned int *count) {
     return NVML_SUCCESS;
 }
 
+/* The only query that works before nvmlInit. */
 NVML_API nvmlReturn_t nvmlGetExcludedDeviceCount(unsigned int *count) {
-    ENTER();
     REQUIRE(count);
     *count = 0;
     return NVML_SUCCESS;
