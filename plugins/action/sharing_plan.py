@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes a plan on the control node, from files and variables; the host of the task is never reached."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import MODES
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan, plan_diff
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import ON_OVERCOMMIT, PlanRequest
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_text
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
+
+# With more nodes than this the result leaves out what stands in the file, for Ansible copies results many times.
+LARGE_FLEET = 100
+SCHEMA_VERSION = 1
+
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "configs": {"type": "raw", "required": True},
+    "default_config": {"type": "raw"},
+    "sizing": {"type": "raw"},
+    "device_plugin": {"type": "raw"},
+    "cluster_path": {"type": "path", "required": True},
+    "facts_dir": {"type": "path"},
+    "facts": {"type": "str", "default": "auto", "choices": list(MODES)},
+    "hosts": {"type": "dict", "default": {}},
+    "limited": {"type": "bool", "default": False},
+    "wave": {"type": "raw", "default": "25%"},
+    "max_unavailable": {"type": "raw", "default": "25%"},
+    "accept_live_memory": {"type": "list", "elements": "str", "default": []},
+    "on_overcommit": {"type": "str", "default": "refuse", "choices": list(ON_OVERCOMMIT)},
+    "dest": {"type": "path"},
+}
+
+
+def read_host_facts(directory: str | None, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """gpu_info's results by host, of those that have one.
+
+    :raises KubeGpuError: a file is not what gpu_info writes.
+    """
+    found = {}
+    for host in hosts if directory else ():
+        # An inventory name may hold anything, also a slash.
+        path = os.path.join(str(directory), f"{quote(host, safe='')}.json")
+        if os.path.exists(path):
+            found[host] = read_json(path, SCHEMA_VERSION).get("facts") or {}
+    return found
+
+
+def write_plan(path: str, plan: Mapping[str, Any]) -> None:
+    """Write the plan's file in one step: readable for people while it is small, fast when it is large."""
+    indent = None if len(plan["nodes"]) > LARGE_FLEET else 1
+    write_text(path, json.dumps(plan, indent=indent, ensure_ascii=False) + "\n")
+
+
+def to_result(plan: Mapping[str, Any], dest: str | None) -> dict[str, Any]:
+    """What the task returns. The plan is nested, for Ansible has a meaning of its own for "skipped" and "warnings"."""
+    shown = dict(plan)
+    if dest and len(plan["nodes"]) > LARGE_FLEET:
+        del shown["nodes"]
+        shown["configs"] = {
+            key: {word: value for word, value in config.items() if word not in ("objects", "nodes")}
+            for key, config in plan["configs"].items()
+        }
+    return {
+        "changed": False,
+        "plan_id": plan["plan_id"],
+        "empty": plan["empty"],
+        "waves": plan["waves"],
+        "wave_sizes": plan["wave_sizes"],
+        "wave_hosts": [
+            {"node": node, "host": plan["nodes"][node]["host"] or node} for wave in plan["waves"] for node in wave
+        ],
+        "plan": shown,
+        "dest": dest,
+    }
+
+
+def make_request(params: Mapping[str, Any]) -> PlanRequest:
+    """The planner's input, with the files read."""
+    hosts = {str(host): str(node or "") for host, node in params["hosts"].items()}
+    cluster = read_json(params["cluster_path"], SCHEMA_VERSION)
+    return PlanRequest(
+        configs=params["configs"],
+        cluster=cluster,
+        host_facts={} if params["facts"] == "labels" else read_host_facts(params["facts_dir"], sorted(hosts)),
+        hosts=hosts,
+        accept_live_memory=tuple(params["accept_live_memory"]),
+        **{
+            word: params[word]
+            for word in (
+                "limited",
+                "default_config",
+                "sizing",
+                "device_plugin",
+                "facts",
+                "wave",
+                "max_unavailable",
+                "on_overcommit",
+            )
+        },
+    )
+
+
+class ActionModule(ActionBase):
+    """Everything happens here; the module of this name is documentation."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Make the plan, write it to dest, return it."""
+        result = super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        params = to_plain(given)
+        try:
+            plan = build_plan(make_request(params))
+            if params["dest"]:
+                write_plan(params["dest"], plan)
+        except KubeGpuError as error:
+            return {**result, "failed": True, "changed": False, "msg": error.msg, **error.facts}
+        result.update(to_result(plan, params["dest"]))
+        if self._task.diff:
+            result["diff"] = plan_diff(plan)
+        return result

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reasons to refuse a plan that is well-formed: what it would do to nodes, pods and other people's objects.
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import check_live_memory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.placement import check_placement
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import daemonset_of, is_ours
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import NodeFindings, Wanted
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.objects import tolerations_of
+
+
+def check_node(context: NodeContext, wanted: Wanted, problems: NodeFindings, warnings: NodeFindings) -> None:
+    """Look at a node that is to change."""
+    state, name = context.state, context.state.name
+    problems.add(name, *check_placement(state, wanted.options.node_selector, tolerations_of(wanted.options)))
+    if len(context.incumbents) > 1:
+        names = " and ".join(daemonset_of(plugin) for plugin in context.incumbents)
+        problems.add(name, f"two device plugins of others serve it ({names}), on one socket. Remove one of them first.")
+    memory = check_live_memory(state, context.facts, context.plan)
+    warnings.add(name, *memory.warnings)
+    if name in wanted.request.accept_live_memory:
+        warnings.add(name, *(f"{refusal}. Accepted by kubegpu_accept_live_memory." for refusal in memory.refusals))
+    else:
+        problems.add(
+            name,
+            *(
+                f"{refusal}. Give each process less memory, plan fewer replicas, or name the node in kubegpu_accept_live_memory "
+                "after a look at it."
+                for refusal in memory.refusals
+            ),
+        )
+    surplus = check_overcommit(state, context.expected)
+    if wanted.request.on_overcommit == "accept":
+        warnings.add(name, *(f"{finding}. Accepted by on_overcommit." for finding in surplus))
+    else:
+        problems.add(name, *(f"{finding}. Remove or move some of them first." for finding in surplus))
+
+
+def missing_objects(plan: KeyPlan, namespace: str, cluster: Mapping[str, Any]) -> list[str]:
+    """Objects of a config that the cluster lacks. What the cluster file does not tell is not missing."""
+    name = plan.objects.name
+    missing = []
+    config_maps = cluster.get("config_maps")
+    if config_maps is not None and name not in {one.get("name") for one in config_maps}:
+        missing.append(f"ConfigMap {namespace}/{name}")
+    plugins = cluster.get("plugins")
+    if plugins is not None and f"{namespace}/{name}" not in {daemonset_of(plugin) for plugin in plugins}:
+        missing.append(f"DaemonSet {namespace}/{name}")
+    return missing
+
+
+def check_names(plans: Sequence[KeyPlan], namespace: str, cluster: Mapping[str, Any]) -> list[str]:
+    """Objects that bear our names and are somebody else's."""
+    taken = {
+        f"ConfigMap {namespace}/{one.get('name')}" for one in cluster.get("config_maps") or () if not one.get("managed")
+    }
+    for plugin in cluster.get("plugins") or ():
+        if not is_ours(plugin):
+            taken.add(f"DaemonSet {daemonset_of(plugin)}")
+    return [
+        f"{kind} {namespace}/{plan.objects.name} exists and is not ours: it lacks the label app.kubernetes.io/managed-by: "
+        f"kubegpu.sharing. Remove or rename it; nothing that somebody else made is overwritten."
+        for plan in plans
+        for kind in ("ConfigMap", "DaemonSet")
+        if f"{kind} {namespace}/{plan.objects.name}" in taken
+    ]

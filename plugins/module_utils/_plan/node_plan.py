@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of one node, and why. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import NodeFacts
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import Release, daemonset_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import stale_pods
+
+
+@dataclass(frozen=True)
+class NodeContext:
+    """A node that is planned, and what its change has to reckon with.
+
+    :param incumbents: other people's device plugins on it.
+    :param missing: objects of its config that the cluster lacks.
+    """
+
+    state: NodeState
+    host: str | None
+    facts: NodeFacts
+    plan: KeyPlan
+    incumbents: Sequence[Mapping[str, Any]] = ()
+    missing: Sequence[str] = ()
+
+    @property
+    def expected(self) -> dict[str, int]:
+        """What it is to advertise."""
+        return self.plan.config_file.resources_of(len(self.facts.cards))
+
+
+def reasons_to_change(context: NodeContext) -> list[str]:
+    """Why the node is not as planned; empty if it is."""
+    state, plan = context.state, context.plan
+    key, revision = plan.config.key, plan.objects.revision
+    reasons = []
+    if state.key != key:
+        reasons.append(f"config is {state.key or 'none'}, to be {key}")
+    if state.revision != revision:
+        reasons.append(f"revision is {state.revision or 'none'}, to be {revision}")
+    if state.resources != context.expected:
+        reasons.append(f"advertises {_show(state.resources)}, to be {_show(context.expected)}")
+    for plugin in context.incumbents:
+        reasons.append(f"served by DaemonSet {daemonset_of(plugin)}, which is not ours")
+    if (state.key, state.revision) == (key, revision):
+        reasons += [f"{what} is missing" for what in context.missing]
+    if state.maintenance:
+        run, step = state.maintenance.get("run") or "unknown", state.maintenance.get("step") or "unknown"
+        reasons.append(f"run {run} left it out of service at step {step}")
+    return reasons
+
+
+def _show(resources: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(resources.items())) or "no GPU"
+
+
+def node_entry(context: NodeContext, reasons: Sequence[str], release: Release | None) -> dict[str, Any]:
+    """The node as it stands in the plan."""
+    state, facts, plan = context.state, context.facts, context.plan
+    before, expected = state.resources, context.expected
+    return {
+        "host": context.host,
+        "key": plan.config.key,
+        "product": ", ".join(sorted({card.name for card in facts.cards})),
+        "gpu_count": len(facts.cards),
+        "facts": facts.source,
+        "confidence": facts.confidence,
+        "sharing": plan.sharing,
+        "replicas": plan.choice.replicas,
+        "mig_devices": {},
+        "slots_before": sum(before.values()),
+        "slots_after": sum(expected.values()),
+        "from": {"key": state.key, "revision": state.revision, "resources": before},
+        "to": {"key": plan.config.key, "revision": plan.objects.revision, "resources": expected},
+        "expected_resources": expected,
+        "resources_before": before,
+        "sizing": plan.sizing_of(facts.smallest),
+        "changed": bool(reasons),
+        "reasons": list(reasons),
+        "disruption": "switch" if reasons else "none",
+        "release": release.for_node() if release and reasons else None,
+        "stale_pods": stale_pods(state, facts, plan, bool(reasons)),
+        "was_unschedulable": state.was_unschedulable,
+    }

@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes that would have fewer slots than their pods hold. PRIVATE to the collection.
+
+Nothing is evicted at the change, but the next reboot refuses the surplus, so that is for the operator to decide.
+"""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name, some
+
+
+def check_overcommit(state: NodeState, expected: Mapping[str, int]) -> list[str]:
+    """What is short on a node, as sentences without the node; empty if its pods fit."""
+    findings = []
+    for resource in sorted({*state.resources, *expected}):
+        requested, slots = state.requested(resource), expected.get(resource, 0)
+        if requested > slots:
+            pods = sorted(pod_name(pod) for pod in state.gpu_pods if (pod.get("requests") or {}).get(resource))
+            findings.append(
+                f"pods hold {requested} {resource}, but it would advertise {slots}; the next reboot would refuse the surplus. "
+                f"They are {some(pods, 10) or 'not listed'}"
+            )
+    return findings

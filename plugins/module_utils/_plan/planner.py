@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The planner: from facts, cluster and wishes to the plan. Pure. PRIVATE to the collection.
+
+Same input, same plan, whatever the order of mappings; planning on the result of a plan gives an empty one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.checks import (
+    check_names,
+    check_node,
+    missing_objects,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.compatibility import Outlook, compatibility
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan, describe_key
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import (
+    NodeContext,
+    node_entry,
+    reasons_to_change,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.plan_id import plan_id
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import (
+    Release,
+    choose_release,
+    daemonset_of,
+    foreign_plugins,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import (
+    NodeFindings,
+    PlanRequest,
+    Wanted,
+    read_request,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.survey import Survey, survey
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.totals import hints, totals
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import allowed_at_once, plan_waves
+
+SCHEMA_VERSION = 1
+
+
+def build_plan(request: PlanRequest) -> dict[str, Any]:
+    """The plan, as its file has it.
+
+    :raises InputError: the input was refused, with all that is wrong with it.
+    """
+    wanted, problems = read_request(request)
+    if problems:
+        raise InputError("The plan was refused", problems)
+    found = survey(wanted)
+    problems = (
+        sorted({problem for decided in found.keys.values() for problem in decided.problems}) + found.problems.tell()
+    )
+    draft = _Draft(wanted, found)
+    if not problems:
+        # Only with every config decided can the nodes be.
+        problems = draft.fill()
+    if problems:
+        raise InputError("The plan was refused", problems)
+    return draft.finish()
+
+
+@dataclass
+class _Draft:
+    wanted: Wanted
+    found: Survey
+    nodes: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+    releases: Dict[str, Release] = field(default_factory=dict)
+    warnings: NodeFindings = field(default_factory=NodeFindings)
+
+    def fill(self) -> List[str]:
+        """Decide every node; returns the reasons to refuse the plan."""
+        cluster, problems = self.wanted.request.cluster, NodeFindings()
+        incumbents = foreign_plugins(cluster.get("plugins") or ())
+        plans = self._plans()
+        missing = {key: missing_objects(plan, self.wanted.options.namespace, cluster) for key, plan in plans.items()}
+        for name in sorted(self.found.planned):
+            key = self.found.matches[name].key
+            assert key
+            context = NodeContext(
+                state=self.wanted.scope.nodes[name],
+                host=self.wanted.scope.host_of.get(name),
+                facts=self.found.facts[name],
+                plan=plans[key],
+                incumbents=incumbents.get(name, ()),
+                missing=missing[key],
+            )
+            reasons = reasons_to_change(context)
+            if reasons:
+                check_node(context, self.wanted, problems, self.warnings)
+            self.nodes[name] = node_entry(context, reasons, self._release(context))
+        in_use = {self.found.matches[name].key for name in self.found.planned}
+        own = [plan for key, plan in plans.items() if key in in_use]
+        return check_names(own, self.wanted.options.namespace, cluster) + problems.tell()
+
+    def _plans(self) -> Dict[str, KeyPlan]:
+        return {key: decided.plan for key, decided in self.found.keys.items() if decided.plan}
+
+    def _release(self, context: NodeContext) -> Release | None:
+        """How the plugin that serves the node is taken off it; the same for all nodes of a DaemonSet."""
+        if not context.incumbents:
+            return None
+        plugin = context.incumbents[0]
+        name = daemonset_of(plugin)
+        if name not in self.releases:
+            self.releases[name] = choose_release(plugin, self.wanted.request.cluster.get("label_users") or {})
+        return self.releases[name]
+
+    def finish(self) -> dict[str, Any]:
+        """The plan's file."""
+        scope, cluster = self.wanted.scope, self.wanted.request.cluster
+        configs = self._configs()
+        releases = self._release_entries()
+        out = frozenset(name for name, state in scope.nodes.items() if state.out_of_service)
+        changed = {name: node["key"] for name, node in self.nodes.items() if node["changed"]}
+        at_once = allowed_at_once(self.wanted.limits, len(scope.nodes), len(out))
+        waves = plan_waves(changed, out, self.wanted.limits, at_once)
+        refusing = frozenset(key for key, plan in self._plans().items() if plan.config.fail_requests_greater_than_one)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "plan_id": plan_id(self.nodes, configs, releases, waves),
+            "empty": not changed,
+            "plugin": self.wanted.options.to_dict(),
+            "configs": configs,
+            "nodes": self.nodes,
+            "releases": releases,
+            "skipped": [{"node": node, "reason": self.found.skipped[node]} for node in sorted(self.found.skipped)],
+            "waves": waves,
+            "wave_sizes": [len(wave) for wave in waves],
+            "totals": totals(self.nodes, scope.nodes, len(self.found.skipped)),
+            "compatibility": compatibility(Outlook(cluster, scope.nodes, self.nodes, refusing)),
+            "warnings": self._warnings(out if changed else frozenset()),
+            "problems": [],
+        }
+
+    def _configs(self) -> dict[str, Any]:
+        nodes_of: dict[str, list[str]] = {}
+        for name, node in self.nodes.items():
+            nodes_of.setdefault(node["key"], []).append(name)
+        plans = self._plans()
+        return {
+            key: describe_key(config, plans.get(key), nodes_of.get(key, ()))
+            for key, config in self.wanted.vocabulary.configs.items()
+        }
+
+    def _release_entries(self) -> list[dict[str, Any]]:
+        nodes_of: dict[str, list[str]] = {}
+        for name, node in self.nodes.items():
+            if node["release"]:
+                nodes_of.setdefault(node["release"]["daemonset"], []).append(name)
+        return [self.releases[name].to_dict(nodes_of[name]) for name in sorted(nodes_of)]
+
+    def _warnings(self, out: frozenset[str]) -> list[str]:
+        told = [warning for key in sorted(self.found.keys) for warning in self.found.keys[key].warnings]
+        told += [warning for name in sorted(self.releases) for warning in self.releases[name].warnings()]
+        return told + self.warnings.tell() + hints(self.wanted, self.found, out)
+
+
+def plan_diff(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Before and after of the nodes that change, as Ansible shows a diff."""
+    changed = {name: node for name, node in plan["nodes"].items() if node["changed"]}
+    return {
+        "before": {name: node["from"] for name, node in changed.items()},
+        "after": {name: node["to"] for name, node in changed.items()},
+    }

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that a plan depends on. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Tuple
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import MODES
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import some
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import Scope, read_scope
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.vocabulary import Vocabulary, read_vocabulary
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import WaveLimits
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.options import PluginOptions, read_options
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.versions import parse_version
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.words import did_you_mean
+from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import Share, read_share
+
+ON_OVERCOMMIT = ("refuse", "accept")
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """Input of the planner, of plain types, unchecked.
+
+    :param configs: kubegpu_sharing_configs, as the operator wrote it; likewise default_config, sizing, device_plugin.
+    :param cluster: the cluster file.
+    :param host_facts: gpu_info's result by host.
+    :param hosts: node by host, of the hosts that take part; "" is the host's own name.
+    :param limited: only these hosts' nodes are to be planned, not the whole cluster.
+    :param facts: auto, nodes or labels.
+    :param wave: nodes in a wave, "25%" or a number; likewise max_unavailable.
+    :param accept_live_memory: nodes whose running processes may exceed the planned slots.
+    """
+
+    configs: Any
+    cluster: Mapping[str, Any]
+    host_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    limited: bool = False
+    default_config: Any = None
+    sizing: Any = None
+    device_plugin: Any = None
+    facts: str = "auto"
+    wave: Any = "25%"
+    max_unavailable: Any = "25%"
+    accept_live_memory: Tuple[str, ...] = ()
+    on_overcommit: str = "refuse"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The request, checked."""
+
+    request: PlanRequest
+    vocabulary: Vocabulary
+    options: PluginOptions
+    scope: Scope
+    limits: WaveLimits
+
+
+def read_request(request: PlanRequest) -> tuple[Wanted, list[str]]:
+    """The request, and all that is wrong with its form."""
+    options, problems = read_options(request.device_plugin)
+    version = parse_version(options.version)
+    vocabulary, more = read_vocabulary(request.configs, request.default_config, request.sizing, version)
+    problems += more
+    with_gpus = frozenset(host for host, facts in request.host_facts.items() if facts.get("gpus"))
+    scope, more = read_scope(request.cluster, request.hosts, request.limited, with_gpus)
+    problems += more + _check_choices(request)
+    shares = {}
+    for word in ("wave", "max_unavailable"):
+        shares[word] = Share(count=1)
+        try:
+            shares[word] = read_share(getattr(request, word))
+        except ValueError as error:
+            problems.append(f'kubegpu_{word}: {error}; give a number of nodes, or a percentage such as "25%".')
+    known = request.cluster.get("nodes") or {}
+    for node in request.accept_live_memory:
+        if node not in known:
+            problems.append(f"kubegpu_accept_live_memory: the cluster has no node {node!r}.{did_you_mean(node, known)}")
+    return Wanted(request, vocabulary, options, scope, WaveLimits(**shares)), problems
+
+
+def _check_choices(request: PlanRequest) -> list[str]:
+    problems = []
+    for name, value, choices in (
+        ("facts", request.facts, MODES),
+        ("on_overcommit", request.on_overcommit, ON_OVERCOMMIT),
+    ):
+        if value not in choices:
+            problems.append(f"kubegpu_{name} is {value!r}; give one of {', '.join(choices)}.")
+    return problems
+
+
+class NodeFindings:
+    """Sentences about nodes; the same sentence about many nodes is told once."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, list[str]] = {}
+
+    def add(self, node: str, *sentences: str) -> None:
+        """Say something about a node."""
+        for sentence in sentences:
+            self._nodes.setdefault(sentence, []).append(node)
+
+    def tell(self) -> list[str]:
+        """All that was said, in a fixed order."""
+        told = []
+        for sentence in sorted(self._nodes, key=lambda said: (min(self._nodes[said]), said)):
+            nodes = sorted(self._nodes[sentence])
+            told.append(f"{'nodes' if nodes[1:] else 'node'} {some(nodes)}: {sentence}")
+        return told

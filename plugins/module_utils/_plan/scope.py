@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which nodes a plan is about: those of the cluster, of which some are hosts of the inventory. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Tuple
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.words import did_you_mean
+
+
+@dataclass(frozen=True)
+class Scope:
+    """GPU nodes.
+
+    :param nodes: all of the cluster, by name, sorted.
+    :param selected: names of those that may be planned.
+    :param host_of: host of the inventory, by node.
+    """
+
+    nodes: Mapping[str, NodeState]
+    selected: Tuple[str, ...]
+    host_of: Mapping[str, str]
+
+
+def read_scope(
+    cluster: Mapping[str, Any], hosts: Mapping[str, str], limited: bool, with_gpus: frozenset[str]
+) -> tuple[Scope, list[str]]:
+    """The scope, and what is wrong with the inventory.
+
+    :param hosts: node by host, of the hosts that take part; an empty node is the host's own name.
+    :param limited: only these hosts' nodes are to be planned, not the whole cluster.
+    :param with_gpus: hosts on which NVML found a GPU.
+    """
+    known = cluster.get("nodes") or {}
+    host_of: dict[str, str] = {}
+    problems = []
+    for host in sorted(hosts):
+        node = hosts[host] or host
+        if node not in known:
+            hint = (
+                did_you_mean(node, known)
+                or " Set kubegpu_node_name for the host to the name that kubectl get nodes shows."
+            )
+            problems.append(
+                f"host {host}: the cluster has no node {node!r}.{hint} If it is no node of this cluster, take it out of the group."
+            )
+        elif node in host_of:
+            problems.append(
+                f"hosts {host_of[node]} and {host} are both node {node}; take one out, or correct kubegpu_node_name."
+            )
+        else:
+            host_of[node] = host
+    nodes = {}
+    for name in sorted(known):
+        state = NodeState(name, known[name])
+        if state.has_gpu() or host_of.get(name) in with_gpus:
+            nodes[name] = state
+    selected = tuple(name for name in nodes if not limited or name in host_of)
+    if limited and not selected and not problems:
+        problems.append(
+            f"none of the hosts in this run ({', '.join(sorted(hosts)) or 'none'}) is a GPU node; name others in --limit."
+        )
+    return Scope(nodes, selected, host_of), problems

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which nodes are changed together, and in which order. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import Share
+
+
+@dataclass(frozen=True)
+class WaveLimits:
+    """How much at once.
+
+    :param wave: nodes in a wave, of those that change.
+    :param max_unavailable: GPU nodes out of service at once, of all GPU nodes, by whomever.
+    """
+
+    wave: Share
+    max_unavailable: Share
+
+
+def allowed_at_once(limits: WaveLimits, gpu_nodes: int, out_of_service: int) -> int:
+    """Nodes that may be taken out of service together: what others have out counts, and one is always allowed."""
+    return max(1, limits.max_unavailable.of(gpu_nodes) - out_of_service)
+
+
+def plan_waves(
+    key_of: Mapping[str, str], already_out: frozenset[str], limits: WaveLimits, at_once: int
+) -> list[list[str]]:
+    """The waves: first one canary of each key, then the rest.
+
+    :param key_of: key of each node that changes.
+    :param already_out: nodes that are out of service anyway, so that changing them costs nothing.
+    :param at_once: from ``allowed_at_once``.
+    """
+    ordered = sorted(key_of)
+    first_of_key: dict[str, str] = {}
+    for node in ordered:
+        first_of_key.setdefault(key_of[node], node)
+    canaries = [first_of_key[key] for key in sorted(first_of_key)]
+    rest = [node for node in ordered if node not in set(canaries)]
+    size = limits.wave.of(len(ordered)) if ordered else 1
+    return [*_fill(canaries, len(canaries), at_once, already_out), *_fill(rest, size, at_once, already_out)]
+
+
+def _fill(nodes: Sequence[str], size: int, at_once: int, already_out: frozenset[str]) -> list[list[str]]:
+    """Waves of at most ``size`` nodes, of which at most ``at_once`` are in service now."""
+    waves: list[list[str]] = []
+    wave: list[str] = []
+    taken = 0
+    for node in nodes:
+        cost = node not in already_out
+        if wave and (len(wave) >= size or taken + cost > at_once):
+            waves.append(wave)
+            wave, taken = [], 0
+        wave.append(node)
+        taken += cost
+    return [*waves, wave] if wave else waves

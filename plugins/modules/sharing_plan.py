@@ -1,0 +1,214 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan how the GPUs of a cluster are shared. The work is done by the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sharing_plan
+short_description: Plan how the GPUs of a cluster are shared
+version_added: 0.1.0
+author:
+  - kubegpu.sharing maintainers (@kubegpu)
+description:
+  - Decides from measured memory, the facts of the nodes and the state of the cluster how each GPU is shared, which nodes
+    change, in which order, and what that does to the pods that run.
+  - Refuses what cannot be right, with all problems at once, each with its place, the value and the cure.
+  - The same input gives the same plan, and planning on the result of a plan gives an empty one.
+  - Runs on the control node alone, reads files and writes one. Reaches neither a host nor the cluster.
+extends_documentation_fragment:
+  - kubegpu.sharing.attributes
+  - kubegpu.sharing.attributes.info_module
+  - kubegpu.sharing.attributes.action
+attributes:
+  check_mode:
+    details:
+      - This module changes nothing. The file O(dest) is written in check mode too, because later steps read the plan from it.
+  diff_mode:
+    support: full
+    details:
+      - In diff mode what the nodes that are to change bear and advertise, before and after, is returned as RV(ignore:diff).
+  action:
+    details:
+      - The action plugin does all the work.
+options:
+  configs:
+    description:
+      - Configs by key. The key becomes the node label C(nvidia.com/device-plugin.config), so it must be a label's value.
+      - C(match) says for which GPUs it is, either C(product), the model's name (case, C(-) for a space and the suffixes of GPU
+        Feature Discovery do not count), or C(query), a JMESPath query over C(product), C(architecture),
+        C(compute_capability), C(memory_total_mib), C(memory_reserved_mib), C(compute_mode) and C(mig) that yields true or
+        false. Only the default config may be without.
+      - C(sharing) is V(none) (the default) or V(time_slicing).
+      - C(process_memory_mib) is what one process was measured to use. Replicas are computed from it. Or C(replicas) states them.
+        Both may be mappings by resource name.
+      - C(rename) calls the resource C(nvidia.com/gpu.shared). C(fail_requests_greater_than_one) (true) refuses pods that ask
+        for more than one slot.
+      - C(plugin_flags) is handed to the device plugin, in the shape of C(flags) in its config file.
+      - C(mig) and V(mps) are known words, and not supported yet.
+    type: raw
+    required: true
+  default_config:
+    description: Key of the config for GPUs that no other config matches. Empty, they are left alone.
+    type: raw
+  sizing:
+    description:
+      - Margins of the arithmetic. C(max_memory_utilization) is the part of a card's memory that is planned for (0.9),
+        C(min_headroom_mib) the MiB that stay free in each slot at least (0).
+      - Replicas are floor(max_memory_utilization x total / process), and at most floor(total / (process + min_headroom)).
+    type: raw
+  device_plugin:
+    description:
+      - How the device plugin is deployed. Any of C(backend) (C(daemonset_per_key)), C(namespace) (C(kubegpu-system)),
+        C(image) (repository without tag), C(version), C(priority_class), C(runtime_class), C(image_pull_secrets),
+        C(tolerations) and C(node_selector) (both besides the collection's own), C(resources), C(privileged) and
+        C(kubelet_root).
+    type: raw
+  cluster_path:
+    description: File that M(kubegpu.sharing.gpu_resources_info) has written.
+    type: path
+    required: true
+  facts_dir:
+    description: Directory in which M(kubegpu.sharing.gpu_info) has written a file for each host.
+    type: path
+  facts:
+    description:
+      - Where facts about GPUs come from. With V(auto), from the host where it was read, else from the labels of GPU Feature
+        Discovery. V(nodes) takes hosts alone, V(labels) labels alone.
+      - Which one it was is part of the plan, with how sure it is. A GPU node with neither is listed and left alone.
+    type: str
+    choices: [auto, nodes, labels]
+    default: auto
+  hosts:
+    description: Kubernetes node by host, of the hosts that take part. An empty value means the host's own name.
+    type: dict
+    default: {}
+  limited:
+    description:
+      - Whether only the nodes of O(hosts) are planned. Otherwise all GPU nodes of the cluster are.
+      - All nodes count for the arithmetic in any case, since a config has one number of replicas.
+    type: bool
+    default: false
+  wave:
+    description: Nodes in a wave after the canaries, as a number or a percentage of the nodes that change.
+    type: raw
+    default: 25%
+  max_unavailable:
+    description:
+      - Most GPU nodes out of service at once, as a number or a percentage of all GPU nodes, at least 1.
+      - Nodes that others have taken out of service count. One node at a time is always allowed.
+    type: raw
+    default: 25%
+  accept_live_memory:
+    description: Nodes whose running processes may exceed the planned slots. Name a node after a look at it.
+    type: list
+    elements: str
+    default: []
+  on_overcommit:
+    description: What to do if a node would have fewer slots than its pods hold. Its next reboot refuses the surplus.
+    type: str
+    choices: [refuse, accept]
+    default: refuse
+  dest:
+    description:
+      - File to which the plan is written, for the steps of a rollout to obey. Its directory is created if it does not exist.
+      - With more than 100 nodes RV(plan) leaves out what stands in the file alone, C(nodes), and C(objects) and C(nodes) of
+        C(configs).
+    type: path
+requirements:
+  - jmespath, on the control node, for configs that match by query
+notes:
+  - What belongs to a plan is decided by RV(plan_id), a hash over its decisions. Pods, usage, warnings and times do not change it.
+seealso:
+  - module: kubegpu.sharing.gpu_info
+  - module: kubegpu.sharing.gpu_resources_info
+"""
+
+EXAMPLES = r"""
+- name: Plan how two models are shared
+  kubegpu.sharing.sharing_plan:
+    configs:
+      l20:
+        match: {product: NVIDIA L20}
+        sharing: time_slicing
+        process_memory_mib: 4621
+      t4:
+        match: {product: Tesla T4}
+        sharing: time_slicing
+        process_memory_mib: 4401
+    cluster_path: /var/tmp/kubegpu/cluster.json
+    facts_dir: /var/tmp/kubegpu/facts
+    hosts: {gpu-1: "", gpu-2: ip-10-0-0-2.internal}
+    dest: /var/tmp/kubegpu/plan.json
+  register: planned
+
+- name: Show the arithmetic and the order
+  ansible.builtin.debug:
+    msg: "{{ planned.plan.configs.l20.sizing.arithmetic }}, waves {{ planned.waves }}"
+
+- name: Plan from labels alone, every card with much memory in eight, the rest whole
+  kubegpu.sharing.sharing_plan:
+    configs:
+      large:
+        match: {query: "memory_total_mib > `40000`"}
+        sharing: time_slicing
+        replicas: 8
+        rename: true
+      whole: {}
+    default_config: whole
+    facts: labels
+    cluster_path: /var/tmp/kubegpu/cluster.json
+    wave: 10
+    max_unavailable: 20%
+"""
+
+RETURN = r"""
+plan_id:
+  description: Hash over the plan's decisions, 16 hexadecimal digits.
+  type: str
+  returned: success
+  sample: 4905c9714470339a
+empty:
+  description: Whether every node is as planned already.
+  type: bool
+  returned: success
+waves:
+  description: Names of the nodes that change, wave by wave. The first waves have one node of each config.
+  type: list
+  elements: list
+  returned: success
+  sample: [[gpu-1, gpu-2], [gpu-3]]
+wave_sizes:
+  description: Number of nodes in each wave.
+  type: list
+  elements: int
+  returned: success
+  sample: [2, 1]
+wave_hosts:
+  description: The same nodes in one list, each with its C(node) and its C(host) (the node's name if no host is known).
+  type: list
+  elements: dict
+  returned: success
+plan:
+  description:
+    - The whole plan, as its file has it.
+    - C(nodes) has for each node C(key), C(product), C(gpu_count), C(facts) and C(confidence), C(sharing), C(replicas), C(sizing)
+      (with C(arithmetic), C(slot_mib), C(headroom_mib), C(utilization)), C(slots_before), C(slots_after), C(from), C(to),
+      C(expected_resources), C(changed) and C(reasons), C(disruption), C(release), C(stale_pods) and C(was_unschedulable).
+    - C(configs) has for each key C(revision), C(replicas), C(config_file), C(objects), C(nodes) and C(sizing).
+    - C(releases) are the device plugins of others that leave nodes, C(skipped) the nodes that are left alone, with the reason.
+    - C(totals), C(compatibility) and C(warnings) are for people.
+  type: dict
+  returned: success
+dest:
+  description: The file that was written.
+  type: str
+  returned: success
+problems:
+  description: Everything that is wrong with the input.
+  type: list
+  elements: str
+  returned: if the plan was refused
+"""
