@@ -1,0 +1,345 @@
+"""One node: its kubelet, its GPUs and the pods on it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from simulator.controllers.context import Context
+from simulator.controllers.kubelet import checkpoint, gfd
+from simulator.controllers.kubelet.admission import out_of
+from simulator.controllers.kubelet.devices import GRACE_SECONDS, AllocationError, DeviceManager, Endpoint
+from simulator.controllers.kubelet.files import NodeFiles
+from simulator.controllers.kubelet.node_status import node_object, node_status
+from simulator.controllers.kubelet.plugin_config import Settings
+from simulator.controllers.kubelet.pods import PodRuntime
+from simulator.controllers.kubelet.processes import ProcessTable
+from simulator.controllers.kubelet.spec import NodeSpec
+from simulator.controllers.meta import is_finished, is_terminating, key_of, split_key
+from simulator.nvml.state import NodeGpus, NvmlError
+
+if TYPE_CHECKING:
+    from simulator.controllers.kubelet.plugin import DevicePlugin
+
+Object = dict[str, Any]
+STATUS_PERIOD_SECONDS = 10.0
+#: A mounted ConfigMap follows a change after the kubelet's sync period and its cache's age.
+MIN_CONFIG_MAP_LAG_SECONDS, MAX_CONFIG_MAP_LAG_SECONDS = 30.0, 120.0
+GFD_SECONDS = 5.0
+BOOT_SECONDS = 20.0
+#: After a boot GPU pods wait this long for a plugin before they are admitted without one, which fails.
+PLUGIN_WAIT_SECONDS = 60.0
+
+
+class NodeAgent:
+    """The kubelet of one node of the scenario, with everything below it."""
+
+    def __init__(self, context: Context, spec: NodeSpec, directory: Path | None = None) -> None:
+        self.context = context
+        self.spec = spec
+        self.name = spec.name
+        self.address = spec.address
+        self.boot_id = str(uuid.uuid4())
+        self.gpus = _gpus(context, spec)
+        self.files = NodeFiles(directory, spec) if directory is not None and spec.cards else None
+        self.devices = DeviceManager(context.facts, lambda: context.engine.time)
+        self.processes = ProcessTable(self.gpus, self.files)
+        self.runtimes: dict[str, PodRuntime] = {}
+        self.reports = True
+        self.on_silence: Callable[[str], None] = lambda name: None
+        self._sockets: dict[str, DevicePlugin] = {}
+        self._status_due = False
+        self._phase = crc32(spec.name.encode()) % 1000 / 1000 * STATUS_PERIOD_SECONDS
+        self._addresses: dict[str, int] = {}
+        self._known_checkpoint = ""
+
+    # Registration and status.
+
+    def register(self) -> None:
+        """Create the Node object, ready, and the files."""
+        if self.files is not None:
+            self.files.set_up()
+            self.files.write_gpus(self.gpus)
+        labels = gfd.labels(self.gpus, Settings(), self.context.facts) if self.spec.gfd else {}
+        self.context.registry.create("nodes", node_object(self.spec, self.boot_id, self.context.now(), labels))
+        self._write_checkpoint()
+
+    def labels(self) -> dict[str, str]:
+        node = self.context.store.get("nodes", None, self.name)
+        return dict((node or {"metadata": {}})["metadata"].get("labels") or {})
+
+    def status_changed(self) -> None:
+        """Something that the node status tells has changed: it is told with the next periodic status."""
+        if not self.context.facts.status_lags:
+            self.post_status()
+            return
+        if self._status_due:
+            return
+        self._status_due = True
+        now = self.context.engine.time
+        wait = STATUS_PERIOD_SECONDS - (now - self._phase) % STATUS_PERIOD_SECONDS
+        self.context.engine.later(wait, self.post_status)
+
+    def post_status(self, *, rebooted: bool = False, heartbeat: bool = False) -> None:
+        self._status_due = False
+        node = self.context.store.get("nodes", None, self.name)
+        if node is None or not self.reports:
+            return
+        devices = self.devices.capacity()
+        status = node_status(
+            node, self.spec, devices, boot_id=self.boot_id, now=self.context.now(), refresh=heartbeat or rebooted
+        )
+        self.context.put_status("nodes", node, status)
+        self._write_checkpoint()
+
+    # Sockets of device plugins.
+
+    def serve_socket(self, socket: str, plugin: DevicePlugin, endpoint: Endpoint, settings: Settings) -> None:
+        """A plugin listens on the socket file (in place of whoever did before) and registers its resource."""
+        self._sockets[socket] = plugin
+        self.devices.register(endpoint)
+        self.status_changed()
+        if self.spec.gfd:
+            self.context.engine.later(GFD_SECONDS, self._label, settings)
+
+    def remove_socket(self, socket: str, plugin: DevicePlugin) -> None:
+        """A plugin removes the file that it believes to be its own."""
+        if self._sockets.get(socket) is plugin or self.context.facts.shared_socket:
+            self._socket_gone(socket)
+
+    def connection_lost(self, socket: str, plugin: DevicePlugin) -> None:
+        """A plugin died without removing its file: only its own connection is affected."""
+        if self._sockets.get(socket) is plugin:
+            self._socket_gone(socket)
+
+    def _socket_gone(self, socket: str) -> None:
+        self._sockets.pop(socket, None)
+        for _ in self.devices.socket_gone(socket):
+            self.status_changed()
+            self.context.engine.later(GRACE_SECONDS, self.status_changed, settles=False)
+
+    def _label(self, settings: Settings) -> None:
+        node = self.context.store.get("nodes", None, self.name)
+        if node is None:
+            return
+        old = node["metadata"].get("labels") or {}
+        new = {**old, **gfd.labels(self.gpus, settings, self.context.facts)}
+        self.context.store.put("nodes", {**node, "metadata": {**node["metadata"], "labels": new}})
+
+    # Pods.
+
+    def sync(self, key: str) -> None:
+        """Bring the pod ``key`` on this node in line with its object."""
+        pod = self.context.store.get("pods", *split_key(key))
+        runtime = self.runtimes.get(key)
+        if runtime is not None and (pod is None or pod["metadata"]["uid"] != runtime.uid):
+            self._forget(runtime)
+            runtime = None
+        if pod is None or pod["spec"].get("nodeName") != self.name or not self.reports:
+            return
+        if runtime is not None:
+            runtime.pod = pod
+        if is_terminating(pod):
+            self._end(key, pod, runtime)
+        elif runtime is None and not is_finished(pod):
+            self._admit(pod)
+        elif runtime is not None and is_finished(pod) and runtime.started:
+            self._forget(runtime, keep=True)
+
+    def _admit(self, pod: Object) -> None:
+        runtime = PodRuntime(self, pod)
+        self.runtimes[runtime.key] = runtime
+        if self._admitted(runtime):
+            runtime.set_up()
+
+    def _admitted(self, runtime: PodRuntime) -> bool:
+        """Devices first, as in the real kubelet, then the room on the node."""
+        try:
+            self.devices.allocate(runtime.pod, self._active_uids())
+        except AllocationError as error:
+            runtime.reject("UnexpectedAdmissionError", f"Allocate failed due to {error}, which is unexpected")
+            return False
+        finally:
+            self._write_checkpoint()
+        node = self.context.store.get("nodes", None, self.name)
+        allocatable = ((node or {}).get("status") or {}).get("allocatable") or {}
+        known = {name: value for name, value in allocatable.items() if name not in self.devices.endpoints}
+        others = [item.pod for item in self.runtimes.values() if not item.rejected]
+        refusal = out_of(runtime.pod, others, known)
+        if refusal is not None:
+            runtime.reject(*refusal)
+        return refusal is None
+
+    def _active_uids(self) -> set[str]:
+        return {item.uid for item in self.runtimes.values() if not item.rejected}
+
+    def _end(self, key: str, pod: Object, runtime: PodRuntime | None) -> None:
+        if runtime is None or runtime.rejected or is_finished(pod):
+            self.runtimes.pop(key, None)
+            self._delete_object(pod)
+            return
+        runtime.begin_stop(float(pod["metadata"].get("deletionGracePeriodSeconds") or 0))
+
+    def pod_stopped(self, runtime: PodRuntime) -> None:
+        self._forget(runtime)
+        pod = self.context.store.get("pods", *split_key(runtime.key))
+        if pod is not None and pod["metadata"]["uid"] == runtime.uid:
+            self._delete_object(pod)
+
+    def _delete_object(self, pod: Object) -> None:
+        self.context.registry.delete(
+            "pods", pod["metadata"]["namespace"], pod["metadata"]["name"], grace_period_seconds=0
+        )
+
+    def _forget(self, runtime: PodRuntime, *, keep: bool = False) -> None:
+        runtime.end()
+        self.processes.end(runtime.uid)
+        self.devices.forget(runtime.uid)
+        if not keep:
+            self.runtimes.pop(runtime.key, None)
+        self._write_checkpoint()
+
+    def pod_started(self, runtime: PodRuntime) -> None:
+        allocations = self.devices.held_by(runtime.uid)
+        if allocations:
+            self.processes.start(runtime.pod, runtime.containers, allocations)
+
+    def pod_address(self, runtime: PodRuntime) -> str:
+        if runtime.pod["spec"].get("hostNetwork"):
+            return self.address
+        number = self._addresses.setdefault(runtime.uid, len(self._addresses) % 250 + 2)
+        return f"{self.spec.pod_network}.{number}"
+
+    # What happens to a node.
+
+    def config_map_changed(self, namespace: str, name: str) -> None:
+        lag = 0.0
+        if self.context.facts.config_map_lags:
+            spread = MAX_CONFIG_MAP_LAG_SECONDS - MIN_CONFIG_MAP_LAG_SECONDS
+            lag = MIN_CONFIG_MAP_LAG_SECONDS + crc32(f"{self.name}/{name}".encode()) % 1000 / 1000 * spread
+        for runtime in list(self.runtimes.values()):
+            if runtime.namespace == namespace and name in runtime.volumes.config_maps():
+                self.context.engine.later(lag, runtime.volumes.refresh, name)
+
+    def labels_changed(self) -> None:
+        for runtime in list(self.runtimes.values()):
+            runtime.labels_changed()
+
+    def restart_kubelet(self) -> None:
+        """Containers keep running; plugins notice the new socket and register again."""
+        self._sockets.clear()
+        self.devices.restart()
+        self.status_changed()
+        for runtime in list(self.runtimes.values()):
+            for plugin in runtime.plugins():
+                self.context.engine.later(0.5, plugin.kubelet_restarted)
+
+    def reboot(self) -> None:
+        """Power off, and on again a little later."""
+        self.reports = False
+        for runtime in self.runtimes.values():
+            runtime.power_off()
+        self._sockets.clear()
+        self.processes.clear()
+        self.context.engine.later(BOOT_SECONDS, self._boot)
+
+    def _boot(self) -> None:
+        self.boot_id = str(uuid.uuid4())
+        self.reports = True
+        self.devices.restart()
+        self.post_status(rebooted=True)
+        node = self.context.store.get("nodes", None, self.name)
+        if node is not None:
+            message = f"Node {self.name} has been rebooted, boot id: {self.boot_id}"
+            self.context.event(node, "Rebooted", message, "kubelet", warning=True)
+        waiting = []
+        for runtime in sorted(self.runtimes.values(), key=lambda item: item.pod["metadata"]["creationTimestamp"]):
+            if runtime.rejected or is_finished(runtime.pod):
+                continue
+            if self.devices.held_by(runtime.uid):
+                waiting.append(runtime)
+            else:
+                self._boot_pod(runtime)
+        self._boot_gpu_pods(waiting, self.context.engine.time + PLUGIN_WAIT_SECONDS)
+        for pod in self.context.pods.on_node(self.name):
+            if key_of(pod) not in self.runtimes or is_terminating(pod):
+                self.sync(key_of(pod))
+
+    def _boot_gpu_pods(self, waiting: list[PodRuntime], until: float) -> None:
+        """Pods with devices are admitted again once a plugin has registered them, or when patience ends."""
+        served = all(
+            self.devices.endpoints[item.resource].serving
+            for runtime in waiting
+            for item in self.devices.held_by(runtime.uid)
+            if item.resource in self.devices.endpoints
+        )
+        if not served and self.context.engine.time < until:
+            self.context.engine.later(0.5, self._boot_gpu_pods, waiting, until)
+            return
+        for runtime in waiting:
+            self._boot_pod(runtime)
+
+    def _boot_pod(self, runtime: PodRuntime) -> None:
+        if self.runtimes.get(runtime.key) is not runtime or is_terminating(runtime.pod):
+            return
+        if self._admitted(runtime):
+            runtime.boot()
+
+    def go_silent(self) -> None:
+        """The kubelet stops reporting; what runs goes on running."""
+        self.reports = False
+        self.on_silence(self.name)
+
+    def speak_again(self) -> None:
+        self.reports = True
+        self.post_status(rebooted=True)
+        for pod in self.context.pods.on_node(self.name):
+            self.sync(key_of(pod))
+
+    def crash_plugins(self, code: int = 2) -> int:
+        """All plugin programs on the node die; the number that did."""
+        count = 0
+        for runtime in list(self.runtimes.values()):
+            for plugin in runtime.plugins():
+                if plugin.running:
+                    plugin.die(code)
+                    count += 1
+        return count
+
+    def gpus_changed(self) -> None:
+        """NVML's state was changed from outside (a fault): files and plugins follow."""
+        if self.files is not None:
+            self.files.write_gpus(self.gpus)
+        for endpoint in self.devices.endpoints.values():
+            if endpoint.serving:
+                sick = {gpu.uuid for gpu in self.gpus.gpus if gpu.lost or gpu.xid}
+                endpoint.devices = {
+                    name: _with_health(device, device.card not in sick) for name, device in endpoint.devices.items()
+                }
+        self.status_changed()
+
+    def _write_checkpoint(self) -> None:
+        if self.files is None:
+            return
+        text = checkpoint.render(self.devices)
+        if text != self._known_checkpoint:
+            self.files.write_checkpoint(text)
+            self._known_checkpoint = text
+
+
+def _with_health(device: Any, healthy: bool) -> Any:
+    return replace(device, healthy=healthy)
+
+
+def _gpus(context: Context, spec: NodeSpec) -> NodeGpus:
+    gpus = NodeGpus.of(spec.name, spec.cards, spec.driver_version)
+    if not context.facts.total_includes_reserved:
+        for gpu in gpus.gpus:
+            gpu.card = replace(gpu.card, memory_reserved_mib=0)
+    if spec.nvml_fault:
+        gpus.fault = NvmlError[spec.nvml_fault]
+    return gpus
