@@ -95,9 +95,10 @@ static nvmlReturn_t injected(const struct faults *faults, const char *function) 
     for (unsigned int i = 0; i < faults->count; i++) {
         const char *name = faults->list[i].function;
         size_t length = strlen(name);
+        if (strncmp(name, function, length) != 0)
+            continue;
         /* A fault holds for every version of the function: clients differ in which they call. */
-        bool versioned = strncmp(function + length, "_v", 2) == 0 || function[length] == '\0';
-        if (strncmp(name, function, length) == 0 && versioned)
+        if (function[length] == '\0' || strncmp(function + length, "_v", 2) == 0)
             return faults->list[i].error;
     }
     return NVML_SUCCESS;

@@ -55,6 +55,10 @@ _CUDA_BY_BRANCH = (
 # Driver 535 cannot list a card's MIG profiles while MIG is off; that 550 is the first branch that can is assumed.
 _LISTS_PROFILES_WITHOUT_MIG = 550
 
+# MAX_GPUS and MAX_PROCESSES of state.h.
+_MAX_GPUS = 32
+_MAX_PROCESSES = 256
+
 # In the order in which the library reads them.
 _PROFILE_NUMBERS = [
     "enum",
@@ -177,6 +181,8 @@ class NodeGpus:
             raise ValueError(
                 f"the GPUs are out of order: {[gpu.index for gpu in self.gpus]}; NVML numbers them 0, 1, ..."
             )
+        if len(self.gpus) > _MAX_GPUS or any(len(gpu.processes) > _MAX_PROCESSES for gpu in self.gpus):
+            raise ValueError(f"the library holds {_MAX_GPUS} GPUs with {_MAX_PROCESSES} processes each, not more")
         for gpu in self.gpus:
             yield "[gpu]"
             yield from _gpu_lines(gpu)

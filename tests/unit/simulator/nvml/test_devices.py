@@ -163,9 +163,7 @@ def test_topology_is_one_node_without_peers(three: Any) -> None:
     assert nvml.nvmlDeviceGetTopologyCommonAncestor(one, two) == nvml.NVML_TOPOLOGY_NODE
     assert nvml.nvmlDeviceOnSameBoard(one, two) == 0
     assert nvml.nvmlDeviceOnSameBoard(one, one) == 1
-    assert nvml.nvmlDeviceGetP2PStatus(one, two, 0) == (
-        nvml.NVML_P2P_STATUS_CHIPSET_NOT_SUPPORTED
-    )
+    assert nvml.nvmlDeviceGetP2PStatus(one, two, 0) == (nvml.NVML_P2P_STATUS_CHIPSET_NOT_SUPPORTED)
     near = nvml.nvmlDeviceGetTopologyNearestGpus(one, nvml.NVML_TOPOLOGY_NODE)
     assert [nvml.nvmlDeviceGetIndex(handle) for handle in near] == [1, 2]
     assert nvml.nvmlDeviceGetTopologyNearestGpus(one, nvml.NVML_TOPOLOGY_SINGLE) == []

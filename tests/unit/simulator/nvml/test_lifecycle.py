@@ -80,6 +80,12 @@ def test_library_without_state_has_no_driver(tmp_path: Path) -> None:
         "[gpu]\nbus_id=here",
         "fault=nvmlDeviceGetName",
         "[gpu]\n" * 33,
+        "[gpu]\n" + "process=compute 1 1\n" * 257,
+        "[gpu]\nprocess=compute 12 many",
+        "[gpu]\n" + "profile=1g 0 0 1 1 1 1 1 1 1 1 1 0\n" * 19,
+        "[gpu]\nprofile=1g 0 0 1 1 1 1 1 1 1 1 1 0,x",
+        "[gpu]\nuuid=" + "1" * 80,
+        "fault=nvmlDeviceGetName 1\n" * 17,
     ],
 )
 def test_state_that_cannot_be_understood_is_an_unknown_error(broken: str, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_card_without_mig_says_so(node: Any) -> None:
     for lacking in (
         lambda: nvml.nvmlDeviceGetMigMode(handle),
         lambda: nvml.nvmlDeviceGetGpuInstanceProfileInfo(handle, 0),
+        lambda: nvml.nvmlDeviceGetGpuInstanceProfileInfo(handle, 0, version=1),
         lambda: nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, 0),
         lambda: placements(node, handle, 19),
         lambda: nvml.nvmlDeviceGetGpuInstanceRemainingCapacity(handle, 19),

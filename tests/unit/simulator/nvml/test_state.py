@@ -53,6 +53,13 @@ def test_unknown_type_of_process_is_refused() -> None:
         gpus.text()
 
 
+def test_more_than_the_library_holds_is_refused() -> None:
+    gpus = NodeGpus.of("a", ["T4"])
+    gpus.gpus[0].processes = [Process(pid, 1) for pid in range(257)]
+    with pytest.raises(ValueError, match="holds 32 GPUs with 256 processes each, not more"):
+        gpus.text()
+
+
 def test_node_directory_holds_library_and_state_alone(tmp_path: Path) -> None:
     install(tmp_path)
     install(tmp_path)

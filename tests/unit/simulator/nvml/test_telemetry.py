@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import pytest
@@ -51,11 +52,11 @@ def test_sensors_of_a_busy_card(node: Any) -> None:
     assert nvml.nvmlDeviceGetCurrentClocksEventReasons(handle) == 0
 
 
-def test_temperature_of_another_version_is_a_mismatch(idle: tuple[Any, Any]) -> None:
-    nvml, handle = idle
-    with pytest.raises(nvml.NVMLError) as error:
-        nvml.nvmlDeviceGetTemperatureV(handle, 0, version=1)
-    assert error.value.value in (nvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH, nvml.NVML_ERROR_FUNCTION_NOT_FOUND)
+@pytest.mark.parametrize("version", [0, 1, (1 << 24) | 16, (2 << 24) | 12])
+def test_temperature_of_another_version_is_a_mismatch(version: int, node: Any) -> None:
+    asked = (ctypes.c_uint * 3)(version, 0, 0)
+    code = node.raw.nvmlDeviceGetTemperatureV(node.handle(), ctypes.byref(asked))
+    assert code == node.nvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH
 
 
 def test_temperature_thresholds(idle: tuple[Any, Any]) -> None:
