@@ -43,7 +43,9 @@ class ResourceType:
 
     @property
     def key(self) -> str:
-        return f"{self.group}/{self.plural}" if self.group else self.plural
+        if self.group in ("", "events.k8s.io"):
+            return self.plural
+        return f"{self.group}/{self.plural}"
 
     @property
     def api_version(self) -> str:

@@ -1,0 +1,100 @@
+"""Faults that tests order: answers with an error, latency, cut connections, requests that never end."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Object = dict[str, Any]
+
+ACTIONS = ("status", "latency", "cut", "hang")
+DEFAULT_REASONS = {
+    409: "Conflict",
+    429: "TooManyRequests",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+    504: "Timeout",
+}
+
+
+@dataclass
+class Fault:
+    """Hits requests whose method and path (with query) match: the ``nth`` such request and the ``count - 1`` after it.
+
+    ``count`` 0 is for ever. ``action``: ``status`` answers ``status`` with ``body`` (or a Status), ``latency`` waits
+    ``latency_ms`` and goes on, ``cut`` closes the connection (of a watch: after ``after_ms``), ``hang`` answers nothing.
+    ``after`` the write has been stored if ``late``: then only the answer is lost.
+    """
+
+    action: str = "status"
+    method: str = ""
+    path: str = ".*"
+    nth: int = 1
+    count: int = 1
+    status: int = 500
+    body: Object | None = None
+    reason: str = ""
+    message: str = "simulated fault"
+    retry_after: int | None = None
+    latency_ms: float = 0
+    after_ms: float = 0
+    late: bool = False
+    id: int = 0
+    seen: int = 0
+    hits: int = 0
+
+    def __post_init__(self) -> None:
+        if self.action not in ACTIONS:
+            raise ValueError(f"fault action {self.action!r}: choose one of {', '.join(ACTIONS)}")
+        self._pattern = re.compile(self.path)
+
+    def strikes(self, method: str, path: str) -> bool:
+        if self.method and self.method.upper() != method:
+            return False
+        if not self._pattern.search(path):
+            return False
+        self.seen += 1
+        hit = self.seen >= self.nth and (self.count == 0 or self.seen < self.nth + self.count)
+        self.hits += hit
+        return hit
+
+    def status_body(self) -> Object:
+        if self.body is not None:
+            return self.body
+        reason = self.reason or DEFAULT_REASONS.get(self.status, "InternalError")
+        status: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        status |= {"message": self.message, "reason": reason, "code": self.status}
+        if self.retry_after is not None:
+            status["details"] = {"retryAfterSeconds": self.retry_after}
+        return status
+
+
+class Faults:
+    """The faults in force, and the latency of every request (milliseconds)."""
+
+    def __init__(self) -> None:
+        self.latency_ms: float = 0
+        self._faults: list[Fault] = []
+        self._next = 1
+
+    def add(self, order: Object) -> Fault:
+        """ValueError for unknown keys or actions."""
+        unknown = set(order) - set(Fault.__dataclass_fields__)
+        if unknown:
+            raise ValueError(f"unknown fault fields: {', '.join(sorted(unknown))}")
+        fault = Fault(**{**order, "id": self._next, "seen": 0, "hits": 0})
+        self._next += 1
+        self._faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        self._faults.clear()
+        self.latency_ms = 0
+
+    def strike(self, method: str, path: str) -> list[Fault]:
+        """The faults that hit this request; every matching fault counts it."""
+        return [fault for fault in self._faults if fault.strikes(method, path)]
+
+    def listing(self) -> list[Object]:
+        return [asdict(fault) for fault in self._faults]
