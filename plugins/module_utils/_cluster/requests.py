@@ -13,6 +13,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.quantitie
     larger_counts,
 )
 
+#: NVIDIA's resources: nvidia.com/gpu, nvidia.com/gpu.shared, nvidia.com/mig-1g.5gb.
+GPU_PREFIX = "nvidia.com/"
 #: A pod in one of these holds nothing any more, whatever it asked for.
 TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
 

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.access import (
+    Access,
+    describe_missing,
+    needed_access,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.access import find_missing
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import DaemonSetRelease, RolloutPlan
+
+
+def make_plan(method: str) -> RolloutPlan:
+    release = DaemonSetRelease(daemonset="kube-system/plugin", method=method, uid="u", generation=1)
+    return RolloutPlan(plan_id="0a", namespace="gpu", nodes={}, releases=(release,))
+
+
+def test_needed_access_covers_what_a_rollout_writes() -> None:
+    needs = needed_access(None, "gpu")
+    for access in (
+        Access("nodes", "patch"),
+        Access("leases", "create", "gpu", "coordination.k8s.io"),
+        Access("configmaps", "delete", "gpu"),
+        Access("daemonsets", "create", "gpu", "apps"),
+        Access("namespaces", "create"),
+    ):
+        assert access in needs
+    assert len(needs) == len(set(needs)) <= 30
+
+
+def test_needed_access_patches_a_foreign_daemonset_only_where_the_plan_does() -> None:
+    patch = Access("daemonsets", "patch", "kube-system", "apps")
+    assert patch in needed_access(make_plan("affinity"), "gpu")
+    assert patch not in needed_access(make_plan("label"), "gpu")
+    assert Access("daemonsets", "get", "kube-system", "apps") in needed_access(make_plan("label"), "gpu")
+
+
+def test_find_missing_asks_a_review_each_and_writes_nothing(api: Any) -> None:
+    def answer(seen: Any) -> Any:
+        attributes = seen.body["spec"]["resourceAttributes"]
+        allowed = not (attributes["resource"] == "nodes" and attributes["verb"] == "patch")
+        return type(api.replies[0])(status=201, body={"status": {"allowed": allowed}})
+
+    api.serve = answer
+    client = api.client()
+    needs = needed_access(None, "gpu")
+    missing = find_missing(client, needs)
+    assert missing == [Access("nodes", "patch")]
+    assert client.requests.to_dict() | {"bytes": 0} == {
+        "get": 0,
+        "write": 0,
+        "review": len(needs),
+        "dry_run": 0,
+        "bytes": 0,
+    }
+    assert {seen.path for seen in api.seen} == {"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"}
+    leases = [seen.body["spec"]["resourceAttributes"] for seen in api.seen if "leases" in str(seen.body)]
+    assert {"verb": "create", "resource": "leases", "group": "coordination.k8s.io", "namespace": "gpu"} in leases
+
+
+def test_describe_missing_says_what_to_grant_and_where() -> None:
+    text = describe_missing([Access("nodes", "patch"), Access("leases", "create", "gpu", "coordination.k8s.io")])
+    assert "- patch nodes in the whole cluster\n" in text
+    assert "- create leases.coordination.k8s.io in namespace gpu" in text
+    assert describe_missing([]) == ""
