@@ -20,6 +20,7 @@ GPU_IS_LOST = 15
 RESET_REQUIRED = 16
 OPERATING_SYSTEM = 17
 LIB_RM_VERSION_MISMATCH = 18
+GPU_NOT_FOUND = 28
 
 # What a library answers that knows a question but not the card, or not yet the question.
 UNANSWERED = frozenset({NOT_SUPPORTED, FUNCTION_NOT_FOUND})
@@ -99,6 +100,8 @@ def library_missing(observed: str, evidence: NodeEvidence) -> NvmlUnavailableErr
 
 def initialisation_failed(error: NvmlError, evidence: NodeEvidence) -> NvmlUnavailableError:
     """The library was loaded, but will not serve."""
+    if error.code == GPU_NOT_FOUND:  # what nvmlInit gives where the driver is loaded and drives nothing
+        return no_gpu(evidence)
     attempted = f"NVML of {evidence.library} answers: {error}. {evidence.describe()}"
     if error.code == DRIVER_NOT_LOADED:
         cure = "Load the module (modprobe nvidia) and look for NVRM in the kernel log; a missing GPU also keeps the module from loading."

@@ -74,12 +74,14 @@ static nvmlReturn_t refresh(void) {
     return NVML_SUCCESS;
 }
 
-nvmlReturn_t state_initialize(void) {
+nvmlReturn_t state_initialize(bool without_gpus) {
     nvmlReturn_t read = refresh();
     if (read != NVML_SUCCESS)
         return read;
     if (current->init_error != 0)
         return (nvmlReturn_t)current->init_error;
+    if (current->gpu_count == 0 && !without_gpus)
+        return NVML_ERROR_GPU_NOT_FOUND;
     references++;
     return NVML_SUCCESS;
 }

@@ -116,7 +116,7 @@ bool state_parse(const char *path, struct state *state);
 
 int state_lock(void);
 void state_unlock(int *locked);
-nvmlReturn_t state_initialize(void);
+nvmlReturn_t state_initialize(bool without_gpus);
 nvmlReturn_t state_shutdown(void);
 nvmlReturn_t state_admit(const char *function, const struct state **state);
 nvmlReturn_t state_admit_gpu(const char *function, nvmlDevice_t handle, const struct gpu **gpu);

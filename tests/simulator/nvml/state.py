@@ -93,6 +93,7 @@ class NvmlError(IntEnum):
     IN_USE = 19
     MEMORY = 20
     INSUFFICIENT_RESOURCES = 23
+    GPU_NOT_FOUND = 28
     UNKNOWN = 999
 
 
@@ -136,8 +137,9 @@ class Gpu:
 class NodeGpus:
     """All GPUs of a node and its driver.
 
-    `fault` is what nvmlInit gives: DRIVER_NOT_LOADED, LIB_RM_VERSION_MISMATCH, NO_PERMISSION ... `faults`: as for a GPU, for the
-    functions that take no GPU. `privileged`: whether its clients count as root, which MIG placements are told to alone.
+    `fault` is what nvmlInit gives: DRIVER_NOT_LOADED, LIB_RM_VERSION_MISMATCH, NO_PERMISSION ... Without any GPU and fault it
+    gives GPU_NOT_FOUND, unless told not to mind. `faults`: as for a GPU, for the functions that take no GPU. `privileged`:
+    whether the clients count as root, whom alone NVML tells MIG placements.
     """
 
     gpus: list[Gpu] = field(default_factory=list)

@@ -9,7 +9,7 @@
 NVML_API nvmlReturn_t nvmlInitWithFlags(unsigned int flags) {
     __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock();
     REQUIRE((flags & ~(NVML_INIT_FLAG_NO_GPUS | NVML_INIT_FLAG_NO_ATTACH)) == 0);
-    return state_initialize();
+    return state_initialize((flags & NVML_INIT_FLAG_NO_GPUS) != 0);
 }
 
 NVML_API nvmlReturn_t nvmlInit_v2(void) {

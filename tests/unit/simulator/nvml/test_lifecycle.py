@@ -52,6 +52,15 @@ def test_init_fails_with_the_nodes_fault(fault: NvmlError, words: str, make_node
     assert node.nvml.nvmlDeviceGetCount() == 1
 
 
+def test_init_without_a_gpu_fails_unless_told_not_to_mind(make_node: Any) -> None:
+    raw = make_node([], initialize=False).raw
+    assert raw.nvmlInit_v2() == raw.nvmlInitWithFlags(0) == NvmlError.GPU_NOT_FOUND
+    assert raw.nvmlInitWithFlags(1) == 0
+    count = ctypes.c_uint(7)
+    assert raw.nvmlDeviceGetCount_v2(ctypes.byref(count)) == 0
+    assert count.value == 0
+
+
 def test_error_string_needs_no_init_and_knows_all_numbers(make_node: Any) -> None:
     raw = make_node(initialize=False).raw
     raw.nvmlErrorString.restype = ctypes.c_char_p
