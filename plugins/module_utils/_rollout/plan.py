@@ -1,0 +1,208 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan, as far as the steps of a rollout obey it. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+
+SCHEMA_VERSION = 1
+BACKENDS = ("daemonset_per_key",)
+
+
+@dataclass(frozen=True)
+class Release:
+    """How the plugin of somebody else is taken off a node.
+
+    :param method: ``label`` (a label that its DaemonSet selects on is removed) or ``affinity`` (the DaemonSet was told
+        to stay away from nodes with our revision label).
+    :param daemonset: "namespace/name".
+    """
+
+    method: str
+    daemonset: str
+    label: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DaemonSetRelease:
+    """A release as it concerns the DaemonSet: what it was when the plan was made, and the patch for method ``affinity``."""
+
+    daemonset: str
+    method: str
+    uid: str
+    generation: int
+    owner: str = ""
+    label: Mapping[str, str] = field(default_factory=dict)
+    patch: Mapping[str, Any] | None = None
+    nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodeTarget:
+    """What a node is to become.
+
+    :param expected: GPU resources by name that it is to advertise.
+    :param previous: GPU resources that it advertised, or was to, before: those not expected must end at 0.
+    """
+
+    name: str
+    key: str
+    revision: str
+    expected: Mapping[str, int]
+    previous: tuple[str, ...] = ()
+    release: Release | None = None
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """All resources that matter for it."""
+        return tuple(sorted({*self.expected, *self.previous}))
+
+    def wanted(self) -> dict[str, int]:
+        """What allocatable must be at the end, for each resource that matters."""
+        return {resource: self.expected.get(resource, 0) for resource in self.resources}
+
+
+@dataclass(frozen=True)
+class RolloutPlan:
+    """A plan that was accepted.
+
+    :param objects: manifests to be present, in order of creation.
+    """
+
+    plan_id: str
+    namespace: str
+    nodes: Mapping[str, NodeTarget]
+    releases: tuple[DaemonSetRelease, ...] = ()
+    objects: tuple[Mapping[str, Any], ...] = ()
+
+    def select(self, wanted: Sequence[str]) -> list[NodeTarget]:
+        """The targets of these nodes, in the order given, each once.
+
+        :raises InputError: nodes that the plan does not have.
+        """
+        unknown = [name for name in wanted if name not in self.nodes]
+        if unknown:
+            raise InputError(
+                "nodes",
+                [
+                    f"node {name!r} is not in plan {self.plan_id}, which has {_some(self.nodes)}. "
+                    "Name nodes of this plan, or make a new plan."
+                    for name in unknown
+                ],
+            )
+        return [self.nodes[name] for name in dict.fromkeys(wanted)]
+
+    def releases_of(self, targets: Sequence[NodeTarget]) -> list[DaemonSetRelease]:
+        """The foreign DaemonSets that these nodes are to leave."""
+        concerned = {target.release.daemonset for target in targets if target.release}
+        return [release for release in self.releases if release.daemonset in concerned]
+
+    @property
+    def revisions(self) -> set[str]:
+        """Revisions that nodes are to serve."""
+        return {target.revision for target in self.nodes.values()}
+
+
+def read_plan(document: object, source: str) -> RolloutPlan:
+    """Accept a plan.
+
+    :param document: the decoded plan file.
+    :param source: where it comes from, for messages.
+    :raises InputError: it is none, of another schema, refused, or for a backend that these modules do not know.
+    """
+    if not isinstance(document, Mapping):
+        raise InputError(f"plan {source}", ["this is no plan. Give the file that the plan was written to (plan_path)."])
+    version = document.get("schema_version")
+    if version != SCHEMA_VERSION:
+        problem = (
+            f"schema_version is {version!r}, this version of the collection reads {SCHEMA_VERSION}. Make a new plan."
+        )
+        raise InputError(f"plan {source}", [problem])
+    refused = list(document.get("problems") or [])
+    if refused:
+        raise InputError(f"plan {source} was refused", [_text(problem) for problem in refused])
+    try:
+        return _accept(document, source)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"it is incomplete ({type(error).__name__}: {error}). Make a new plan, do not edit it."
+        raise InputError(f"plan {source}", [problem]) from error
+
+
+def _accept(document: Mapping[str, Any], source: str) -> RolloutPlan:
+    plugin = document.get("plugin") or {}
+    backend = plugin.get("backend", BACKENDS[0])
+    if backend not in BACKENDS:
+        problem = f"backend {backend!r} cannot be rolled out yet; use one of {', '.join(BACKENDS)} and make a new plan."
+        raise InputError(f"plan {source}", [problem])
+    nodes = {
+        name: _read_node(name, entry) for name, entry in (document.get("nodes") or {}).items() if _takes_part(entry)
+    }
+    used = {target.key for target in nodes.values()}
+    configs = document.get("configs") or {}
+    objects = [manifest for key in sorted(configs) if key in used for manifest in configs[key].get("objects") or []]
+    return RolloutPlan(
+        plan_id=str(document["plan_id"]),
+        namespace=str(plugin.get("namespace") or "kubegpu-system"),
+        nodes=nodes,
+        releases=tuple(_read_daemonset_release(release) for release in document.get("releases") or []),
+        objects=tuple(sorted(objects, key=lambda manifest: manifest["kind"] != "ConfigMap")),
+    )
+
+
+def _takes_part(entry: Mapping[str, Any]) -> bool:
+    """Nodes that the plan only lists have no revision to serve."""
+    return bool((entry.get("to") or {}).get("revision"))
+
+
+def _read_node(name: str, entry: Mapping[str, Any]) -> NodeTarget:
+    to = entry["to"]
+    before = {**((entry.get("from") or {}).get("resources") or {}), **(entry.get("resources_before") or {})}
+    release = entry.get("release")
+    return NodeTarget(
+        name=name,
+        key=str(to["key"]),
+        revision=str(to["revision"]),
+        expected={resource: int(count) for resource, count in entry["expected_resources"].items()},
+        previous=tuple(sorted(before)),
+        release=Release(
+            method=release["method"], daemonset=release["daemonset"], label=dict(release.get("label") or {})
+        )
+        if release
+        else None,
+    )
+
+
+def _read_daemonset_release(entry: Mapping[str, Any]) -> DaemonSetRelease:
+    owner = entry.get("owner") or ""
+    return DaemonSetRelease(
+        daemonset=entry["daemonset"],
+        method=entry["method"],
+        uid=str(entry.get("uid") or ""),
+        generation=int(entry.get("generation") or 0),
+        owner=_owner_text(owner),
+        label=dict(entry.get("label") or {}),
+        patch=entry.get("patch"),
+        nodes=tuple(entry.get("nodes") or ()),
+    )
+
+
+def _owner_text(owner: Any) -> str:
+    if isinstance(owner, Mapping):
+        return " ".join(str(part) for part in (owner.get("kind"), owner.get("name")) if part and part != "none")
+    return str(owner)
+
+
+def _text(problem: Any) -> str:
+    if isinstance(problem, Mapping):
+        return str(problem.get("message") or problem)
+    return str(problem)
+
+
+def _some(names: Mapping[str, Any], limit: int = 5) -> str:
+    listed = ", ".join(list(names)[:limit])
+    return (listed + (f" and {len(names) - limit} more" if len(names) > limit else "")) or "no nodes"

@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of a sharing change on one node, each decided from what the node bears now. PRIVATE to the collection.
+
+Order: in maintenance (cordon and note in one request), plugin withdrawn, new revision served, back in service on proof.
+A step that is done already decides to write nothing, and each step refuses a node on which the one before it is not in
+force any more. So an interrupted rollout finishes when it is started again, and at no moment is a node schedulable while
+what it advertises differs from the revision recorded on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import names
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import (
+    HELD,
+    PATCH,
+    Decision,
+    done,
+    refuse,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.maintenance import Maintenance
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodePatch, NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Who decides.
+
+    :param since: RFC 3339, the start of a maintenance that begins now.
+    :param holder: run that holds a live lease, None if there is none. In check mode it may be another run.
+    """
+
+    run: str
+    plan_id: str
+    since: str = ""
+    holder: str | None = None
+
+
+def bears_target(node: NodeState, target: NodeTarget) -> bool:
+    """The labels are as the plan wants them at the end."""
+    return node.key == target.key and node.revision == target.revision and not foreign_label(node, target)
+
+
+def advertises_target(node: NodeState, target: NodeTarget) -> bool:
+    """Allocatable is as the plan wants it at the end. Absent counts as 0."""
+    return all(node.allocatable.get(resource, 0) == count for resource, count in target.wanted().items())
+
+
+def foreign_label(node: NodeState, target: NodeTarget) -> dict[str, str]:
+    """Labels on the node by which somebody else's plugin still selects it."""
+    if target.release is None or target.release.method != "label":
+        return {}
+    return {label: value for label, value in target.release.label.items() if node.labels.get(label) == value}
+
+
+def decide_in_maintenance(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
+    """Cordon and note, in one request."""
+    note = node.maintenance
+    if note is None:
+        return _begin(node, target, run)
+    if note.run == run.run:
+        if node.unschedulable:
+            return done("already in maintenance by this run")
+        return _cordon(note, f"patch node {node.name}: cordon again, it was uncordoned meanwhile")
+    if not note.run:
+        return refuse(
+            f"its annotation {names.MAINTENANCE_ANNOTATION} cannot be read: {note.reason[:80]!r}. Find out who wrote it, "
+            "remove it by hand, then run again."
+        )
+    if note.run == run.holder:
+        return refuse(
+            f"run {note.run} has it in maintenance since {note.since or 'an unknown time'} and holds a live lease. "
+            "Wait for that run to end."
+        )
+    taken = Maintenance(
+        run=run.run,
+        since=run.since,
+        was_unschedulable=note.was_unschedulable,
+        step=note.step,
+        plan=run.plan_id,
+        reason=_purpose(target, run),
+        restore=note.restore,
+    )
+    action = f"patch node {node.name}: take over the maintenance of run {note.run}"
+    decision = _cordon(taken, action)
+    reason = (
+        f"taken over from run {note.run}, which has had it since {note.since or 'an unknown time'} and holds no lease"
+    )
+    return Decision(decision.verdict, reason, decision.patch, decision.actions)
+
+
+def _begin(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
+    if bears_target(node, target) and advertises_target(node, target) and not node.not_ready:
+        return done("already serves what the plan wants", settled=True)
+    if node.hold is not None:
+        return refuse(
+            f"held by the annotation {names.HOLD_ANNOTATION}: {node.hold or 'no reason given'}. Remove the annotation "
+            "when the node may be changed, then run again."
+        )
+    note = Maintenance(
+        run=run.run,
+        since=run.since,
+        was_unschedulable=node.unschedulable,
+        step="cordoned",
+        plan=run.plan_id,
+        reason=_purpose(target, run),
+        restore=_restore(node, target),
+    )
+    what = "annotate (it was cordoned before)" if node.unschedulable else "cordon and annotate"
+    return _cordon(note, f"patch node {node.name}: {what}")
+
+
+def _cordon(note: Maintenance, action: str) -> Decision:
+    patch = NodePatch(annotations={names.MAINTENANCE_ANNOTATION: note.to_text()}, unschedulable=True)
+    return Decision(PATCH, patch=patch, actions=(action,))
+
+
+def _purpose(target: NodeTarget, run: RunContext) -> str:
+    return f"sharing change to {target.key} revision {target.revision} by plan {run.plan_id}"
+
+
+def _restore(node: NodeState, target: NodeTarget) -> dict[str, object]:
+    labels = sorted(target.release.label) if target.release and target.release.method == "label" else []
+    return {"key": node.key, "revision": node.revision, "labels": {label: node.labels.get(label) for label in labels}}
+
+
+def decide_withdrawn(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
+    """Take every plugin off the node, in one request.
+
+    The revision label is set to ``withdrawn``, never just removed: a foreign DaemonSet that was told to stay away from
+    nodes with that label would come back at its absence.
+    """
+    if bears_target(node, target):
+        return done("already bears its new revision", settled=node.maintenance is None)
+    obstacle = _not_ours(node, run)
+    if obstacle:
+        return refuse(obstacle)
+    foreign = foreign_label(node, target)
+    if node.revision == names.WITHDRAWN and not foreign:
+        return done("already withdrawn")
+    labels: dict[str, str | None] = dict.fromkeys(foreign)
+    if node.revision != names.WITHDRAWN:
+        labels[names.REVISION_LABEL] = names.WITHDRAWN
+    return _label(node, labels, "withdrawn", f"patch node {node.name}: withdraw the plugin")
+
+
+def decide_serving(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
+    """Let the new revision in, in one request."""
+    if bears_target(node, target):
+        if node.maintenance is None:
+            return done("already in service with its new revision", settled=True)
+        return done("already bears its new revision")
+    obstacle = _not_ours(node, run)
+    if obstacle:
+        return refuse(obstacle)
+    if node.revision != names.WITHDRAWN or foreign_label(node, target):
+        return refuse(
+            f"its plugin has not been withdrawn: label {names.REVISION_LABEL} is {node.revision!r}, not "
+            f"{names.WITHDRAWN!r}. Two plugins on one node end with no GPU at all. Run the step withdrawn first."
+        )
+    labels: dict[str, str | None] = {names.REVISION_LABEL: target.revision}
+    if node.key != target.key:
+        labels[names.CONFIG_LABEL] = target.key
+    action = f"patch node {node.name}: serve {target.key} revision {target.revision}"
+    return _label(node, labels, "serving", action)
+
+
+def decide_in_service(node: NodeState, target: NodeTarget, run: RunContext, unmet: list[str]) -> Decision:
+    """Uncordon and remove the note, in one request, on proof alone.
+
+    :param unmet: what the proof lacks, see proof.py.
+    """
+    note = node.maintenance
+    if note is None:
+        if unmet:
+            return refuse(f"it is in nobody's maintenance, yet {'; '.join(unmet)}. Run the rollout again.")
+        reason = "was cordoned by somebody else and stays so" if node.unschedulable else "already in service"
+        return done(reason, settled=True)
+    if note.run != run.run:
+        return refuse(_foreign_note(note))
+    if unmet:
+        return refuse(
+            f"stays out of service: {'; '.join(unmet)}. Look at the plugin pod on the node, then run the rollout again."
+        )
+    if node.hold is not None:
+        reason = f"held by the annotation {names.HOLD_ANNOTATION}: {node.hold or 'no reason given'}. It stays cordoned"
+        return Decision(HELD, reason)
+    annotations: dict[str, str | None] = {names.MAINTENANCE_ANNOTATION: None}
+    if note.was_unschedulable:
+        action = f"patch node {node.name}: remove the annotation; it was cordoned before and stays so"
+        return Decision(PATCH, "was cordoned before and stays so", NodePatch(annotations=annotations), (action,))
+    patch = NodePatch(annotations=annotations, unschedulable=False)
+    return Decision(PATCH, patch=patch, actions=(f"patch node {node.name}: uncordon and remove the annotation",))
+
+
+def _label(node: NodeState, labels: dict[str, str | None], step: str, action: str) -> Decision:
+    note = node.maintenance
+    annotations = {names.MAINTENANCE_ANNOTATION: note.at_step(step).to_text()} if note else {}
+    changes = ", ".join(f"{label}={value}" if value else f"{label}-" for label, value in sorted(labels.items()))
+    return Decision(PATCH, patch=NodePatch(labels=labels, annotations=annotations), actions=(f"{action} ({changes})",))
+
+
+def _not_ours(node: NodeState, run: RunContext) -> str:
+    """Why this run must not change the node's labels now, "" if it may."""
+    note = node.maintenance
+    if note is None:
+        return "it is not in maintenance. Run node_maintenance with state in_maintenance first."
+    if note.run != run.run:
+        return _foreign_note(note)
+    if not node.unschedulable:
+        return (
+            "it was uncordoned by somebody else meanwhile, and pods could land on it while its plugin changes. "
+            "Run the rollout again: it cordons the node anew."
+        )
+    return ""
+
+
+def _foreign_note(note: Maintenance) -> str:
+    return (
+        f"it is in maintenance by run {note.run or 'unknown'} since {note.since or 'an unknown time'}, not by this run. "
+        "If that run is dead, run the rollout from its start: it takes the node over."
+    )

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.plugins.fakes.fake_cluster import FOREIGN, FOREIGN_PATH, GPU, FakeCluster, plan_document
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import RolloutPlan, read_plan
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    cluster = FakeCluster({"gpu-1": "l20", "gpu-2": "t4"})
+    cluster.settle()
+    return {**plan_document(cluster.keys, "label", cluster.api.objects[FOREIGN_PATH]), **changes}
+
+
+def accepted(**changes: Any) -> RolloutPlan:
+    return read_plan(document(**changes), "plan.json")
+
+
+def test_read_plan_gives_targets() -> None:
+    target = accepted().nodes["gpu-1"]
+    assert (target.key, target.revision, dict(target.expected)) == ("l20", "0a1b2c3d4e", {GPU: 8})
+    assert target.release is not None
+    assert (target.release.method, target.release.daemonset) == ("label", FOREIGN)
+
+
+def test_read_plan_waits_for_resources_that_vanish() -> None:
+    plan = document()
+    plan["nodes"]["gpu-1"]["resources_before"] = {GPU: 1, "nvidia.com/gpu.shared": 4}
+    assert read_plan(plan, "p").nodes["gpu-1"].wanted() == {GPU: 8, "nvidia.com/gpu.shared": 0}
+
+
+def test_read_plan_orders_configs_before_what_mounts_them() -> None:
+    assert [manifest["kind"] for manifest in accepted().objects] == ["ConfigMap", "ConfigMap", "DaemonSet", "DaemonSet"]
+
+
+def test_read_plan_leaves_out_nodes_without_a_revision() -> None:
+    plan = document()
+    plan["nodes"]["gpu-2"]["to"] = {"key": None, "revision": None}
+    read = read_plan(plan, "p")
+    assert list(read.nodes) == ["gpu-1"]
+    assert len(read.objects) == 2
+
+
+def test_select_gives_each_node_once_in_order() -> None:
+    assert [target.name for target in accepted().select(["gpu-2", "gpu-1", "gpu-2"])] == ["gpu-2", "gpu-1"]
+
+
+def test_select_names_every_unknown_node() -> None:
+    with pytest.raises(InputError) as caught:
+        accepted().select(["gpu-1", "x", "y"])
+    assert caught.value.problems == [
+        "node 'x' is not in plan 0123456789abcdef, which has gpu-1, gpu-2. Name nodes of this plan, or make a new plan.",
+        "node 'y' is not in plan 0123456789abcdef, which has gpu-1, gpu-2. Name nodes of this plan, or make a new plan.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ([], "this is no plan"),
+        (None, "this is no plan"),
+        ({}, "schema_version is None, this version of the collection reads 1. Make a new plan."),
+        (document(schema_version=2), "schema_version is 2, this version of the collection reads 1. Make a new plan."),
+        (
+            document(problems=["replicas is 1"]),
+            "plan p was refused: 1 problem, nothing was changed.\n  1. replicas is 1",
+        ),
+        (document(problems=[{"message": "replicas is 1"}]), "1. replicas is 1"),
+        (document(plugin={"backend": "helm"}), "backend 'helm' cannot be rolled out yet"),
+        (document(nodes={"x": {"to": {"revision": "0a"}}}), "it is incomplete (KeyError: 'key')"),
+        ({"schema_version": 1, "nodes": []}, "it is incomplete"),
+    ],
+)
+def test_read_plan_refuses(plan: Any, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_plan(plan, "p")
+    assert message in caught.value.msg
+
+
+def test_read_plan_names_the_owner_of_a_foreign_daemonset() -> None:
+    assert accepted().releases[0].owner == "helm nvidia-gpu"

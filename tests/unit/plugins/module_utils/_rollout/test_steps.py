@@ -1,0 +1,379 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each step from what the node bears: tables for what it decides, properties for the laws that all steps obey."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.assume import assume_steps_before
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import (
+    DONE,
+    HELD,
+    PATCH,
+    REFUSED,
+    Decision,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.maintenance import Maintenance
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, Release
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import unmet_node
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import (
+    RunContext,
+    bears_target,
+    decide_in_maintenance,
+    decide_in_service,
+    decide_serving,
+    decide_withdrawn,
+)
+
+GPU = "nvidia.com/gpu"
+KEY, REVISION = "nvidia.com/device-plugin.config", "kubegpu.sharing/revision"
+MAINTENANCE, HOLD = "kubegpu.sharing/maintenance", "kubegpu.sharing/hold"
+FOREIGN = {"nvidia-device-enable": "enable"}
+NEW = "0a1b2c3d4e"
+RUN = RunContext("run-1", "plan-1", since="2026-03-01T12:00:00.000Z", holder="run-1")
+BY_LABEL = NodeTarget("gpu-1", "l20", NEW, {GPU: 8}, (GPU,), Release("label", "kube-system/ds", FOREIGN))
+BY_AFFINITY = replace(BY_LABEL, release=Release("affinity", "kube-system/ds"))
+OWN = replace(BY_LABEL, release=None)
+TARGETS = [BY_LABEL, BY_AFFINITY, OWN]
+BARE = NodeState("gpu-1", labels=FOREIGN, allocatable={GPU: 1})
+
+
+def noted(node: NodeState, run: str = "run-1", **fields: Any) -> NodeState:
+    note = Maintenance(run=run, since="2026-03-01T11:00:00.000Z", **fields)
+    return replace(node, annotations={**node.annotations, MAINTENANCE: note.to_text()}, unschedulable=True)
+
+
+def labelled(node: NodeState, key: str | None = "l20", revision: str | None = NEW) -> NodeState:
+    labels = {name: value for name, value in {KEY: key, REVISION: revision}.items() if value}
+    return replace(node, labels=labels)
+
+
+def serving(node: NodeState) -> NodeState:
+    return replace(labelled(node), allocatable={GPU: 8})
+
+
+def test_in_maintenance_cordons_and_notes_how_it_was_in_one_patch() -> None:
+    decision = decide_in_maintenance(BARE, BY_LABEL, RUN)
+    after = BARE.patched(decision.patch)
+    assert decision.verdict == PATCH
+    assert decision.actions == ("patch node gpu-1: cordon and annotate",)
+    assert after.unschedulable
+    note = after.maintenance
+    assert note is not None
+    assert (note.run, note.plan, note.step, note.was_unschedulable) == ("run-1", "plan-1", "cordoned", False)
+    assert note.restore == {"key": None, "revision": None, "labels": FOREIGN}
+    assert note.reason == "sharing change to l20 revision 0a1b2c3d4e by plan plan-1"
+
+
+def test_in_maintenance_of_a_node_that_was_cordoned_before_remembers_it() -> None:
+    decision = decide_in_maintenance(replace(BARE, unschedulable=True), BY_LABEL, RUN)
+    note = BARE.patched(decision.patch).maintenance
+    assert note is not None
+    assert note.was_unschedulable
+    assert decision.actions == ("patch node gpu-1: annotate (it was cordoned before)",)
+
+
+def test_in_maintenance_takes_over_from_a_dead_run_and_keeps_what_it_knew() -> None:
+    restore = {"key": "old", "revision": "ff", "labels": {}}
+    dead = noted(BARE, "run-0", was_unschedulable=True, step="withdrawn", restore=restore)
+    decision = decide_in_maintenance(dead, BY_LABEL, RUN)
+    note = dead.patched(decision.patch).maintenance
+    assert note is not None
+    assert (note.run, note.was_unschedulable, note.step, note.restore) == ("run-1", True, "withdrawn", restore)
+    assert (
+        decision.reason
+        == "taken over from run run-0, which has had it since 2026-03-01T11:00:00.000Z and holds no lease"
+    )
+
+
+@pytest.mark.parametrize(
+    ("node", "verdict", "words"),
+    [
+        pytest.param(serving(BARE), DONE, "already serves", id="already there"),
+        pytest.param(
+            serving(replace(BARE, unschedulable=True)), DONE, "already serves", id="already there, cordoned by hand"
+        ),
+        pytest.param(noted(BARE), DONE, "already in maintenance", id="begun"),
+        pytest.param(replace(noted(BARE), unschedulable=False), PATCH, "", id="begun, uncordoned by hand"),
+        pytest.param(noted(BARE, "run-0"), PATCH, "taken over", id="a dead run's"),
+        pytest.param(noted(serving(BARE), "run-0"), PATCH, "taken over", id="a dead run's, all but uncordoned"),
+        pytest.param(
+            replace(BARE, annotations={HOLD: "Ada tests"}),
+            REFUSED,
+            "held by the annotation kubegpu.sharing/hold: Ada tests",
+            id="held",
+        ),
+        pytest.param(replace(BARE, annotations={HOLD: ""}), REFUSED, "no reason given", id="held without a word"),
+        pytest.param(replace(BARE, annotations={MAINTENANCE: "?"}), REFUSED, "cannot be read: '?'", id="unreadable"),
+        pytest.param(replace(labelled(BARE), allocatable={GPU: 0}), PATCH, "", id="bears the target, does not serve"),
+        pytest.param(replace(serving(BARE), not_ready="x"), PATCH, "", id="bears the target, NotReady"),
+    ],
+)
+def test_in_maintenance_decides(node: NodeState, verdict: str, words: str) -> None:
+    decision = decide_in_maintenance(node, BY_LABEL, RUN)
+    assert decision.verdict == verdict
+    assert words in decision.reason
+
+
+def test_in_maintenance_refuses_a_node_of_a_run_that_lives() -> None:
+    decision = decide_in_maintenance(noted(BARE, "run-0"), BY_LABEL, replace(RUN, holder="run-0"))
+    assert decision.verdict == REFUSED
+    assert decision.reason == (
+        "run run-0 has it in maintenance since 2026-03-01T11:00:00.000Z and holds a live lease. Wait for that run to end."
+    )
+
+
+@pytest.mark.parametrize(
+    ("node", "target", "labels"),
+    [
+        pytest.param(noted(BARE), BY_LABEL, {"nvidia-device-enable": None, REVISION: "withdrawn"}, id="by label"),
+        pytest.param(noted(BARE), BY_AFFINITY, {REVISION: "withdrawn"}, id="by affinity"),
+        pytest.param(noted(labelled(BARE, "old", "ff")), OWN, {REVISION: "withdrawn"}, id="ours, an older revision"),
+        pytest.param(
+            noted(replace(BARE, labels={**FOREIGN, REVISION: "withdrawn"})),
+            BY_LABEL,
+            {"nvidia-device-enable": None},
+            id="the foreign label came back",
+        ),
+        pytest.param(
+            noted(replace(BARE, labels={"nvidia-device-enable": "no"})),
+            BY_LABEL,
+            {REVISION: "withdrawn"},
+            id="another value selects nothing",
+        ),
+    ],
+)
+def test_withdrawn_takes_every_plugin_off(node: NodeState, target: NodeTarget, labels: dict[str, Any]) -> None:
+    decision = decide_withdrawn(node, target, RUN)
+    assert decision.verdict == PATCH
+    assert decision.patch.labels == labels
+    note = node.patched(decision.patch).maintenance
+    assert note is not None
+    assert note.step == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("node", "verdict", "words"),
+    [
+        (noted(labelled(BARE, None, "withdrawn")), DONE, "already withdrawn"),
+        (noted(labelled(BARE)), DONE, "already bears its new revision"),
+        (serving(BARE), DONE, "already bears its new revision"),
+        (BARE, REFUSED, "it is not in maintenance"),
+        (noted(BARE, "run-0"), REFUSED, "it is in maintenance by run run-0"),
+        (replace(noted(BARE), unschedulable=False), REFUSED, "uncordoned by somebody else meanwhile"),
+    ],
+)
+def test_withdrawn_decides(node: NodeState, verdict: str, words: str) -> None:
+    decision = decide_withdrawn(node, BY_LABEL, RUN)
+    assert (decision.verdict, words in decision.reason) == (verdict, True)
+
+
+@pytest.mark.parametrize(
+    ("node", "labels"),
+    [
+        (noted(labelled(BARE, None, "withdrawn")), {KEY: "l20", REVISION: NEW}),
+        (noted(labelled(BARE, "l20", "withdrawn")), {REVISION: NEW}),
+        (noted(labelled(BARE, "old", "withdrawn")), {KEY: "l20", REVISION: NEW}),
+    ],
+)
+def test_serving_sets_key_and_revision_in_one_patch(node: NodeState, labels: dict[str, str]) -> None:
+    decision = decide_serving(node, BY_LABEL, RUN)
+    assert decision.patch.labels == labels
+    assert bears_target(node.patched(decision.patch), BY_LABEL)
+
+
+@pytest.mark.parametrize(
+    ("node", "verdict", "words"),
+    [
+        (noted(labelled(BARE)), DONE, "already bears its new revision"),
+        (serving(BARE), DONE, "already in service"),
+        (noted(labelled(BARE, "old", "ff")), REFUSED, "its plugin has not been withdrawn"),
+        (noted(replace(BARE, labels={**FOREIGN, REVISION: "withdrawn"})), REFUSED, "its plugin has not been withdrawn"),
+        (labelled(BARE, None, "withdrawn"), REFUSED, "it is not in maintenance"),
+        (
+            replace(noted(labelled(BARE, None, "withdrawn")), unschedulable=False),
+            REFUSED,
+            "uncordoned by somebody else",
+        ),
+    ],
+)
+def test_serving_decides(node: NodeState, verdict: str, words: str) -> None:
+    decision = decide_serving(node, BY_LABEL, RUN)
+    assert (decision.verdict, words in decision.reason) == (verdict, True)
+
+
+def test_in_service_uncordons_and_removes_the_note_in_one_patch() -> None:
+    node = noted(serving(BARE))
+    decision = decide_in_service(node, BY_LABEL, RUN, [])
+    after = node.patched(decision.patch)
+    assert (after.unschedulable, after.maintenance) == (False, None)
+    assert decision.actions == ("patch node gpu-1: uncordon and remove the annotation",)
+
+
+def test_in_service_leaves_a_node_cordoned_that_was_so_before() -> None:
+    node = noted(serving(BARE), was_unschedulable=True)
+    decision = decide_in_service(node, BY_LABEL, RUN, [])
+    after = node.patched(decision.patch)
+    assert (after.unschedulable, after.maintenance) == (True, None)
+    assert decision.reason == "was cordoned before and stays so"
+
+
+@pytest.mark.parametrize(
+    ("node", "unmet", "verdict", "words"),
+    [
+        (noted(serving(BARE)), ["allocatable is 7"], REFUSED, "stays out of service: allocatable is 7. Look at"),
+        (noted(serving(BARE), "run-0"), [], REFUSED, "by run run-0"),
+        (serving(BARE), [], DONE, "already in service"),
+        (serving(replace(BARE, unschedulable=True)), [], DONE, "was cordoned by somebody else and stays so"),
+        (BARE, ["labels differ"], REFUSED, "it is in nobody's maintenance, yet labels differ"),
+        (
+            replace(noted(serving(BARE)), annotations={**noted(BARE).annotations, HOLD: "look"}),
+            [],
+            HELD,
+            "hold: look. It stays cordoned",
+        ),
+        (
+            replace(noted(serving(BARE)), annotations={**noted(BARE).annotations, HOLD: "look"}),
+            ["x"],
+            REFUSED,
+            "stays out",
+        ),
+    ],
+)
+def test_in_service_decides(node: NodeState, unmet: list[str], verdict: str, words: str) -> None:
+    decision = decide_in_service(node, BY_LABEL, RUN, unmet)
+    assert (decision.verdict, words in decision.reason) == (verdict, True), decision
+
+
+# Laws
+
+Step = Callable[[NodeState, NodeTarget, RunContext], Decision]
+STEPS: dict[str, Step] = {
+    "in_maintenance": decide_in_maintenance,
+    "withdrawn": decide_withdrawn,
+    "serving": decide_serving,
+    "in_service": lambda node, target, run: decide_in_service(node, target, run, unmet_node(node, target)),
+}
+STEP_NAMES = list(STEPS)
+
+
+@st.composite
+def nodes(draw: st.DrawFn) -> NodeState:
+    """Any node that people and runs, alive or dead, may leave."""
+    labels: dict[str, str] = draw(st.sampled_from([{}, FOREIGN, {"nvidia-device-enable": "no"}]))
+    key = draw(st.sampled_from([None, "l20", "old"]))
+    revision = draw(st.sampled_from([None, NEW, "ff", "withdrawn"]))
+    labels = {**labels, **{name: value for name, value in {KEY: key, REVISION: revision}.items() if value}}
+    node = NodeState(
+        "gpu-1",
+        labels=labels,
+        unschedulable=draw(st.booleans()),
+        allocatable={GPU: draw(st.sampled_from([0, 1, 8]))},
+        not_ready=draw(st.sampled_from(["", "KubeletNotReady"])),
+        annotations=draw(st.sampled_from([{}, {HOLD: "mine"}])),
+    )
+    run = draw(st.sampled_from([None, "run-1", "run-0", ""]))
+    if run is None:
+        return node
+    text = Maintenance(run, was_unschedulable=draw(st.booleans())).to_text() if run else "?"
+    return replace(node, annotations={**node.annotations, MAINTENANCE: text})
+
+
+@settings(max_examples=400, deadline=None)
+@given(node=nodes(), target=st.sampled_from(TARGETS), step=st.sampled_from(STEP_NAMES))
+def test_law_a_step_done_twice_writes_once(node: NodeState, target: NodeTarget, step: str) -> None:
+    decision = STEPS[step](node, target, RUN)
+    after = node.patched(decision.patch)
+    again = STEPS[step](after, target, RUN)
+    if decision.verdict == PATCH:
+        assert again.verdict == DONE
+        assert after != node
+    else:
+        assert again == decision
+
+
+@settings(max_examples=400, deadline=None)
+@given(node=nodes(), target=st.sampled_from(TARGETS), step=st.sampled_from(STEP_NAMES))
+def test_law_labels_change_only_while_cordoned_by_this_run(node: NodeState, target: NodeTarget, step: str) -> None:
+    patch = STEPS[step](node, target, RUN).patch
+    if patch.labels:
+        assert node.unschedulable
+        assert node.maintenance is not None
+        assert node.maintenance.run == RUN.run
+
+
+@settings(max_examples=400, deadline=None)
+@given(node=nodes(), target=st.sampled_from(TARGETS), step=st.sampled_from(STEP_NAMES))
+def test_law_only_a_proven_node_that_this_run_cordoned_is_uncordoned(
+    node: NodeState, target: NodeTarget, step: str
+) -> None:
+    decision = STEPS[step](node, target, RUN)
+    after = node.patched(decision.patch)
+    if node.unschedulable and not after.unschedulable:
+        assert step == "in_service"
+        assert unmet_node(node, target) == []
+        assert node.hold is None
+        assert node.maintenance is not None
+        assert (node.maintenance.run, node.maintenance.was_unschedulable) == (RUN.run, False)
+
+
+@settings(max_examples=400, deadline=None)
+@given(node=nodes(), target=st.sampled_from(TARGETS))
+def test_law_two_plugins_never_select_a_node(node: NodeState, target: NodeTarget) -> None:
+    """Our revision is set only where the foreign label is gone and nothing else was recorded."""
+    decision = decide_serving(node, target, RUN)
+    if decision.verdict == PATCH:
+        assert node.revision == "withdrawn"
+        assert target is not BY_LABEL or node.labels.get("nvidia-device-enable") != "enable"
+
+
+@settings(max_examples=400, deadline=None)
+@given(node=nodes(), target=st.sampled_from(TARGETS))
+def test_law_check_mode_decides_as_the_real_run(node: NodeState, target: NodeTarget) -> None:
+    """Every step, with waits that end well, against the same step in check mode on the untouched node."""
+    real = node
+    for step, decide in STEPS.items():
+        assumed = assume_steps_before(step, node, target, RUN)
+        foreseen, done = decide(assumed, target, RUN), decide(real, target, RUN)
+        assert (foreseen.verdict, foreseen.actions) == (done.verdict, done.actions)
+        if done.verdict == PATCH:
+            assert foreseen.patch.diff(assumed) == done.patch.diff(real)
+        real = real.patched(done.patch)
+        if step == "serving" and done.verdict in (DONE, PATCH) and real.maintenance is not None:
+            real = replace(real, allocatable={GPU: 8}, not_ready="")  # its wait ended well
+        if done.verdict == REFUSED:
+            break  # the rollout goes on without this node
+
+
+@settings(max_examples=400, deadline=None)
+@given(node=nodes(), target=st.sampled_from(TARGETS), stops=st.integers(0, 3))
+def test_law_an_interrupted_rollout_finishes_when_started_again(
+    node: NodeState, target: NodeTarget, stops: int
+) -> None:
+    """The first run dies after some step; the second one, of another name, ends as the first would have."""
+    started = decide_in_maintenance(node, target, RUN)
+    if started.verdict == REFUSED:
+        return
+    for step in STEP_NAMES[: stops + 1]:
+        node = node.patched(STEPS[step](node, target, RUN).patch)
+    second = RunContext("run-2", "plan-1", holder="run-2")
+    for step in STEP_NAMES:
+        decision = STEPS[step](node, target, second)
+        if step == "in_service" and node.hold is not None and decision.verdict == HELD:
+            return
+        if step == "in_maintenance" and node.hold is not None and decision.verdict == REFUSED:
+            return
+        assert decision.verdict in (DONE, PATCH), (step, decision)
+        node = node.patched(decision.patch)
+        if step == "serving" and node.maintenance is not None:
+            node = replace(node, allocatable={GPU: 8}, not_ready="")
+    assert bears_target(node, target)
+    assert node.maintenance is None
