@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No write without the lock. PRIVATE to the collection.
+
+A run that was paused (a laptop asleep, a network cut) may wake up when another run has long taken the lock over. So
+every write asks here first, and long waits ask here all the time, which also renews the lease.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.lease import (
+    LeaseState,
+    observe_lease,
+    renew_patch,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.names import LEASE_NAME
+
+LEASE_API = "apis/coordination.k8s.io/v1"
+_TRIES = 3
+
+
+class LeaseLostError(KubeGpuError):
+    """The lock is not, or no longer, this run's: it must not write anything."""
+
+
+class Fence(Protocol):
+    """Asked before every write."""
+
+    def check(self) -> None:
+        """Return if this run may write now.
+
+        :raises LeaseLostError: it may not, and will not again in this call.
+        """
+
+
+class LeaseFence:
+    """Checks and renews a run's lease. Makes no request before it is asked for the first time.
+
+    :param seconds: the length to renew the lease for.
+    """
+
+    def __init__(self, api: KubeApi, clock: Clock, namespace: str, run: str, seconds: int) -> None:
+        self._api = api
+        self._clock = clock
+        self._run = run
+        self._seconds = seconds
+        self.path = lease_path(namespace)
+        self.title = f"{namespace}/{LEASE_NAME}"
+        self._guard = threading.Lock()
+        self._confirmed: float | None = None  # by the clock that only grows: since when the lease certainly runs
+        self._duration = float(seconds)
+        self._lost: LeaseLostError | None = None
+
+    def check(self) -> None:
+        """Return if the lease is ours. Renews it once a third of it has gone by."""
+        with self._guard:
+            if self._lost is not None:
+                raise self._lost
+            if self._age() < self._duration / 3:
+                return
+            try:
+                self._confirm()
+            except LeaseLostError as error:
+                self._lost = error
+                raise
+            except ApiError as error:
+                # Nobody may take the lease before it has run out, so a passing trouble of the API is borne till then.
+                if error.status in (401, 403) or self._age() >= self._duration * 2 / 3:
+                    raise
+
+    def _age(self) -> float:
+        return float("inf") if self._confirmed is None else self._clock.monotonic() - self._confirmed
+
+    def _confirm(self) -> None:
+        for _attempt in range(_TRIES):
+            asked = self._clock.monotonic()
+            lease = self._read()
+            age = (self._clock.now() - lease.renewed).total_seconds() if lease.renewed else float("inf")
+            if self._confirmed is None and 0 <= age < lease.duration / 3 and lease.duration == self._seconds:
+                self._confirmed, self._duration = asked - age, float(lease.duration)
+                return
+            try:
+                self._api.patch(self.path, renew_patch(lease, self._clock.now(), self._seconds))
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                continue  # somebody wrote it meanwhile: see who
+            self._confirmed, self._duration = asked, float(self._seconds)
+            return
+        raise LeaseLostError(
+            f"Cannot renew the lock {self.title} of run {self._run}: the Lease was changed {_TRIES} times while it was being "
+            "renewed. Find out what else writes it, then run again."
+        )
+
+    def _read(self) -> LeaseState:
+        obj = self._api.get_or_none(self.path)
+        lease = observe_lease(obj) if obj else None
+        if lease is None or lease.holder is None:
+            raise LeaseLostError(
+                f"Cannot write for run {self._run}: nobody holds the lock {self.title}. Take it first (maintenance_lock with "
+                "state present); if this run had it, it was released or deleted meanwhile: run the rollout again.",
+                holder=None,
+            )
+        if lease.holder != self._run:
+            raise LeaseLostError(
+                f"Cannot write for run {self._run}: the lock {self.title} is held by {lease.describe()}. This run has stopped; "
+                "let that run end, then run the rollout again.",
+                holder=lease.holder,
+            )
+        return lease
+
+
+def lease_path(namespace: str) -> str:
+    """The API path of the cluster's lock."""
+    return api_path("leases", namespace, LEASE_NAME, api=LEASE_API)

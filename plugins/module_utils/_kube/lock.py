@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking and giving back the lock of a cluster. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import LEASE_API, lease_path
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.namespaces import ensure_namespace, namespace_action
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import lease as rules
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.lease import LeaseState, LockDecision, Sighting
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.names import LEASE_NAME
+
+_RACES = 10
+_LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class LockRequest:
+    """Who wants the lock.
+
+    :param seconds: length of the lease.
+    :param wait: seconds to wait for another run that is alive.
+    """
+
+    namespace: str
+    run: str
+    seconds: int = rules.DEFAULT_DURATION
+    wait: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """The lock in words."""
+        return f"{self.namespace}/{LEASE_NAME}"
+
+
+@dataclass(frozen=True)
+class LockChange:
+    """What was done about the lock, or is to be.
+
+    :param found: the lease as it was.
+    :param lease: the lease as it is now; in check mode None.
+    """
+
+    found: LeaseState | None
+    decision: LockDecision
+    actions: tuple[str, ...] = ()
+    lease: LeaseState | None = None
+
+    @property
+    def taken_over(self) -> str | None:
+        """The dead run that it was taken from."""
+        return self.found.holder if self.found and self.decision.kind == rules.TAKE_OVER else None
+
+
+def identify() -> dict[str, str]:
+    """The user and the machine behind this run, for those who meet its lock."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = "unknown"
+    return {"user": user, "host": socket.gethostname()}
+
+
+class Lock:
+    """The lock of a cluster: the Lease ``kubegpu-rollout``."""
+
+    def __init__(self, api: KubeApi, clock: Clock, request: LockRequest) -> None:
+        self._api = api
+        self._clock = clock
+        self._request = request
+        self._path = lease_path(request.namespace)
+
+    def read(self) -> LeaseState | None:
+        """The lease, None if there is none."""
+        obj = self._api.get_or_none(self._path)
+        return rules.observe_lease(obj) if obj else None
+
+    def acquire(self, check_mode: bool) -> LockChange:
+        """Take or renew the lock. In check mode, find out whether it would be taken.
+
+        :raises KubeGpuError: another run holds it and gave it up in none of ``wait`` seconds.
+        """
+        for _race in range(_RACES):
+            found, decision = self._decide()
+            actions = self._actions(found, decision)
+            if check_mode or decision.kind == rules.KEEP:
+                return LockChange(found, decision, actions, None if check_mode else found)
+            written = self._write(found, decision)
+            if written is not None:
+                return LockChange(found, decision, actions, written)
+        raise KubeGpuError(
+            f"Cannot take the lock {self._request.title} for run {self._request.run}: another writer was faster {_RACES} times. "
+            "Look at who writes this Lease, then run again."
+        )
+
+    def release(self, check_mode: bool) -> LockChange:
+        """Give the lock back if it is this run's own. Another run's is left alone."""
+        for _race in range(_RACES):
+            found = self.read()
+            if found is None or found.holder != self._request.run:
+                return LockChange(found, LockDecision(rules.KEEP), lease=found)
+            actions = (f"patch Lease {self._request.title}: released by run {self._request.run}",)
+            if check_mode:
+                return LockChange(found, LockDecision(rules.KEEP), actions)
+            try:
+                obj = self._api.patch(self._path, rules.release_patch(found, self._request.run, self._clock.now()))
+            except ApiError as error:
+                if error.status in (404, 409) or error.outcome_unknown:
+                    continue
+                raise
+            return LockChange(found, LockDecision(rules.KEEP), actions, rules.observe_lease(obj))
+        raise KubeGpuError(
+            f"Cannot give back the lock {self._request.title} of run {self._request.run}: it was changed {_RACES} times meanwhile. "
+            "It runs out by itself."
+        )
+
+    def _decide(self) -> tuple[LeaseState | None, LockDecision]:
+        """Look at the lease until it can be had, or until it is no use to wait on."""
+        started = self._clock.monotonic()
+        seen_version, seen_at = "", started
+        while True:
+            lease = self.read()
+            now = self._clock.monotonic()
+            version = lease.resource_version if lease else ""
+            if version != seen_version:
+                seen_version, seen_at = version, now
+            sighting = Sighting(seen_version, now - seen_at)
+            decision = rules.decide_lock(lease, self._request.run, self._clock.now(), self._request.seconds, sighting)
+            if decision.kind != rules.WAIT:
+                return lease, decision
+            # Making sure that a dead run is dead is no waiting for another run: it takes a third of a lease at most.
+            if not decision.dead and now - started >= self._request.wait:
+                raise self._held(lease)
+            self._clock.sleep(min(decision.wait, _LOOK_SECONDS))
+
+    def _held(self, lease: LeaseState | None) -> KubeGpuError:
+        assert lease is not None  # a lock that does not exist is free
+        waited = f" It was waited for {self._request.wait:g} s." if self._request.wait else ""
+        return KubeGpuError(
+            f"Cannot take the lock {self._request.title} for run {self._request.run}: it is held by {lease.describe()}.{waited} "
+            "Wait until that run has ended (or set wait_seconds). If it is dead, its lease runs out by itself and the next "
+            "run takes it over.",
+            **describe(lease),
+        )
+
+    def _actions(self, found: LeaseState | None, decision: LockDecision) -> tuple[str, ...]:
+        lines = []
+        if decision.kind == rules.CREATE:
+            lines += namespace_action(self._api, self._request.namespace)
+        words = {
+            rules.CREATE: f"create Lease {self._request.title}: held by run {self._request.run}",
+            rules.TAKE: f"patch Lease {self._request.title}: held by run {self._request.run}",
+            rules.TAKE_OVER: f"patch Lease {self._request.title}: run {self._request.run} takes it over from dead run "
+            f"{found.holder if found else ''}",
+        }
+        return (*lines, words[decision.kind]) if decision.kind in words else ()
+
+    def _write(self, found: LeaseState | None, decision: LockDecision) -> LeaseState | None:
+        """Write the decision; None if the lease is no longer the one that was looked at."""
+        now = self._clock.now()
+        try:
+            if decision.kind == rules.CREATE:
+                ensure_namespace(self._api, self._request.namespace)
+                return rules.observe_lease(self._create())
+            assert found is not None  # all other decisions are about a lease that exists
+            if decision.kind == rules.RENEW:
+                body = rules.renew_patch(found, now, self._request.seconds)
+            else:
+                body = rules.acquire_patch(found, self._request.run, now, self._request.seconds, identify())
+            return rules.observe_lease(self._api.patch(self._path, body))
+        except ApiError as error:
+            if error.status in (404, 409) or error.outcome_unknown:
+                return None
+            raise
+
+    def _create(self) -> dict[str, Any]:
+        body = rules.acquire_patch(None, self._request.run, self._clock.now(), self._request.seconds, identify())
+        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **body}
+        body["metadata"].update({"name": LEASE_NAME, "namespace": self._request.namespace})
+        return self._api.create(api_path("leases", self._request.namespace, api=LEASE_API), body)
+
+
+def describe(lease: LeaseState | None) -> dict[str, Any]:
+    """A lease for a result."""
+    if lease is None:
+        return {"holder": None, "since": None, "expires": None}
+    return {
+        "holder": lease.holder,
+        "since": rules.format_time(lease.acquired) if lease.acquired and lease.holder else None,
+        "expires": rules.format_time(lease.expires) if lease.expires and lease.holder else None,
+    }

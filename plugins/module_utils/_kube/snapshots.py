@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing and keeping snapshots. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import Nodes
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.objects import Objects
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import read_daemonsets
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import names
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import snapshot as rules
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.objects import title_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot import Snapshot, SnapshotHead
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import format_time
+
+_PARALLEL = 10
+
+
+def keep_snapshot(session: Session, plan: RolloutPlan) -> Outcome:
+    """Record how the plan's nodes are now, unless this run or an earlier one of the same plan has done so."""
+    objects = Objects(session)
+    namespace = session.params["lock_namespace"]
+    plan_id = session.params["plan_id"] or plan.plan_id
+    found = objects.find(
+        "ConfigMap", namespace, f"{names.SNAPSHOT_LABEL}=true,{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
+    )
+    snapshots = rules.read_snapshots(found)
+    kept = _find(snapshots, session.run, plan_id)
+    manifests = (
+        [] if kept else _build(session, plan, objects, SnapshotHead(namespace, session.run, plan_id, _now(session)))
+    )
+    name = kept.name if kept else rules.main_name(session.run)
+    old = rules.plan_retention(snapshots, session.params["keep"], name) if manifests else []
+    doomed = [obj for snapshot in old for obj in found if obj["metadata"]["name"] in snapshot.objects]
+    if not session.check_mode:
+        for change in objects.bring(manifests):
+            objects.write(change)
+        for obj in doomed:
+            objects.delete(obj)
+    return Outcome(
+        actions=(*(f"create {title_of(obj)}" for obj in manifests), *(f"delete {title_of(obj)}" for obj in doomed)),
+        before={"snapshots": [snapshot.name for snapshot in old]} if manifests else {},
+        after={"snapshots": [name]} if manifests else {},
+        facts={
+            "snapshot": name,
+            "snapshot_run": kept.run if kept else session.run,
+            "plan_id": plan_id,
+            "requests": session.counts(),
+        },
+    )
+
+
+def _now(session: Session) -> str:
+    return format_time(session.clock.now())
+
+
+def _find(snapshots: Sequence[Snapshot], run: str, plan_id: str) -> Snapshot | None:
+    """The snapshot of this run, or else the last one of the same plan: it shows the state before its first write."""
+    complete = [snapshot for snapshot in snapshots if snapshot.name]
+    own = [snapshot for snapshot in complete if snapshot.run == run]
+    same = [snapshot for snapshot in complete if snapshot.plan_id == plan_id]
+    return next(iter([*own, *reversed(same)]), None)
+
+
+def _build(session: Session, plan: RolloutPlan, objects: Objects, head: SnapshotHead) -> list[dict[str, Any]]:
+    targets = list(plan.nodes.values())
+    nodes = Nodes(session.api, session.fence, session.clock, _PARALLEL).read([target.name for target in targets])
+    entries = {target.name: rules.node_entry(nodes[target.name], target) for target in targets if target.name in nodes}
+    live = read_daemonsets(session.api, plan, targets)
+    foreign = [
+        rules.foreign_entry(release, daemonset)
+        for release in plan.releases
+        if (daemonset := live.get(release.daemonset))
+    ]
+    revisions = {entry["revision"] for entry in entries.values()}
+    return rules.build_snapshot(head, entries, foreign, _serving_objects(objects, plan, targets, revisions))
+
+
+def _serving_objects(
+    objects: Objects, plan: RolloutPlan, targets: Sequence[NodeTarget], revisions: set[Any]
+) -> list[dict[str, Any]]:
+    """Objects of ours that serve the nodes now: they may be pruned before somebody wants to go back to them."""
+    if not revisions - {None} or not targets:
+        return []
+    selector = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.REVISION_LABEL}"
+    found = [obj for kind in ("ConfigMap", "DaemonSet") for obj in objects.find(kind, plan.namespace, selector)]
+    return [rules.object_entry(obj) for obj in found if obj["metadata"]["labels"][names.REVISION_LABEL] in revisions]

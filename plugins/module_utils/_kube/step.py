@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all steps of a rollout on the API have in common. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.arguments import KUBE_AUTH_SPEC
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import LeaseFence
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.journal import Journal
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import Nodes, NodeWrite
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.parallel import work_through
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.assume import assume_steps_before
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import HELD, PATCH, REFUSED, Decision
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.lease import DEFAULT_DURATION
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan, read_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.result import NodeResult, to_outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import RunContext
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import format_time
+
+#: A run's name becomes part of objects' names and a label's value.
+_RUN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,38}[a-z0-9])?")
+
+#: Options of every module that writes under the lock.
+RUN_SPEC = ArgumentSpec(
+    options={
+        "run": {"type": "str", "required": True},
+        "lock_namespace": {"type": "str", "default": "kubegpu-system"},
+        "lease_seconds": {"type": "int", "default": DEFAULT_DURATION},
+    }
+).merge(KUBE_AUTH_SPEC)
+
+#: Options of every module that obeys a plan.
+PLAN_SPEC = ArgumentSpec(options={"plan_path": {"type": "path", "required": True}}).merge(RUN_SPEC)
+
+#: Options of every module that works on the nodes of a wave.
+WAVE_SPEC = ArgumentSpec(
+    options={
+        "nodes": {"type": "list", "elements": "str", "default": []},
+        "journal_path": {"type": "path"},
+        "parallel": {"type": "int", "default": 10},
+    }
+).merge(PLAN_SPEC)
+
+Decide = Callable[[NodeState, NodeTarget], Decision]
+
+
+def check_run_options(params: Mapping[str, Any]) -> None:
+    """Validate what an argument spec cannot say.
+
+    :raises InputError: all problems at once.
+    """
+    problems = []
+    if not _RUN.fullmatch(params["run"]):
+        problems.append(
+            f"run is {params['run']!r}: use at most 40 lower-case letters, digits, '-' and '.', such as 20260301-120000-a1b2c3."
+        )
+    if params["lease_seconds"] < 1:
+        problems.append(f"lease_seconds is {params['lease_seconds']}: use 1 or more; 60 is usual.")
+    for name in ("timeout_seconds", "soak_seconds", "settle_seconds", "wait_seconds"):
+        if params.get(name) is not None and params[name] < 0:
+            problems.append(f"{name} is {params[name]}: use 0 or more.")
+    for name in ("parallel", "keep"):
+        if params.get(name) is not None and params[name] < 1:
+            problems.append(f"{name} is {params[name]}: use 1 or more.")
+    if problems:
+        raise InputError("options", problems)
+
+
+def load_plan(path: str) -> RolloutPlan:
+    """Read a plan file.
+
+    :raises InputError: it cannot be read, or is not to be rolled out.
+    """
+    try:
+        with open(path, encoding="utf-8") as stream:
+            document = json.load(stream)
+    except OSError as error:
+        raise InputError(
+            f"plan {path}", [f"it cannot be read ({error.strerror}). Give the file that sharing_plan wrote."]
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"plan {path}", [f"it is no JSON ({error}). Give the file that sharing_plan wrote."]
+        ) from error
+    return read_plan(document, path)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A module call under the lock: who works on what, and with which means."""
+
+    api: KubeApi
+    clock: Clock
+    params: Mapping[str, Any]
+    check_mode: bool
+    fence: LeaseFence
+
+    @classmethod
+    def begin(cls, api: KubeApi, clock: Clock, params: Mapping[str, Any], check_mode: bool) -> Session:
+        """Validate the options and get ready. Makes no request."""
+        check_run_options(params)
+        fence = LeaseFence(api, clock, params["lock_namespace"], params["run"], params["lease_seconds"])
+        return cls(api, clock, params, check_mode, fence)
+
+    @property
+    def run(self) -> str:
+        """Name of the run."""
+        return self.params["run"]
+
+    def counts(self) -> dict[str, int]:
+        """The requests that were made."""
+        return self.api.requests.to_dict()
+
+
+class Wave:
+    """The nodes of a wave, and what a step does to them.
+
+    :param step: name of the step, see assume.py.
+    """
+
+    def __init__(self, session: Session, plan: RolloutPlan, step: str) -> None:
+        params = session.params
+        self.session = session
+        self.plan = plan
+        self.step = step
+        self.targets = {target.name: target for target in plan.select(params["nodes"])}
+        self.nodes = Nodes(session.api, session.fence, session.clock, params["parallel"])
+        self.journal = Journal(None if session.check_mode else params["journal_path"], session.run, session.clock)
+        self.results = {name: NodeResult(name) for name in self.targets}
+        self.writes: dict[str, NodeWrite] = {}
+        self.context = RunContext(session.run, plan.plan_id, since=format_time(session.clock.now()))
+
+    @property
+    def names(self) -> list[str]:
+        """All nodes of the wave."""
+        return list(self.targets)
+
+    def well(self) -> list[str]:
+        """Nodes for which nothing has failed so far."""
+        return [name for name in self.targets if not self.results[name].failed]
+
+    def unsettled(self) -> list[str]:
+        """Nodes that are well and have a step to do, or to wait for."""
+        return [name for name in self.well() if name in self.writes and not self.writes[name].decision.settled]
+
+    def in_parallel(self, work: Callable[[str], Any], names: Sequence[str]) -> dict[str, Any]:
+        """Results of some work by node."""
+        return dict(zip(names, work_through(work, names, self.session.params["parallel"])))
+
+    def observe(self) -> dict[str, NodeState]:
+        """Read the nodes of the wave. One that does not exist has failed."""
+        found = self.nodes.read(self.names)
+        for name in self.names:
+            if name not in found:
+                self.fail(
+                    name,
+                    "the cluster has no node of this name. It was deleted since the plan was made: make a new plan.",
+                )
+        return found
+
+    def write(self, observed: Mapping[str, NodeState], decide: Decide) -> None:
+        """Decide for each node, and write the decision unless in check mode. Fills results and ``writes``."""
+
+        def work(name: str) -> NodeWrite:
+            target = self.targets[name]
+            if not self.session.check_mode:
+                return self.nodes.write(observed[name], lambda node: decide(node, target))
+            node = assume_steps_before(self.step, observed[name], target, self.context)
+            decision = decide(node, target)
+            after = node.patched(decision.patch) if decision.verdict == PATCH else node
+            return NodeWrite(decision, node, after)
+
+        names = [name for name in self.well() if name in observed]
+        for name, written in self.in_parallel(work, names).items():
+            self._record(name, written)
+
+    def fail(self, name: str, reason: str) -> None:
+        """The step failed for a node."""
+        self.results[name].fail(reason)
+        self.journal.note(name, states.FAILED, f"{self.step}: {reason}")
+
+    def outcome(self, **facts: Any) -> Outcome:
+        """The module's result."""
+        return to_outcome(self.results.values(), requests=self.session.counts(), **facts)
+
+    def _record(self, name: str, written: NodeWrite) -> None:
+        self.writes[name] = written
+        result, decision = self.results[name], written.decision
+        if decision.verdict == REFUSED:
+            self.fail(name, decision.reason)
+            return
+        result.reason = decision.reason or None
+        if decision.verdict == HELD:
+            result.facts["held"] = True
+        if written.changed:
+            result.actions = decision.actions
+            result.before, result.after = decision.patch.diff(written.before)

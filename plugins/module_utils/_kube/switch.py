@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking the old plugin off nodes and letting the new one serve them. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Mapping, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import (
+    pod_selectors,
+    read_daemonsets,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session, Wave
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.waiting import ClusterView, Waiter
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import PATCH, Decision, refuse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.objects import lost_release
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import (
+    NodeWait,
+    Timing,
+    describe_allocatable,
+    unmet_serving,
+    unmet_withdrawn,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import (
+    bears_target,
+    decide_serving,
+    decide_withdrawn,
+)
+
+Unmet = Callable[[NodeState, Sequence[PodState], NodeTarget], "list[str]"]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The wait of a step.
+
+    :param expected: what is waited for on a node, in words.
+    :param state: the journal's word for its success.
+    :param cure: what to do if it fails.
+    """
+
+    timing: Timing
+    unmet: Unmet
+    expected: Callable[[NodeTarget], str]
+    state: str
+    cure: str
+
+
+def withdraw(session: Session, plan: RolloutPlan) -> Outcome:
+    """Take every plugin off the nodes of a wave, and wait until nothing of it is left."""
+    wave = Wave(session, plan, "withdrawn")
+    observed = wave.observe()
+    daemonsets = read_daemonsets(session.api, plan, list(wave.targets.values()))
+    lost = {} if session.check_mode else _lost_releases(plan, wave, daemonsets)
+
+    def decide(node: NodeState, target: NodeTarget) -> Decision:
+        decision = decide_withdrawn(node, target, wave.context)
+        obstacle = lost.get(target.release.daemonset, "") if target.release else ""
+        return refuse(obstacle) if decision.verdict == PATCH and obstacle else decision
+
+    wave.write(observed, decide)
+    waiting = [name for name in wave.unsettled() if not bears_target(wave.writes[name].after, wave.targets[name])]
+    wait = Wait(
+        timing=Timing(session.params["timeout_seconds"]),
+        unmet=unmet_withdrawn,
+        expected=lambda target: f"no plugin pod and allocatable {describe_allocatable({}, target.resources)}",
+        state=states.WITHDRAWN,
+        cure="Look at the pod and at the node's kubelet, then run the rollout again: it goes on here. The node stays cordoned.",
+    )
+    _wait(wave, waiting, wait, pod_selectors(plan, daemonsets))
+    return wave.outcome()
+
+
+def serve(session: Session, plan: RolloutPlan) -> Outcome:
+    """Let the plan's revision serve the nodes of a wave, and wait until each advertises what the plan says, without a break."""
+    wave = Wave(session, plan, "serving")
+    wave.write(wave.observe(), lambda node, target: decide_serving(node, target, wave.context))
+    for name, written in wave.writes.items():
+        if written.changed:
+            wave.journal.note(name, states.SERVING, f"revision {wave.targets[name].revision}")
+    timing = Timing(session.params["timeout_seconds"], session.params["soak_seconds"])
+    wait = Wait(
+        timing=timing,
+        unmet=unmet_serving,
+        expected=lambda target: (
+            f"allocatable {describe_allocatable(target.expected, target.resources)} for {timing.soak:g} s on end"
+        ),
+        state=states.PROVEN,
+        cure="Look at the plugin pod's log and at the node's driver, then run the rollout again: it goes on here. The node stays "
+        "cordoned.",
+    )
+    waiting = wave.unsettled()
+    selectors = []
+    if waiting and not session.check_mode:
+        targets = [wave.targets[name] for name in waiting]
+        selectors = pod_selectors(plan, read_daemonsets(session.api, plan, targets))
+    _wait(wave, waiting, wait, selectors)
+    return wave.outcome()
+
+
+def _lost_releases(
+    plan: RolloutPlan, wave: Wave, daemonsets: Mapping[str, Mapping[str, object] | None]
+) -> dict[str, str]:
+    """Foreign DaemonSets that do not let go of the nodes, and why."""
+    releases = plan.releases_of(list(wave.targets.values()))
+    return {release.daemonset: lost_release(release, daemonsets[release.daemonset]) for release in releases}
+
+
+def _wait(wave: Wave, names: Sequence[str], wait: Wait, selectors: Sequence[tuple[str, str]]) -> None:
+    """Wait for all nodes at once; in check mode, say what would be waited for."""
+    if wave.session.check_mode:
+        for name in names:
+            wave.results[name].facts["would_wait_for"] = (
+                f"{wait.expected(wave.targets[name])}, within {wait.timing.timeout:g} s"
+            )
+        return
+    if not names:
+        return
+    clock, started = wave.session.clock, wave.session.clock.monotonic()
+    waits = {name: NodeWait(started, wait.timing) for name in names}
+    last: dict[str, dict[str, int]] = {}
+
+    def unmet_on(name: str) -> Callable[[NodeState, Sequence[PodState]], list[str]]:
+        target = wave.targets[name]
+
+        def unmet(node: NodeState, pods: Sequence[PodState]) -> list[str]:
+            last[name] = {resource: node.allocatable.get(resource, 0) for resource in target.resources}
+            return wait.unmet(node, pods, target)
+
+        return unmet
+
+    def ended(name: str, node_wait: NodeWait) -> None:
+        wave.results[name].facts.update(waited_seconds=node_wait.waited, allocatable=last.get(name, {}))
+        if node_wait.proven:
+            wave.journal.note(
+                name, wait.state, f"allocatable {describe_allocatable(last[name], wave.targets[name].resources)}"
+            )
+        else:
+            wave.fail(name, f"{node_wait.explain(wait.expected(wave.targets[name]))}. {wait.cure}")
+
+    with ClusterView(wave.session.api, selectors) as view:
+        Waiter(view, wave.session.fence, clock).wait(waits, {name: unmet_on(name) for name in names}, ended)

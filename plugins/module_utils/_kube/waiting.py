@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for many nodes at once. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Callable, Mapping, Protocol, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import Fence
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NODES_PATH
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.watching import Changes, WatchedList
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState, observe_node
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState, observe_pod
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import GONE, NodeWait
+
+#: So often the lease is looked after and deadlines are noticed.
+_TICK_SECONDS = 1.0
+
+Unmet = Callable[[NodeState, Sequence[PodState]], "list[str]"]
+
+
+class View(Protocol):
+    """The cluster as it is at the moment."""
+
+    def nodes(self) -> dict[str, NodeState]:
+        """Nodes by name. To be asked first: what changes after it ends the next wait at once."""
+
+    def pods(self) -> list[PodState]:
+        """Plugin pods."""
+
+    def wait(self, seconds: float) -> None:
+        """Return when something has changed, or after so many seconds."""
+
+
+class ClusterView:
+    """Cordoned nodes and plugin pods, by watches. Use it as a context manager.
+
+    :param pod_selectors: (namespace, label selector) of every DaemonSet that matters.
+    """
+
+    def __init__(self, api: KubeApi, pod_selectors: Sequence[tuple[str, str]]) -> None:
+        self._changes = Changes()
+        # Nodes in maintenance are cordoned, so the selection is small, and one that leaves it is noticed at once.
+        self._nodes = WatchedList(
+            api, NODES_PATH, {"fieldSelector": "spec.unschedulable=true"}, observe_node, self._changes
+        )
+        self._pods = [
+            WatchedList(api, api_path("pods", namespace), {"labelSelector": selector}, observe_pod, self._changes)
+            for namespace, selector in pod_selectors
+        ]
+        self._open = ExitStack()
+
+    def __enter__(self) -> ClusterView:
+        with ExitStack() as entered:
+            entered.enter_context(self._nodes)
+            for watched in self._pods:
+                entered.enter_context(watched)
+            self._open = entered.pop_all()
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self._open.close()
+
+    def nodes(self) -> dict[str, NodeState]:
+        """Cordoned nodes by name."""
+        self._changes.look()
+        return {node.name: node for node in self._nodes.things()}
+
+    def pods(self) -> list[PodState]:
+        """Pods of the DaemonSets that matter, each once."""
+        return list({pod.uid: pod for watched in self._pods for pod in watched.things()}.values())
+
+    def wait(self, seconds: float) -> None:
+        """Return when something has changed, or after so many seconds."""
+        self._changes.wait(seconds)
+
+
+class Waiter:
+    """Waits for a condition on each of many nodes."""
+
+    def __init__(self, view: View, fence: Fence, clock: Clock) -> None:
+        self._view = view
+        self._fence = fence
+        self._clock = clock
+
+    def wait(
+        self, waits: Mapping[str, NodeWait], unmet: Mapping[str, Unmet], ended: Callable[[str, NodeWait], None]
+    ) -> None:
+        """Return when every wait has ended, one way or the other.
+
+        :param unmet: by node, what its condition still lacks.
+        :param ended: told of each wait as it ends.
+        :raises LeaseLostError: the lock was lost meanwhile.
+        """
+        going_on = dict(waits)
+        while going_on:
+            self._fence.check()
+            nodes, pods = self._view.nodes(), _by_node(self._view.pods())
+            now = self._clock.monotonic()
+            for name, wait in list(going_on.items()):
+                node = nodes.get(name)
+                if node is None:
+                    wait.give_up(now, GONE)
+                else:
+                    wait.observe(now, unmet[name](node, pods.get(name, [])))
+                if wait.ended is not None:
+                    del going_on[name]
+                    ended(name, wait)
+            if going_on:
+                until = min(wait.next_look() for wait in going_on.values()) - self._clock.monotonic()
+                self._view.wait(max(0.0, min(until, _TICK_SECONDS)))
+
+
+def _by_node(pods: Sequence[PodState]) -> dict[str, list[PodState]]:
+    grouped: dict[str, list[PodState]] = {}
+    for pod in pods:
+        grouped.setdefault(pod.node, []).append(pod)
+    return grouped

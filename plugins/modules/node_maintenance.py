@@ -1,0 +1,188 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take the nodes of a wave out of service, and put them back on proof."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_maintenance
+short_description: Take nodes out of service, and put them back on proof alone
+version_added: 0.1.0
+author: kubegpu.sharing maintainers (@kubegpu)
+description:
+  - Works on all nodes of a wave in one call and never fails for one of them. What became of each stands in RV(nodes).
+  - V(in_maintenance) cordons a node and notes on it, in the same request, which run has it and how it was before. Then the
+    pods of the node are listed until no pod is on its way to it any more. A node that serves already what the plan wants is
+    left alone.
+  - V(in_service) uncordons a node and removes the note, in the same request, if at that moment the node is Ready, its plugin
+    pod is ready and it advertises just what the plan says.
+  - Never uncordons a node that somebody else had cordoned, never touches a node that a person holds by the annotation
+    V(kubegpu.sharing/hold), and never takes a node from another run that is alive. The node of a dead run is taken over.
+extends_documentation_fragment:
+  - kubegpu.sharing.attributes
+  - kubegpu.sharing.attributes.actiongroup_k8s
+  - kubegpu.sharing.rollout
+  - kubegpu.sharing.rollout.plan
+  - kubegpu.sharing.rollout.wave
+  - kubernetes.core.k8s_auth_options
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The steps of a rollout before this one are taken as done. Waits are named, not made.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - V(in_maintenance) takes the nodes out of service, V(in_service) puts them back.
+    type: str
+    choices: [in_maintenance, in_service]
+    required: true
+  evict:
+    description:
+      - Which pods must leave a node in maintenance. A change of sharing needs none to leave.
+    type: str
+    choices: [none]
+    default: none
+  settle_seconds:
+    description:
+      - Seconds between two looks at the pods of a node, which must show no new pod. The scheduler learns of a cordon a
+        little late.
+    type: float
+    default: 1
+"""
+
+EXAMPLES = r"""
+- name: Take a node out of service
+  kubegpu.sharing.node_maintenance:
+    state: in_maintenance
+    nodes: [gpu-1]
+    plan_path: "{{ run_dir }}/plan.json"
+    run: 20260301-120000-a1b2c3
+
+- name: See which nodes of a wave would be cordoned
+  kubegpu.sharing.node_maintenance:
+    state: in_maintenance
+    nodes: "{{ wave }}"
+    plan_path: "{{ run_dir }}/plan.json"
+    run: 20260301-120000-a1b2c3
+  check_mode: true
+  diff: true
+
+- name: Put the proven nodes of a wave back into service
+  kubegpu.sharing.node_maintenance:
+    state: in_service
+    nodes: "{{ wave }}"
+    plan_path: "{{ run_dir }}/plan.json"
+    run: 20260301-120000-a1b2c3
+    journal_path: "{{ run_dir }}/journal.jsonl"
+  register: back
+
+- name: Stop if a node is not well
+  ansible.builtin.assert:
+    that: back.failed_nodes | length == 0
+    fail_msg: "{{ back.nodes }}"
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be, one line each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["patch node gpu-1: cordon and annotate"]
+failed_nodes:
+  description: Nodes for which the step failed.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+nodes:
+  description: What became of each node, by name.
+  returned: success
+  type: dict
+  contains:
+    failed:
+      description: The step failed for this node. It stays as it is, out of service if it was cordoned already.
+      type: bool
+    reason:
+      description: Why it failed, or what is special about it, such as a takeover.
+      type: str
+    changed:
+      description: The node was written to, or in check mode would be.
+      type: bool
+    was_unschedulable:
+      description: Somebody else had cordoned it before, so it will stay cordoned. With V(in_maintenance).
+      type: bool
+    settled:
+      description: It served already what the plan wants and was left alone. With V(in_maintenance).
+      type: bool
+    gpu_pods:
+      description: Number of pods on it that ask for a GPU. With V(in_maintenance).
+      type: int
+    would_wait_for:
+      description: What a real run would wait for. In check mode.
+      type: str
+    in_service:
+      description: Pods can be scheduled to it. With V(in_service).
+      type: bool
+    held:
+      description: A person holds it, so it stays cordoned. That is no failure. With V(in_service).
+      type: bool
+    admission_failures:
+      description:
+        - Pods that its kubelet refused for good while it was in maintenance, with namespace, name, uid, reason, message and
+          owner. With V(in_service).
+      type: list
+      elements: dict
+  sample:
+    gpu-1: {failed: false, reason: null, changed: true, in_service: true, held: false, admission_failures: []}
+requests:
+  description: Requests that were made to the API.
+  returned: success
+  type: dict
+  sample: {get: 5, write: 1, review: 0, dry_run: 0, bytes: 61207}
+"""
+
+from typing import Any, Mapping
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec, run_module
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock, SystemClock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.cordon import put_into_service, take_out_of_service
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import WAVE_SPEC, Session, load_plan
+
+_STATES = {"in_maintenance": take_out_of_service, "in_service": put_into_service}
+
+
+def argument_spec() -> ArgumentSpec:
+    """Options of the module."""
+    options: dict[str, dict[str, Any]] = {
+        "state": {"type": "str", "choices": list(_STATES), "required": True},
+        "evict": {"type": "str", "choices": ["none"], "default": "none"},
+        "settle_seconds": {"type": "float", "default": 1},
+    }
+    return WAVE_SPEC.merge(ArgumentSpec(options=options))
+
+
+def run(params: Mapping[str, Any], api: KubeApi, clock: Clock, check_mode: bool) -> Outcome:
+    """Do the step for all nodes."""
+    session = Session.begin(api, clock, params, check_mode)
+    return _STATES[params["state"]](session, load_plan(params["plan_path"]))
+
+
+def main() -> None:
+    """Run as a module."""
+    module = argument_spec().create_module()
+    run_module(module, lambda: run(module.params, KubeClient.from_module(module), SystemClock(), module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
