@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from simulator.clock import Clock
@@ -14,6 +15,18 @@ from simulator.registry import Registry
 from simulator.store import Store
 
 Object = dict[str, Any]
+#: The API server forgets events after an hour: what a replayed history did before is not recorded at all.
+EVENT_TTL = timedelta(hours=1)
+
+
+@dataclass
+class EventFilter:
+    """Events before ``since`` are not recorded."""
+
+    since: datetime | None = None
+
+    def present_is(self, moment: datetime) -> None:
+        self.since = moment - EVENT_TTL
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,7 @@ class Context:
     engine: Engine
     pods: PodIndex
     facts: Facts = ALL
+    events: EventFilter = field(default_factory=EventFilter)
 
     @classmethod
     def create(cls, registry: Registry, facts: Facts = ALL) -> Context:
@@ -49,5 +63,7 @@ class Context:
         return self.store.put(resource, {**stored, "status": status})
 
     def event(self, involved: Object, reason: str, message: str, component: str, *, warning: bool = False) -> None:
+        if self.events.since is not None and self.clock.now() < self.events.since:
+            return
         kind = "Warning" if warning else "Normal"
         self.registry.record_event(involved, reason=reason, message=message, type=kind, component=component)

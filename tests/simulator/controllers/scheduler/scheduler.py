@@ -51,6 +51,11 @@ class Scheduler:
         if pod is not None and _is_pending(pod) and pod["metadata"]["uid"] not in self._deciding:
             self._schedule(pod_key, pod)
 
+    def try_again(self) -> None:
+        """Look at all waiting pods once more, as happens from time to time without any change."""
+        for key in list(self._waiting):
+            self._retry(key)
+
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
         if new is None:
             if old is not None and not node_name(old):

@@ -1,0 +1,142 @@
+"""Faults of nodes and of owners, by order: what ``fault`` and the tests inject into a running simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from simulator.apiserver.objects import copy_json
+from simulator.controllers.meta import key_of, split_key
+from simulator.nvml.state import NvmlError
+from simulator.simulation import Simulation
+from simulator.store import Change
+
+Object = dict[str, Any]
+DAEMON_SETS = "apps/daemonsets"
+#: How long an owner takes to notice that its object was changed, in simulated seconds.
+OWNER_SECONDS = 5.0
+#: Orders by kind, with the options that each takes.
+KINDS = {
+    "nvml": ("node", "error", "gpu", "lost", "xid", "function", "clear"),
+    "plugin-crash": ("node", "code"),
+    "kubelet-restart": ("node",),
+    "not-ready": ("node", "clear"),
+    "owner": ("daemonset", "reconcile"),
+}
+
+
+class OrderError(ValueError):
+    """The order cannot be carried out; the text says why."""
+
+
+class NodeFaults:
+    """Carries orders out. Remembers how DaemonSets were when the cluster came up: that is what owners go back to."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._originals = {key_of(item): copy_json(item) for item in simulation.store.list(DAEMON_SETS)}
+        self._reconciled: set[str] = set()
+        simulation.store.subscribe(self._changed)
+
+    def order(self, kind: str, options: Object) -> Object:
+        """What was done, as data. Raises OrderError."""
+        if kind not in KINDS:
+            raise OrderError(f"no fault {kind!r}; there are {', '.join(KINDS)}")
+        unknown = sorted(set(options) - set(KINDS[kind]))
+        if unknown:
+            raise OrderError(f"fault {kind} has no option {', '.join(unknown)}; it takes {', '.join(KINDS[kind])}")
+        actions: dict[str, Callable[[Object], Object]] = {
+            "nvml": self._nvml,
+            "plugin-crash": self._plugin_crash,
+            "kubelet-restart": self._kubelet_restart,
+            "not-ready": self._not_ready,
+            "owner": self._owner,
+        }
+        try:
+            return actions[kind](options)
+        except KeyError as error:
+            raise OrderError(str(error.args[0])) from None
+
+    def _nvml(self, options: Object) -> Object:
+        """Of the node's driver (error), of one GPU (lost, xid), of one function of either; or all of them off."""
+        agent = self._simulation.agent(options["node"])
+        gpus = agent.gpus
+        if options.get("clear"):
+            gpus.fault, gpus.faults = None, {}
+            for gpu in gpus.gpus:
+                gpu.lost, gpu.xid, gpu.faults = False, 0, {}
+        elif "gpu" in options:
+            self._gpu_fault(gpus.gpus[int(options["gpu"])], options)
+        else:
+            error = _error(options.get("error", ""))
+            if options.get("function"):
+                gpus.faults = {**gpus.faults, options["function"]: int(error)}
+            else:
+                gpus.fault = error
+        agent.gpus_changed()
+        return {"node": agent.name}
+
+    @staticmethod
+    def _gpu_fault(gpu: Any, options: Object) -> None:
+        if options.get("lost"):
+            gpu.lost = True
+        if options.get("xid"):
+            gpu.xid, gpu.xid_count = int(options["xid"]), gpu.xid_count + 1
+        if options.get("function"):
+            gpu.faults = {**gpu.faults, options["function"]: int(_error(options.get("error", "UNKNOWN")))}
+
+    def _plugin_crash(self, options: Object) -> Object:
+        agent = self._simulation.agent(options["node"])
+        return {"node": agent.name, "crashed": agent.crash_plugins(int(options.get("code", 2)))}
+
+    def _kubelet_restart(self, options: Object) -> Object:
+        agent = self._simulation.agent(options["node"])
+        agent.restart_kubelet()
+        return {"node": agent.name}
+
+    def _not_ready(self, options: Object) -> Object:
+        agent = self._simulation.agent(options["node"])
+        if options.get("clear"):
+            agent.speak_again()
+        else:
+            agent.go_silent()
+        return {"node": agent.name}
+
+    def _owner(self, options: Object) -> Object:
+        """The owner puts its DaemonSet back as it was; with ``reconcile`` after every change from now on."""
+        key = options["daemonset"]
+        if key not in self._originals:
+            raise KeyError(
+                f"no DaemonSet {key!r} at the start; there were {', '.join(sorted(self._originals)) or 'none'}"
+            )
+        if options.get("reconcile"):
+            self._reconciled.add(key)
+        self._restore(key)
+        return {"daemonset": key}
+
+    def _changed(self, change: Change) -> None:
+        if change.resource == DAEMON_SETS and key_of(change.obj) in self._reconciled:
+            self._simulation.engine.later(OWNER_SECONDS, self._restore, key_of(change.obj), settles=False)
+
+    def _restore(self, key: str) -> None:
+        original = self._originals[key]
+        stored = self._simulation.store.get(DAEMON_SETS, *split_key(key))
+        if stored is None:
+            fresh = {
+                **original,
+                "metadata": {"name": original["metadata"]["name"], "namespace": original["metadata"]["namespace"]},
+            }
+            fresh["metadata"] |= {
+                name: original["metadata"][name] for name in ("labels", "annotations") if name in original["metadata"]
+            }
+            fresh.pop("status", None)
+            self._simulation.registry.create(DAEMON_SETS, fresh)
+        elif stored["spec"] != original["spec"]:
+            self._simulation.registry.update(DAEMON_SETS, {**stored, "spec": original["spec"]})
+
+
+def _error(name: str) -> NvmlError:
+    text = name.upper().removeprefix("NVML_ERROR_")
+    if text not in NvmlError.__members__:
+        raise OrderError(f"no NVML error {name!r}; there are {', '.join(NvmlError.__members__)}")
+    return NvmlError[text]
