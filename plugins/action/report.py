@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Show a cluster, a plan or a rollout. Works on files of the control node alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.inspection import inspect_cluster
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page import render_page
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import show_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.summary import show_summary
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import MAX_WIDTH, Screen, render_text
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import read_journal
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import verify
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_json, write_text
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
+
+SCHEMA_VERSION = 1
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "view": {"type": "str", "choices": ["inspection", "plan", "verification", "summary"], "required": True},
+    "cluster_path": {"type": "path"},
+    "cluster_after_path": {"type": "path"},
+    "facts_dir": {"type": "path"},
+    "plan_path": {"type": "path"},
+    "journal_path": {"type": "path"},
+    "dest_dir": {"type": "path"},
+    "extra": {"type": "dict", "default": {}},
+    "max_rows": {"type": "int", "default": 50},
+}
+REQUIRED_IF = [
+    ("view", "inspection", ("cluster_path",)),
+    ("view", "plan", ("plan_path",)),
+    ("view", "verification", ("plan_path", "cluster_after_path")),
+    ("view", "summary", ("plan_path", "cluster_path", "cluster_after_path", "dest_dir")),
+]
+
+
+class ActionModule(ActionBase):
+    """Action plugin of M(kubegpu.sharing.report)."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validation, options = self.validate_argument_spec(ARGUMENT_SPEC, required_if=REQUIRED_IF)
+        view = _Views(to_plain(options))
+        try:
+            _require_tabulate()
+            document = getattr(view, f"show_{view.options['view']}")()
+            text = render_text(document, _screen())
+            result.update(changed=False, text=text, paths={}, failed=False)
+            if view.report is not None:
+                result.update(view.write(check_mode=self._task.check_mode), report=view.report)
+        except KubeGpuError as error:
+            result.update(failed=True, msg=error.msg, **error.facts)
+            return result
+        lines = [f"{kind}: {path}" for kind, path in result["paths"].items()] if result["changed"] else []
+        Display().display("\n".join(["", text, *lines]))
+        return result
+
+
+class _Views:
+    """The views, over the files that the options name."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self.limit = max(1, options["max_rows"])
+        self.report: dict[str, Any] | None = None
+        self._documents: list[Document] = []
+
+    def show_inspection(self) -> Document:
+        return inspect_cluster(self._read("cluster_path"), _read_facts(self.options.get("facts_dir")), self.limit)
+
+    def show_plan(self) -> Document:
+        return show_plan(self._read("plan_path"), self.limit)
+
+    def show_verification(self) -> Document:
+        before = self._read("cluster_path") if self.options.get("cluster_path") else None
+        return verify(self._read("plan_path"), before, self._read("cluster_after_path"), self.limit)
+
+    def show_summary(self) -> Document:
+        plan = self._read("plan_path")
+        rollout = Rollout(
+            plan=plan,
+            before=self._read("cluster_path"),
+            after=self._read("cluster_after_path"),
+            journal=_read_journal(self.options.get("journal_path")),
+            extra=self.options["extra"],
+        )
+        self.report = summarise(rollout, f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
+        document = show_summary(self.report, self.limit)
+        self._documents = [document, show_plan(plan, self.limit)]
+        return document
+
+    def write(self, check_mode: bool) -> dict[str, Any]:
+        """Write the files if anything but the time of the report has changed."""
+        assert self.report is not None
+        directory = self.options["dest_dir"]
+        paths = {kind: os.path.join(directory, f"report.{kind}") for kind in ("json", "html")}
+        changed = not (_same_report(paths["json"], self.report) and os.path.exists(paths["html"]))
+        if changed and not check_mode:
+            write_json(paths["json"], self.report)
+            write_text(paths["html"], render_page(self.report, self._documents))
+        return {"changed": changed, "paths": paths}
+
+    def _read(self, option: str) -> dict[str, Any]:
+        return read_json(self.options[option], SCHEMA_VERSION)
+
+
+def _read_facts(directory: str | None) -> dict[str, dict[str, Any]]:
+    """Facts by node. A directory that does not exist is an empty one: no host was reached."""
+    if not directory or not os.path.isdir(directory):
+        return {}
+    paths = sorted(entry.path for entry in os.scandir(directory) if entry.name.endswith(".json"))
+    documents = [read_json(path, SCHEMA_VERSION) for path in paths]
+    return {document["node"]: document["facts"] for document in documents}
+
+
+def _read_journal(path: str | None) -> list[dict[str, Any]]:
+    if not path or not os.path.exists(path):
+        return []
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return read_journal(file.read())
+    except OSError as error:
+        raise KubeGpuError(
+            f"Reading the journal {path} failed: {error.strerror}. Leave journal_path out to report without it."
+        ) from error
+
+
+def _same_report(path: str, report: dict[str, Any]) -> bool:
+    try:
+        with open(path, encoding="utf-8") as file:
+            written = json.load(file)
+    except (OSError, ValueError):
+        return False
+    # through JSON, as numbers and tuples come back from there
+    now = json.loads(json.dumps(report))
+    return isinstance(written, dict) and {**written, "created": None} == {**now, "created": None}
+
+
+def _screen() -> Screen:
+    columns = shutil.get_terminal_size((MAX_WIDTH, 24)).columns
+    return Screen.of(columns, getattr(sys.__stdout__, "encoding", None) or "utf-8")
+
+
+def _require_tabulate() -> None:
+    if importlib.util.find_spec("tabulate") is None:
+        raise KubeGpuError(
+            f"Printing tables needs the Python library tabulate, which {sys.executable} does not have. "
+            "Install tabulate for the Python that runs Ansible."
+        )

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What came of a rollout, in figures: the content of report.json. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_view import (
+    Cluster,
+    allocatable,
+    count_slots,
+    gpu_nodes,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.disturbance import Disturbance, compare_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import Timeline, build_timeline
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import node_differences
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import in_order
+
+SCHEMA_VERSION = 1
+_PENDING_FIELDS = ("namespace", "name", "uid", "requests", "since", "seconds", "message")
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Everything that is known of a rollout.
+
+    :param journal: entries in order of time.
+    :param extra: keys that the caller adds to report.json, for example second_run_writes.
+    """
+
+    plan: Mapping[str, Any]
+    before: Cluster
+    after: Cluster
+    journal: Sequence[Mapping[str, Any]] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def timeline(self) -> Optional[Timeline]:
+        return build_timeline(self.journal)
+
+    @property
+    def disturbance(self) -> Disturbance:
+        return compare_pods(self.before, self.after, self.journal)
+
+
+def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
+    """Content of report.json.
+
+    :param created: the time of the report, RFC 3339.
+    """
+    plan, before, after = rollout.plan, rollout.before, rollout.after
+    disturbance, timeline = rollout.disturbance, rollout.timeline
+    names = in_order(plan.get("nodes") or {})
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "created": created,
+        "plan_id": plan.get("plan_id"),
+        "slots_before": count_slots(before),
+        "slots_after": count_slots(after),
+        "pending_before": len(before.get("pending") or []),
+        "pending_after": len(after.get("pending") or []),
+        "evicted_pods": len(disturbance.evicted),
+        "admission_errors": len(disturbance.refused),
+        "pods_restarted": len(disturbance.restarted),
+        "second_run_writes": None,
+        "duration_seconds": round(timeline.seconds, 3) if timeline else None,
+        "as_planned": not any(node_differences(name, plan["nodes"][name], after) for name in names),
+        "nodes": {name: _node(name, rollout, timeline) for name in names},
+        "waves": plan.get("waves") or [],
+        "skipped": plan.get("skipped") or [],
+        "other_gpu_nodes": [name for name in gpu_nodes(after) if name not in (plan.get("nodes") or {})],
+        "pods": {
+            "evicted": disturbance.evicted,
+            "admission_errors": disturbance.refused,
+            "restarted": disturbance.restarted,
+            "rolled_by_their_controller": disturbance.rolled,
+            "pending_before": [_pending(pod) for pod in before.get("pending") or []],
+            "pending_after": [_pending(pod) for pod in after.get("pending") or []],
+            "stale": [{**pod, "node": name} for name in names for pod in plan["nodes"][name].get("stale_pods") or []],
+        },
+        "compatibility": plan.get("compatibility") or [],
+        "warnings": plan.get("warnings") or [],
+        "timeline": timeline.to_dict() if timeline else None,
+        **rollout.extra,
+    }
+
+
+def _node(name: str, rollout: Rollout, timeline: Optional[Timeline]) -> dict[str, Any]:
+    planned = rollout.plan["nodes"][name]
+    sizing = planned.get("sizing") or {}
+    return {
+        "product": planned.get("product"),
+        "gpu_count": planned.get("gpu_count"),
+        "key": planned.get("key"),
+        "sharing": planned.get("sharing"),
+        "replicas": planned.get("replicas"),
+        "memory_total_mib": sizing.get("memory_total_mib"),
+        "process_memory_mib": sizing.get("process_memory_mib"),
+        "slot_mib": sizing.get("slot_mib"),
+        "headroom_mib": sizing.get("headroom_mib"),
+        "utilization": sizing.get("utilization"),
+        "arithmetic": sizing.get("arithmetic"),
+        "changed": bool(planned.get("changed")),
+        "resources_before": allocatable((rollout.before.get("nodes") or {}).get(name) or {}),
+        "resources_after": allocatable((rollout.after.get("nodes") or {}).get(name) or {}),
+        "expected_resources": planned.get("expected_resources") or {},
+        "differences": node_differences(name, planned, rollout.after),
+        "seconds_out_of_service": round(timeline.out_of_service(name), 3) if timeline else None,
+    }
+
+
+def _pending(pod: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: pod.get(name) for name in _PENDING_FIELDS}

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as one HTML page that needs nothing else. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Mapping
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.figures import (
+    draw_memory,
+    draw_slots,
+    draw_timeline,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page_template import STYLE, TEMPLATE
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.svg import Figure
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import describe_count, describe_seconds
+
+# Comes with Ansible itself.
+with contextlib.suppress(ImportError):
+    from jinja2 import Environment, StrictUndefined
+
+
+def render_page(figures: Mapping[str, Any], documents: list[Document]) -> str:
+    """The page.
+
+    :param figures: content of report.json.
+    :param documents: views whose tables go below the figures.
+    """
+    # Names and messages come from the API and may hold anything: the template escapes everything but
+    # the style sheet and the drawings, which escape what they show themselves.
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    drawings = [
+        _drawing("slots", [draw_slots(figures["nodes"])]),
+        _drawing("memory", [draw_memory(figures["nodes"])]),
+        # a phone and paper get a narrow drawing with the same size of letters
+        _drawing("timeline", [draw_timeline(figures["timeline"], 940), draw_timeline(figures["timeline"], 440)]),
+    ]
+    return environment.from_string(TEMPLATE).render(
+        style=STYLE,
+        figures=figures,
+        cards=_cards(figures),
+        drawings=drawings,
+        documents=documents,
+        created=figures["created"],
+        time=figures["created"].replace("T", " ").replace("Z", " UTC"),
+    )
+
+
+def _drawing(name: str, variants: list[Figure]) -> dict[str, Any]:
+    classes = ("wide", "narrow") if len(variants) > 1 else ("only",)
+    return {
+        "name": name,
+        "figure": variants[0],
+        "svg": [
+            {"style": style, "markup": figure.render(f"{name}-{style}")} for style, figure in zip(classes, variants)
+        ],
+    }
+
+
+def _cards(figures: Mapping[str, Any]) -> list[dict[str, str]]:
+    duration = figures.get("duration_seconds")
+    return [
+        {"value": f"{figures['slots_before']} → {figures['slots_after']}", "words": "GPU slots"},
+        {"value": f"{figures['pending_before']} → {figures['pending_after']}", "words": "pending GPU pods"},
+        {"value": str(figures["evicted_pods"]), "words": "pods evicted"},
+        {"value": str(figures["admission_errors"]), "words": "admission errors"},
+        {"value": str(figures["pods_restarted"]), "words": "pods restarted"},
+        {
+            "value": "-" if duration is None else describe_seconds(duration),
+            "words": f"for {describe_count(len(figures['nodes']), 'node')}",
+        },
+    ]

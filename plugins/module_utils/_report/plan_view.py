@@ -1,0 +1,267 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan in words: how each GPU is shared and why, what changes, who is disturbed. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping, Optional
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
+    Column,
+    Document,
+    Section,
+    Table,
+    capped_items,
+    capped_table,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
+    NOTHING,
+    describe_amounts,
+    describe_count,
+    describe_share,
+    describe_value,
+    in_order,
+    join_some,
+)
+
+Plan = Mapping[str, Any]
+
+_DISRUPTION = {
+    "none": "nothing",
+    "switch": "cordoned, plugin switched, nothing evicted",
+    "affected": "pods on the GPUs that change are evicted",
+    "gpu_pods": "all GPU pods of the node are evicted",
+    "all": "all pods of the node are evicted",
+}
+_SHARING = {"none": "not shared", "time_slicing": "time-slicing", "mps": "MPS"}
+_SEVERITIES = ("error", "warning", "info")
+
+
+def show_plan(plan: Plan, limit: int) -> Document:
+    """The plan.
+
+    :param limit: rows of a table at most.
+    """
+    nodes = plan.get("nodes") or {}
+    names = in_order(nodes)
+    sections = [
+        _refusal(plan),
+        _configs_section(plan, names, limit),
+        _sharing_section(plan, names, limit),
+        _changes_section(plan, names, limit),
+        _releases_section(plan),
+        _stale_section(plan, names, limit),
+        _compatibility_section(plan, limit),
+        _waves_section(plan, limit),
+        _warnings_section(plan, limit),
+        _skipped_section(plan, limit),
+    ]
+    return Document(f"Plan {plan.get('plan_id')}", _subtitle(plan), [section for section in sections if section])
+
+
+def _subtitle(plan: Plan) -> str:
+    totals = plan.get("totals") or {}
+    nodes = plan.get("nodes") or {}
+    slots = f"GPU slots {totals.get('slots_before')} → {totals.get('slots_after')}"
+    if plan.get("empty"):
+        return f"Nothing to change: {describe_count(len(nodes), 'GPU node')} already as wanted; {slots}."
+    changed = sum(1 for node in nodes.values() if node.get("changed"))
+    verb = "changes" if changed == 1 else "change"
+    return f"{changed} of {describe_count(len(nodes), 'GPU node')} {verb}, in {describe_count(len(plan.get('waves') or []), 'wave')}; {slots}."
+
+
+def _refusal(plan: Plan) -> Optional[Section]:
+    problems = [_message(problem) for problem in plan.get("problems") or []]
+    return Section("Refused: nothing will be changed", items=problems) if problems else None
+
+
+def describe_sharing(sharing: Any) -> str:
+    """Sharing in NVIDIA's words."""
+    return _SHARING.get(str(sharing), describe_value(sharing))
+
+
+def describe_replicas(node: Mapping[str, Any]) -> str:
+    """Replicas of each GPU: a number, or one for each resource."""
+    replicas = node.get("replicas")
+    if isinstance(replicas, Mapping):
+        return describe_amounts(replicas) if replicas else "1"
+    return "1" if replicas is None else str(replicas)
+
+
+def _configs_section(plan: Plan, names: list[str], limit: int) -> Optional[Section]:
+    """Totals by config, where there are too many nodes to show them all."""
+    if len(names) <= limit:
+        return None
+    columns = [
+        Column("Config"),
+        Column("Sharing"),
+        *(Column(title, right=True) for title in ("Nodes", "Change", "GPUs", "Slots before", "after")),
+    ]
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for name in names:
+        node = plan["nodes"][name]
+        groups.setdefault((str(node.get("key")), describe_sharing(node.get("sharing"))), []).append(node)
+    rows = []
+    for (key, sharing), members in sorted(groups.items()):
+        figures = (
+            len(members),
+            sum(1 for node in members if node.get("changed")),
+            *(sum(node.get(name) or 0 for node in members) for name in ("gpu_count", "slots_before", "slots_after")),
+        )
+        rows.append((key, sharing, *map(str, figures)))
+    return Section("Configs", table=capped_table(columns, rows, limit))
+
+
+def _sharing_section(plan: Plan, names: list[str], limit: int) -> Section:
+    columns = [
+        Column("Node"),
+        Column("Config"),
+        Column("Sharing"),
+        Column("Measured", right=True),
+        Column("Replicas", wrap=True),
+        Column("Use", right=True),
+        Column("Slot", right=True),
+        Column("Headroom", right=True),
+        Column("Slots", right=True),
+        Column("Facts"),
+    ]
+    rows = [_sharing_row(name, plan["nodes"][name]) for name in names[:limit]]
+    totals = plan.get("totals") or {}
+    total = ("Total", *[""] * 7, f"{totals.get('slots_before')} → {totals.get('slots_after')}", "")
+    text = (
+        "Measured, slot and headroom are MiB for each process; use is the part of a GPU's memory that is taken when every slot is. "
+        "Replicas = floor(highest use × GPU memory / measured)."
+    )
+    table = Table(columns, rows, total, left_out=len(names) - len(rows))
+    return Section("How each GPU is shared", text if rows else "No node is planned for.", table if rows else None)
+
+
+def _sharing_row(name: str, node: Mapping[str, Any]) -> tuple[str, ...]:
+    sizing = node.get("sizing") or {}
+    return (
+        name,
+        describe_value(node.get("key")),
+        describe_sharing(node.get("sharing")),
+        describe_value(sizing.get("process_memory_mib")),
+        str(sizing.get("arithmetic") or describe_replicas(node)),
+        describe_share(sizing.get("utilization")),
+        describe_value(sizing.get("slot_mib")),
+        describe_value(sizing.get("headroom_mib")),
+        f"{node.get('slots_before')} → {node.get('slots_after')}",
+        describe_value(node.get("facts")),
+    )
+
+
+def _changes_section(plan: Plan, names: list[str], limit: int) -> Optional[Section]:
+    changed = [name for name in names if plan["nodes"][name].get("changed")]
+    if not changed:
+        return None
+    columns = [
+        Column("Node"),
+        Column("Because", wrap=True),
+        Column("Disturbed", wrap=True),
+        Column("Present plugin leaves by", wrap=True),
+    ]
+    rows = [
+        (
+            name,
+            "; ".join(str(reason) for reason in node.get("reasons") or []) or NOTHING,
+            _DISRUPTION.get(str(node.get("disruption")), describe_value(node.get("disruption"))),
+            _describe_release(node.get("release")),
+        )
+        for name, node in ((name, plan["nodes"][name]) for name in changed)
+    ]
+    return Section("What changes, and who is disturbed", table=capped_table(columns, rows, limit))
+
+
+def _describe_release(release: Optional[Mapping[str, Any]]) -> str:
+    if not release:
+        return "label of our own DaemonSet"
+    if release.get("method") == "label":
+        return f"removal of {_describe_labels(release.get('label'))}"
+    return "affinity of its DaemonSet, and our label"
+
+
+def _describe_labels(labels: Optional[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in (labels or {}).items()) or "its label"
+
+
+def _releases_section(plan: Plan) -> Optional[Section]:
+    items = [_describe_foreign(release) for release in plan.get("releases") or []]
+    return Section("Device plugins of others that leave nodes", items=items) if items else None
+
+
+def _describe_foreign(release: Mapping[str, Any]) -> str:
+    nodes = in_order(release.get("nodes") or [])
+    who = f"{release.get('daemonset')} leaves {describe_count(len(nodes), 'node')} ({join_some(nodes)})"
+    if release.get("method") == "label":
+        return f"{who}: the label {_describe_labels(release.get('label'))}, which nothing else uses, is removed. The DaemonSet stays as it is."
+    return (
+        f"{who}: its labels serve others too, so before the first wave its update strategy becomes OnDelete and an affinity keeps it off "
+        "nodes that bear our label. Its owner may undo that."
+    )
+
+
+def _stale_section(plan: Plan, names: list[str], limit: int) -> Optional[Section]:
+    items = [
+        f"{pod.get('namespace')}/{pod.get('name')} on {name}"
+        for name in names
+        for pod in plan["nodes"][name].get("stale_pods") or []
+    ]
+    if not items:
+        return None
+    text = (
+        f"{describe_count(len(items), 'pod')} keep running on the device ids from before the change. They are not touched now; after a reboot "
+        "of their node the kubelet refuses them, and until they are recreated a new pod may be given a GPU that they still use."
+    )
+    return Section("Stale-allocated pods", text, items=capped_items(items, limit))
+
+
+def _compatibility_section(plan: Plan, limit: int) -> Section:
+    findings = sorted(plan.get("compatibility") or [], key=_severity)
+    columns = [Column("Severity"), Column("Object", wrap=True), Column("What sharing means for it", wrap=True)]
+    rows = [
+        (
+            describe_value(found.get("severity")),
+            describe_value(found.get("object")),
+            describe_value(found.get("message")),
+        )
+        for found in findings
+    ]
+    if not rows:
+        return Section("Compatibility with workloads", "Nothing found that sharing would break.")
+    return Section("Compatibility with workloads", table=capped_table(columns, rows, limit))
+
+
+def _severity(finding: Mapping[str, Any]) -> int:
+    severity = finding.get("severity")
+    return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
+
+
+def _waves_section(plan: Plan, limit: int) -> Optional[Section]:
+    waves = plan.get("waves") or []
+    items = [
+        f"Wave {number}, {describe_count(len(wave), 'node')}{' (one canary of each config)' if number == 1 else ''}: {join_some(list(wave), 8)}"
+        for number, wave in enumerate(waves, start=1)
+    ]
+    return Section("Waves", items=capped_items(items, limit)) if items else None
+
+
+def _warnings_section(plan: Plan, limit: int) -> Optional[Section]:
+    warnings = [_message(warning) for warning in plan.get("warnings") or []]
+    return Section("Warnings", items=capped_items(warnings, limit)) if warnings else None
+
+
+def _skipped_section(plan: Plan, limit: int) -> Optional[Section]:
+    items = list(_skipped(plan))
+    return Section("Left alone", items=capped_items(items, limit)) if items else None
+
+
+def _skipped(plan: Plan) -> Iterator[str]:
+    for entry in plan.get("skipped") or []:
+        yield f"{entry.get('node')}: {entry.get('reason')}"
+
+
+def _message(entry: Any) -> str:
+    return str(entry.get("message") or entry) if isinstance(entry, Mapping) else str(entry)

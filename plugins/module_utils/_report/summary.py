@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a rollout in tables: before, after, and what it cost. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping, Optional
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.disturbance import describe_pod
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
+    Column,
+    Document,
+    Section,
+    capped_items,
+    capped_table,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import describe_sharing
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
+    NOTHING,
+    describe_amounts,
+    describe_duration,
+    describe_seconds,
+    describe_share,
+    describe_value,
+)
+
+Figures = Mapping[str, Any]
+
+
+def show_summary(figures: Figures, limit: int) -> Document:
+    """The summary.
+
+    :param figures: content of report.json.
+    :param limit: rows of a table at most.
+    """
+    verdict = "every node is as planned" if figures["as_planned"] else "not every node is as planned"
+    slots = f"GPU slots {figures['slots_before']} → {figures['slots_after']}"
+    pending = f"pending GPU pods {figures['pending_before']} → {figures['pending_after']}"
+    subtitle = f"{slots}; {pending}; {verdict}."
+    sections = [
+        _nodes_section(figures, limit),
+        _figures_section(figures),
+        *_pods_sections(figures, limit),
+        _differences_section(figures, limit),
+    ]
+    return Document(f"Report on plan {figures['plan_id']}", subtitle, [section for section in sections if section])
+
+
+def count_resources(resources: Mapping[str, int]) -> int:
+    """Slots of a node."""
+    return sum(resources.values())
+
+
+def _nodes_section(figures: Figures, limit: int) -> Section:
+    columns = [
+        Column("Node"),
+        Column("GPUs", wrap=True),
+        Column("Config"),
+        Column("Sharing"),
+        Column("Before", right=True),
+        Column("After", right=True),
+        Column("Slot MiB", right=True),
+        Column("Headroom", right=True),
+        Column("Use", right=True),
+        Column("Out of service", right=True),
+    ]
+    rows = [_node_row(name, node) for name, node in figures["nodes"].items()]
+    shown = [
+        sum(count_resources(node[f"resources_{when}"]) for node in figures["nodes"].values())
+        for when in ("before", "after")
+    ]
+    others = [figures[f"slots_{when}"] - count for when, count in zip(("before", "after"), shown)]
+    if any(others):
+        rows.append(("other nodes", *[NOTHING] * 3, *map(str, others), *[NOTHING] * 4))
+    total = ("Total", "", "", "", str(figures["slots_before"]), str(figures["slots_after"]), "", "", "", "")
+    return Section(
+        "Slots before and after",
+        "" if rows else "The plan had no nodes.",
+        capped_table(columns, rows, limit, total) if rows else None,
+    )
+
+
+def _node_row(name: str, node: Mapping[str, Any]) -> tuple[str, ...]:
+    seconds = node.get("seconds_out_of_service")
+    return (
+        name,
+        f"{node.get('gpu_count')} × {node.get('product')}",
+        describe_value(node.get("key")),
+        describe_sharing(node.get("sharing")),
+        describe_amounts(node["resources_before"]),
+        describe_amounts(node["resources_after"]),
+        describe_value(node.get("slot_mib")),
+        describe_value(node.get("headroom_mib")),
+        describe_share(node.get("utilization")),
+        describe_seconds(seconds) if seconds else NOTHING,
+    )
+
+
+def figure_rows(figures: Figures) -> Iterator[tuple[str, str]]:
+    """Name and value of each figure that stands for the whole rollout."""
+    duration = figures.get("duration_seconds")
+    yield "GPU slots", f"{figures['slots_before']} → {figures['slots_after']}"
+    yield "Pending GPU pods", f"{figures['pending_before']} → {figures['pending_after']}"
+    yield "Pods evicted", str(figures["evicted_pods"])
+    yield "Pods refused by a kubelet", str(figures["admission_errors"])
+    yield "Pods restarted", str(figures["pods_restarted"])
+    yield "Pods on device ids from before", str(len(figures["pods"]["stale"]))
+    yield "First cordon to last node in service", NOTHING if duration is None else describe_seconds(duration)
+    if figures.get("second_run_writes") is not None:
+        yield "Writes of a second run", str(figures["second_run_writes"])
+
+
+def _figures_section(figures: Figures) -> Section:
+    from_table = capped_table([Column("Figure"), Column("Value", right=True)], list(figure_rows(figures)), 20)
+    return Section("In figures", table=from_table)
+
+
+def _pods_sections(figures: Figures, limit: int) -> Iterator[Section]:
+    pods = figures["pods"]
+    for heading, name in (
+        ("Pods that were evicted", "evicted"),
+        ("Pods that a kubelet refused", "admission_errors"),
+        ("Pods that were restarted", "restarted"),
+        ("Pods that their own controller replaced meanwhile", "rolled_by_their_controller"),
+    ):
+        if pods[name]:
+            yield Section(heading, items=capped_items([describe_pod(entry) for entry in pods[name]], limit))
+    solved = _no_longer_pending(pods)
+    if solved:
+        yield Section("No longer pending", items=capped_items(solved, limit))
+    if pods["pending_after"]:
+        items = [
+            f"{pod['namespace']}/{pod['name']}: {pod.get('message') or 'no reason given'}"
+            for pod in pods["pending_after"]
+        ]
+        yield Section("Still pending", items=capped_items(items, limit))
+
+
+def _no_longer_pending(pods: Mapping[str, Any]) -> list[str]:
+    left = {pod["uid"] for pod in pods["pending_after"]}
+    return [
+        f"{pod['namespace']}/{pod['name']}, which had waited for {describe_duration(pod.get('seconds'))}"
+        for pod in pods["pending_before"]
+        if pod["uid"] not in left
+    ]
+
+
+def _differences_section(figures: Figures, limit: int) -> Optional[Section]:
+    items = [f"{name}: {difference}." for name, node in figures["nodes"].items() for difference in node["differences"]]
+    return Section("Not as planned", items=capped_items(items, limit)) if items else None

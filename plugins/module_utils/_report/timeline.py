@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When each node was in which state, by the journal of a rollout. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Iterable, Mapping, Optional, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import format_time, parse_time
+
+#: States in the order in which a node goes through them, and what each means.
+STATES = {
+    "schedulable": "in service, before the rollout",
+    "cordoned": "cordoned: running pods go on, no new ones come",
+    "withdrawn": "no plugin serves: no GPU is advertised",
+    "serving": "the new plugin serves, not yet proven",
+    "proven": "advertises what was planned, for the soak time",
+    "in_service": "back in service",
+    "failed": "failed: left out of service",
+}
+#: States in which the scheduler may place pods on the node.
+_IN_SERVICE = ("schedulable", "in_service")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A node in one state. Seconds are counted from the timeline's start."""
+
+    state: str
+    begin: float
+    end: float
+    message: str = ""
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.begin
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """States of all nodes, from the journal's first entry to its last."""
+
+    start: datetime
+    seconds: float
+    nodes: Mapping[str, Sequence[Segment]]
+
+    def out_of_service(self, node: str) -> float:
+        """Seconds in which no pod could be placed on the node."""
+        return sum(segment.seconds for segment in self.nodes.get(node, ()) if segment.state not in _IN_SERVICE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in report.json: seconds since the start."""
+        return {
+            "start": format_time(self.start),
+            "seconds": round(self.seconds, 3),
+            "nodes": {
+                name: [
+                    {"state": s.state, "begin": round(s.begin, 3), "end": round(s.end, 3), "message": s.message}
+                    for s in segments
+                ]
+                for name, segments in self.nodes.items()
+            },
+        }
+
+
+def read_journal(text: str) -> list[dict[str, Any]]:
+    """Entries of a journal in order of time. A last line that a killed process left unfinished is passed over."""
+    entries = []
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and parse_time(entry.get("time")) is not None:
+            entries.append(entry)
+    return sorted(entries, key=lambda entry: parse_time(entry["time"]) or datetime.min)
+
+
+def build_timeline(entries: Iterable[Mapping[str, Any]]) -> Optional[Timeline]:
+    """The timeline of the nodes' states; None if the journal has none.
+
+    A node lasts in a state until its next entry, and in its last one until the end of the journal. Before its first entry it
+    is schedulable.
+    """
+    moments = [
+        (moment, str(entry.get("node")), str(entry["state"]), str(entry.get("message") or ""))
+        for entry in entries
+        if entry.get("state") in STATES and entry.get("node") and (moment := parse_time(entry.get("time")))
+    ]
+    if not moments:
+        return None
+    start, end = moments[0][0], moments[-1][0]
+    total = (end - start).total_seconds()
+    points: dict[str, list[tuple[float, str, str]]] = {}
+    for moment, node, state, message in moments:
+        points.setdefault(node, []).append(((moment - start).total_seconds(), state, message))
+    return Timeline(start, total, {node: _segments(found, total) for node, found in points.items()})
+
+
+def _segments(points: Sequence[tuple[float, str, str]], total: float) -> list[Segment]:
+    segments: list[Segment] = []
+    if points[0][0] > 0:
+        points = [(0.0, "schedulable", ""), *points]
+    for (begin, state, message), following in zip(points, [*points[1:], (total, "", "")]):
+        if segments and segments[-1].state == state:
+            segments[-1] = Segment(state, segments[-1].begin, following[0], segments[-1].message or message)
+        else:
+            segments.append(Segment(state, begin, following[0], message))
+    return segments

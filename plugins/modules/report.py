@@ -1,0 +1,156 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Show a cluster, a plan or a rollout; documentation of the action plugin."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: report
+short_description: Show a GPU cluster, a sharing plan or what came of a rollout, as tables and as a page
+version_added: 0.1.0
+author:
+  - kubegpu.sharing maintainers (@kubegpu)
+description:
+  - Reads files that other modules of the collection have written, prints tables, and for O(view=summary) writes C(report.json)
+    for programs and C(report.html) for people.
+  - Runs on the control node alone. Neither the cluster nor a node is asked for anything.
+  - The page is a single file without scripts, and refers to nothing outside of it.
+extends_documentation_fragment:
+  - kubegpu.sharing.attributes
+  - kubegpu.sharing.attributes.action
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The tables are printed in check mode too; C(report.json) and C(report.html) are not written.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+    details:
+      - C(report.json) and C(report.html) are written only if anything but the time of the report has changed.
+  platform:
+    description: Systems on which the module runs.
+    support: full
+    platforms: posix
+options:
+  view:
+    description:
+      - V(inspection) shows GPU nodes, device plugins and their risks, slots and pending GPU pods.
+      - V(plan) shows how each GPU is to be shared with the arithmetic, what changes and who is disturbed.
+      - V(verification) compares every node with the plan.
+      - V(summary) shows the cluster before and after a rollout, and writes the files below O(dest_dir).
+    type: str
+    choices: [inspection, plan, verification, summary]
+    required: true
+  cluster_path:
+    description: File that M(kubegpu.sharing.gpu_resources_info) wrote, before the rollout if there was one. Needed for V(inspection) and V(summary).
+    type: path
+  cluster_after_path:
+    description: The same, after the rollout. Needed for V(verification) and V(summary).
+    type: path
+  facts_dir:
+    description: Directory of the files that M(kubegpu.sharing.gpu_info) wrote, for V(inspection). What a node's file does not tell is taken from its labels.
+    type: path
+  plan_path:
+    description: File that M(kubegpu.sharing.sharing_plan) wrote. Needed for all views but V(inspection).
+    type: path
+  journal_path:
+    description: Journal of the rollout, for the timeline of V(summary). One that does not exist is an empty one.
+    type: path
+  dest_dir:
+    description: Directory on the control node that gets C(report.json) and C(report.html). Needed for V(summary); it is created if it does not exist.
+    type: path
+  extra:
+    description:
+      - Keys to put into C(report.json) beside, or in place of, its own; for example C(second_run_writes).
+      - C(cluster), the name of the cluster, also is in the page's head.
+    type: dict
+    default: {}
+  max_rows:
+    description: Rows of a table, and entries of a list, that are shown at most. What is left out is counted. C(report.json) has all of them.
+    type: int
+    default: 50
+requirements:
+  - tabulate
+seealso:
+  - module: kubegpu.sharing.gpu_info
+notes:
+  - Text is at most 120 columns wide, and as wide as the terminal if that has fewer (but at least 80).
+"""
+
+EXAMPLES = r"""
+- name: Show what is there
+  kubegpu.sharing.report:
+    view: inspection
+    cluster_path: /var/tmp/kubegpu/cluster.json
+    facts_dir: /var/tmp/kubegpu/facts
+
+- name: Show the plan
+  kubegpu.sharing.report:
+    view: plan
+    plan_path: /var/tmp/kubegpu/plan.json
+
+- name: Write the report of a rollout
+  kubegpu.sharing.report:
+    view: summary
+    plan_path: /var/tmp/kubegpu/plan.json
+    cluster_path: /var/tmp/kubegpu/cluster.json
+    cluster_after_path: /var/tmp/kubegpu/cluster_after.json
+    journal_path: /var/tmp/kubegpu/journal.jsonl
+    dest_dir: /var/tmp/kubegpu/report
+    extra:
+      cluster: production
+"""
+
+RETURN = r"""
+text:
+  description: What was printed.
+  type: str
+  returned: success
+paths:
+  description: Files of the report by kind, V(json) and V(html). Empty for other views than V(summary).
+  type: dict
+  returned: success
+  sample: {json: /var/tmp/kubegpu/report/report.json, html: /var/tmp/kubegpu/report/report.html}
+report:
+  description: Content of C(report.json).
+  type: dict
+  returned: O(view=summary)
+  contains:
+    schema_version: {description: Version of this structure., type: int, sample: 1}
+    created: {description: Time of the report., type: str}
+    plan_id: {description: The plan that was rolled out., type: str}
+    slots_before:
+      description:
+        - Allocatable of the GPU plugin's resources (C(nvidia.com/gpu), C(nvidia.com/gpu.shared), C(nvidia.com/mig-*)), summed over
+          resources and nodes.
+      type: int
+      sample: 2
+    slots_after: {description: The same after the rollout., type: int, sample: 11}
+    pending_before: {description: "Pods that ask for GPUs and had no node.", type: int}
+    pending_after: {description: The same after the rollout., type: int}
+    evicted_pods: {description: "Pods that the rollout evicted by its journal, or a kubelet meanwhile.", type: int}
+    admission_errors: {description: "Pods that a kubelet refused meanwhile, still there or removed by the rollout.", type: int}
+    pods_restarted:
+      description:
+        - Pods on GPU nodes that ran before and of which a container restarted, or that failed, or that are gone though their
+          controller did not replace them by pods of a newer template. Pods of device plugins do not count.
+      type: int
+    second_run_writes: {description: "Writes to the API in a second run; null unless O(extra) has it.", type: int}
+    duration_seconds: {description: "Seconds from the journal's first entry of a node's state to its last; null without journal.", type: float}
+    as_planned: {description: Whether every node is as planned., type: bool}
+    nodes:
+      description:
+        - "By node: C(product), C(gpu_count), C(key), C(sharing), C(replicas), C(memory_total_mib), C(process_memory_mib), C(slot_mib),
+          C(headroom_mib), C(utilization), C(arithmetic), C(changed), C(resources_before), C(resources_after) (allocatable by
+          resource, without zeros), C(expected_resources), C(differences) and C(seconds_out_of_service)."
+      type: dict
+    other_gpu_nodes: {description: GPU nodes that the plan leaves alone., type: list, elements: str}
+    pods: {description: "The pods behind the figures above, and those on device ids from before (C(stale)).", type: dict}
+    timeline:
+      description: "States of each node, C(begin) and C(end) in seconds since C(start); null without journal."
+      type: dict
+"""
