@@ -64,11 +64,11 @@ def read_plugin(daemonset: Mapping[str, Any], container: Mapping[str, Any], conf
     :param config_text: the text of its config file, if it was found.
     """
     metadata, spec = daemonset["metadata"], _spec(daemonset)
-    args = [*(container.get("command") or ()), *(container.get("args") or ())]
+    words = [*(container.get("command") or ()), *(container.get("args") or ())]
     env = {entry["name"]: entry["value"] for entry in container.get("env") or () if entry.get("value") is not None}
     config = decode_config(config_text)
     source = find_config_source(daemonset, container)
-    settings = read_settings(args, env, config)
+    settings = read_settings(words, env, config)
     strategy = (daemonset.get("spec") or {}).get("updateStrategy") or {}
     image = container.get("image") or ""
     return {
@@ -79,7 +79,8 @@ def read_plugin(daemonset: Mapping[str, Any], container: Mapping[str, Any], conf
         "labels": metadata.get("labels") or {},
         "version": find_version(image, metadata.get("labels") or {}),
         "image": image,
-        "args": args,
+        "command": list(container.get("command") or ()),
+        "args": list(container.get("args") or ()),
         "env": env,
         "settings": {name: found["value"] for name, found in settings.items()},
         "setting_sources": {name: found["source"] for name, found in settings.items()},

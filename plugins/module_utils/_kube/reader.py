@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, Callable
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.inventory import Inventory, InventoryOptions
-from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.objects import DRA_DRIVER
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
@@ -111,11 +110,11 @@ def _resource_slices(client: KubeClient) -> _Addition:
 
 
 def read_resource_slices(client: KubeClient) -> list[dict[str, Any]]:
-    """What NVIDIA's DRA driver offers; nothing where the cluster does not know ResourceSlices."""
+    """What DRA drivers offer; nothing where the cluster does not know ResourceSlices."""
     for version in _SLICE_VERSIONS:
         try:
             path = f"/apis/resource.k8s.io/{version}/resourceslices"
-            return client.list(path, fieldSelector=f"spec.driver={DRA_DRIVER}").items
+            return client.list(path).items
         except ApiError as error:
             if error.status != 404:
                 raise

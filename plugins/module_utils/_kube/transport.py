@@ -9,6 +9,7 @@ through typed models and 1.9 s through the dynamic client, which besides asks /v
 
 from __future__ import annotations
 
+import os
 import traceback
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
@@ -182,14 +183,12 @@ def connect(params: Mapping[str, Any], user_agent: str) -> Transport:
     """
     require_libraries()
     auth = {name: params[name] for name in AUTH_OPTIONS if params.get(name) not in (None, "")}
-    given = auth.get("kubeconfig") or "the kubeconfig of the environment"
-    where = "the kubeconfig given as a mapping" if isinstance(given, dict) else given
     try:
         configuration = _create_configuration(_create_auth_spec(None, **auth))
     except Exception as error:  # the client raises what its YAML, file and plugin code raise  # pylint: disable=broad-except
         raise KubeGpuError(
-            f"Cannot use {where}: {error}. Give a readable kubeconfig (option kubeconfig or K8S_AUTH_KUBECONFIG) with a "
-            "context that exists, or host and api_key."
+            f"Cannot use {_source(auth)}: {str(error).rstrip('.')}. Give a readable kubeconfig (option kubeconfig or "
+            "K8S_AUTH_KUBECONFIG) with a context that exists, or host and api_key."
         ) from error
     pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
     headers = [("User-Agent", user_agent)]
@@ -202,6 +201,14 @@ def connect(params: Mapping[str, Any], user_agent: str) -> Transport:
         authorize=lambda: _authorization(configuration),
         headers=headers,
     )
+
+
+def _source(auth: Mapping[str, Any]) -> str:
+    """Where the configuration was looked for, in words."""
+    given = auth.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG")
+    if isinstance(given, dict):
+        return "the kubeconfig given as a mapping"
+    return f"kubeconfig {given}" if given else "the default kubeconfig (~/.kube/config)"
 
 
 def require_libraries() -> None:
