@@ -9,6 +9,7 @@ with SimulatedCluster.start("reference", tmp_path, speed=50) as cluster:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -198,10 +199,8 @@ def stop(directory: Path) -> bool:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _gone(directory: Path, seconds: float) -> bool:

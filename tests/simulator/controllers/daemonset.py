@@ -18,6 +18,8 @@ Places = dict[str, tuple[bool, bool]]
 COMPONENT = "daemonset-controller"
 RESOURCE = "apps/daemonsets"
 FAILED_POD_BACKOFF_SECONDS = 1.0
+#: From a node's change to the controller's reaction: a little more than the scheduler needs to see the same change.
+REACTION_SECONDS = 0.03
 MAX_BACKOFF_SECONDS = 900.0
 
 #: What every DaemonSet pod tolerates.
@@ -81,7 +83,8 @@ class DaemonSetController:
             for daemon_set in self._context.store.list(RESOURCE):
                 self.enqueue(daemon_set)
             return
-        self._context.engine.enqueue(self._nodes_checker, change.obj["metadata"]["name"])
+        name = change.obj["metadata"]["name"]
+        self._context.engine.later(REACTION_SECONDS, self._context.engine.enqueue, self._nodes_checker, name)
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
         pod = new or old

@@ -227,7 +227,7 @@ class ConfigManager(Container):
         if not self.running or value == self._selected:
             return
         self.log(f"I main.go:275] Label change detected: {self._label}={value}")
-        first = self._selected is None
+        before = self.pod.config_link
         problem = self._update()
         if problem:
             self.log(f"E main.go:188] Error: {problem}")
@@ -235,7 +235,7 @@ class ConfigManager(Container):
                 self.crash(1)
             return
         self._selected = value
-        if not first:
+        if self.pod.config_link != before:
             self.log(
                 f"I main.go:287] Sending signal 'hangup' to '{self._env.get('PROCESS_TO_SIGNAL', 'nvidia-device-plugin')}'"
             )
@@ -254,9 +254,13 @@ class ConfigManager(Container):
         )
         if wanted and wanted not in names:
             return f"error updating config: specified config {wanted} does not exist"
+        if self.pod.config_link == wanted:
+            self.log("I main.go:343] Already configured. Skipping update...")
+            return None
         text = self.pod.volumes.read(self.spec, f"{directory}/{wanted}") if wanted else "version: v1\n"
         self.log(f"I main.go:351] Updating to config: {wanted}")
         self.pod.volumes.write(self.spec, target, text)
+        self.pod.config_link = wanted
         self.log(f"I main.go:359] Successfully updated to config: {wanted}")
         return None
 

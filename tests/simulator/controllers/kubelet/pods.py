@@ -40,6 +40,8 @@ class PodRuntime:
         self.started = False
         self.stopping = False
         self.rejected = False
+        #: The key whose file a config-manager linked for the plugin.
+        self.config_link: str | None = None
         self.may_run = True
         self._started_at = pod.get("status", {}).get("startTime") or stamp(node.context.clock)
         self._mount_attempts = 0

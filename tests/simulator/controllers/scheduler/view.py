@@ -12,7 +12,7 @@ from simulator.store import Change
 
 Object = dict[str, Any]
 #: How long a change of a node takes to reach the scheduler's cache, in simulated seconds.
-LAG_SECONDS = 0.2
+LAG_SECONDS = 0.02
 
 
 class NodeInfo:
