@@ -7,6 +7,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
@@ -19,31 +20,46 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.objects import tolerations_of
 
 
-def check_node(context: NodeContext, wanted: Wanted, problems: NodeFindings, warnings: NodeFindings) -> None:
-    """Look at a node that is to change."""
+@dataclass(frozen=True)
+class Findings:
+    """What the checks found, by node."""
+
+    problems: NodeFindings = field(default_factory=NodeFindings)
+    warnings: NodeFindings = field(default_factory=NodeFindings)
+
+
+def check_node(context: NodeContext, ids_change: bool, wanted: Wanted, findings: Findings) -> None:
+    """Look at a node that is to change.
+
+    :param ids_change: some of its pods will be stale-allocated.
+    """
     state, name = context.state, context.state.name
-    problems.add(name, *check_placement(state, wanted.options.node_selector, tolerations_of(wanted.options)))
+    findings.problems.add(name, *check_placement(state, wanted.options.node_selector, tolerations_of(wanted.options)))
     if len(context.incumbents) > 1:
         names = " and ".join(daemonset_of(plugin) for plugin in context.incumbents)
-        problems.add(name, f"two device plugins of others serve it ({names}), on one socket. Remove one of them first.")
-    memory = check_live_memory(state, context.facts, context.plan)
-    warnings.add(name, *memory.warnings)
-    if name in wanted.request.accept_live_memory:
-        warnings.add(name, *(f"{refusal}. Accepted by kubegpu_accept_live_memory." for refusal in memory.refusals))
-    else:
-        problems.add(
-            name,
-            *(
-                f"{refusal}. Give each process less memory, plan fewer replicas, or name the node in kubegpu_accept_live_memory "
-                "after a look at it."
-                for refusal in memory.refusals
-            ),
+        findings.problems.add(
+            name, f"two device plugins of others serve it ({names}), on one socket. Remove one of them first."
         )
+    if (state.key, state.revision) == (context.plan.config.key, context.plan.objects.revision):
+        # It bears its config already and is only to be repaired: its slots are those that its pods were given.
+        return
+    _check_memory(context, ids_change, name in wanted.request.accept_live_memory, findings)
     surplus = check_overcommit(state, context.expected)
     if wanted.request.on_overcommit == "accept":
-        warnings.add(name, *(f"{finding}. Accepted by on_overcommit." for finding in surplus))
+        findings.warnings.add(name, *(f"{finding}. Accepted by on_overcommit." for finding in surplus))
     else:
-        problems.add(name, *(f"{finding}. Remove or move some of them first." for finding in surplus))
+        findings.problems.add(name, *(f"{finding}. Remove or move some of them first." for finding in surplus))
+
+
+def _check_memory(context: NodeContext, ids_change: bool, accepted: bool, findings: Findings) -> None:
+    name = context.state.name
+    memory = check_live_memory(context.state, context.facts, context.plan, ids_change)
+    findings.warnings.add(name, *memory.warnings)
+    if accepted:
+        findings.warnings.add(name, *(f"{one}. Accepted by kubegpu_accept_live_memory." for one in memory.refusals))
+        return
+    cure = "Give each process less memory, plan fewer replicas, or name the node in kubegpu_accept_live_memory after a look at it."
+    findings.problems.add(name, *(f"{refusal}. {cure}" for refusal in memory.refusals))
 
 
 def missing_objects(plan: KeyPlan, namespace: str, cluster: Mapping[str, Any]) -> list[str]:

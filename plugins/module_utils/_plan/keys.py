@@ -138,7 +138,7 @@ def describe_key(config: SharingConfig, plan: KeyPlan | None, nodes: Sequence[st
         "replicas": {},
         "config_file": plan.objects.config_file if plan else None,
         "objects": plan.objects.manifests if plan else [],
-        "match": {"query": config.query.text} if config.query else {"product": config.product},
+        "match": _match_of(config),
         "products": list(plan.models) if plan else [],
         "nodes": list(nodes),
         "sizing": None,
@@ -152,3 +152,9 @@ def describe_key(config: SharingConfig, plan: KeyPlan | None, nodes: Sequence[st
             "arithmetic": plan.choice.arithmetic,
         }
     return described
+
+
+def _match_of(config: SharingConfig) -> dict[str, str] | None:
+    if config.query:
+        return {"query": config.query.text}
+    return {"product": config.product} if config.product else None

@@ -25,8 +25,11 @@ class LiveMemory:
     warnings: tuple[str, ...] = ()
 
 
-def check_live_memory(state: NodeState, facts: NodeFacts, plan: KeyPlan) -> LiveMemory:
-    """Compare what runs with the planned slots. Without NVML nothing is known, and nothing is found."""
+def check_live_memory(state: NodeState, facts: NodeFacts, plan: KeyPlan, ids_change: bool) -> LiveMemory:
+    """Compare what runs with the planned slots. Without NVML nothing is known, and nothing is found.
+
+    :param ids_change: pods keep device ids that the kubelet will not know.
+    """
     replicas = plan.choice.replicas
     if replicas < 2 or not facts.gpus:
         return LiveMemory()
@@ -48,7 +51,7 @@ def check_live_memory(state: NodeState, facts: NodeFacts, plan: KeyPlan) -> Live
                 f"GPU {gpu.get('index')} has {used} MiB in use, and {free} free slots x {process} MiB on top make "
                 f"{used + free * process} MiB, more than the {usable} MiB that are usable"
             )
-        elif used_slots and used + min(replicas, slots_left) * process > usable:
+        elif ids_change and used_slots and used + min(replicas, slots_left) * process > usable:
             # The kubelet no longer knows on which card a pod with an old device id runs.
             warnings.append(
                 f"GPU {gpu.get('index')}: the kubelet may put {min(replicas, slots_left)} new processes beside the one that "

@@ -34,9 +34,13 @@ class _Answer:
 
 @dataclass
 class Matcher:
-    """Asks the configs, each kind of card once."""
+    """Asks the configs, each kind of card once.
+
+    :param complete: no config was left out for its own problems; else a card without a match may have one.
+    """
 
     vocabulary: Vocabulary
+    complete: bool = True
     _answers: Dict[int, _Answer] = field(default_factory=dict)
 
     def match(self, facts: NodeFacts) -> Match:
@@ -54,7 +58,7 @@ class Matcher:
             by_key.setdefault(answer.keys[0] if answer.keys else "", []).append(card)
         if problems:
             return Match(problems=tuple(problems))
-        if not by_key.keys() - {""}:
+        if not by_key.keys() - {""} or (not self.complete and "" in by_key):
             return Match()
         if len(by_key) > 1:
             return Match(problems=(_mixed(by_key, facts),))

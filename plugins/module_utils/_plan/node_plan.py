@@ -12,7 +12,6 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import Release, daemonset_of
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import stale_pods
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,19 @@ def _show(resources: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {number}" for name, number in sorted(resources.items())) or "no GPU"
 
 
-def node_entry(context: NodeContext, reasons: Sequence[str], release: Release | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Change:
+    """What is decided about a node; without reasons it is left as it is.
+
+    :param stale: pods that keep device ids which the node will not have.
+    """
+
+    reasons: Sequence[str]
+    stale: Sequence[Mapping[str, Any]]
+    release: Release | None = None
+
+
+def node_entry(context: NodeContext, change: Change) -> dict[str, Any]:
     """The node as it stands in the plan."""
     state, facts, plan = context.state, context.facts, context.plan
     before, expected = state.resources, context.expected
@@ -82,10 +93,10 @@ def node_entry(context: NodeContext, reasons: Sequence[str], release: Release | 
         "expected_resources": expected,
         "resources_before": before,
         "sizing": plan.sizing_of(facts.smallest),
-        "changed": bool(reasons),
-        "reasons": list(reasons),
-        "disruption": "switch" if reasons else "none",
-        "release": release.for_node() if release and reasons else None,
-        "stale_pods": stale_pods(state, facts, plan, bool(reasons)),
+        "changed": bool(change.reasons),
+        "reasons": list(change.reasons),
+        "disruption": "switch" if change.reasons else "none",
+        "release": change.release.for_node() if change.release and change.reasons else None,
+        "stale_pods": list(change.stale),
         "was_unschedulable": state.was_unschedulable,
     }

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.checks import (
+    Findings,
     check_names,
     check_node,
     missing_objects,
@@ -20,6 +21,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.checks impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.compatibility import Outlook, compatibility
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan, describe_key
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import (
+    Change,
     NodeContext,
     node_entry,
     reasons_to_change,
@@ -32,11 +34,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases imp
     foreign_plugins,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import (
-    NodeFindings,
     PlanRequest,
     Wanted,
     read_request,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import stale_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.survey import Survey, survey
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.totals import hints, totals
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import allowed_at_once, plan_waves
@@ -50,16 +52,13 @@ def build_plan(request: PlanRequest) -> dict[str, Any]:
     :raises InputError: the input was refused, with all that is wrong with it.
     """
     wanted, problems = read_request(request)
-    if problems:
-        raise InputError("The plan was refused", problems)
+    # With words misspelt, what can be said about cards and nodes is said all the same, so that all problems are told at once.
     found = survey(wanted)
-    problems = (
-        sorted({problem for decided in found.keys.values() for problem in decided.problems}) + found.problems.tell()
-    )
+    problems += sorted({problem for decided in found.keys.values() for problem in decided.problems})
+    problems += found.problems.tell()
     draft = _Draft(wanted, found)
-    if not problems:
-        # Only with every config decided can the nodes be.
-        problems = draft.fill()
+    if wanted.complete:
+        problems += draft.fill()
     if problems:
         raise InputError("The plan was refused", problems)
     return draft.finish()
@@ -71,17 +70,18 @@ class _Draft:
     found: Survey
     nodes: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     releases: Dict[str, Release] = field(default_factory=dict)
-    warnings: NodeFindings = field(default_factory=NodeFindings)
+    findings: Findings = field(default_factory=Findings)
 
     def fill(self) -> List[str]:
         """Decide every node; returns the reasons to refuse the plan."""
-        cluster, problems = self.wanted.request.cluster, NodeFindings()
+        cluster = self.wanted.request.cluster
         incumbents = foreign_plugins(cluster.get("plugins") or ())
         plans = self._plans()
         missing = {key: missing_objects(plan, self.wanted.options.namespace, cluster) for key, plan in plans.items()}
         for name in sorted(self.found.planned):
             key = self.found.matches[name].key
-            assert key
+            if key not in plans:
+                continue
             context = NodeContext(
                 state=self.wanted.scope.nodes[name],
                 host=self.wanted.scope.host_of.get(name),
@@ -91,12 +91,13 @@ class _Draft:
                 missing=missing[key],
             )
             reasons = reasons_to_change(context)
+            stale = stale_pods(context.state, context.facts, context.plan, bool(reasons))
             if reasons:
-                check_node(context, self.wanted, problems, self.warnings)
-            self.nodes[name] = node_entry(context, reasons, self._release(context))
+                check_node(context, bool(stale), self.wanted, self.findings)
+            self.nodes[name] = node_entry(context, Change(reasons, stale, self._release(context)))
         in_use = {self.found.matches[name].key for name in self.found.planned}
         own = [plan for key, plan in plans.items() if key in in_use]
-        return check_names(own, self.wanted.options.namespace, cluster) + problems.tell()
+        return check_names(own, self.wanted.options.namespace, cluster) + self.findings.problems.tell()
 
     def _plans(self) -> Dict[str, KeyPlan]:
         return {key: decided.plan for key, decided in self.found.keys.items() if decided.plan}
@@ -158,7 +159,7 @@ class _Draft:
     def _warnings(self, out: frozenset[str]) -> list[str]:
         told = [warning for key in sorted(self.found.keys) for warning in self.found.keys[key].warnings]
         told += [warning for name in sorted(self.releases) for warning in self.releases[name].warnings()]
-        return told + self.warnings.tell() + hints(self.wanted, self.found, out)
+        return told + self.findings.warnings.tell() + hints(self.wanted, self.found, out)
 
 
 def plan_diff(plan: Mapping[str, Any]) -> dict[str, Any]:

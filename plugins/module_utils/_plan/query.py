@@ -27,9 +27,10 @@ class Query:
             raise ValueError("the Python library jmespath is missing on the control node; install it there")
         self.text = text
         try:
-            self._compiled = jmespath.compile(text)
+            parsed = jmespath.compile(text).parsed
         except jmespath.exceptions.JMESPathError as error:
             raise ValueError(_one_line(error)) from error
+        self._compiled = jmespath.parser.ParsedResult(text, _bind_not(parsed))
 
     def ask(self, facts: Mapping[str, Any]) -> bool:
         """The answer for one GPU.
@@ -53,6 +54,23 @@ class Query:
 
     def __repr__(self) -> str:
         return f"Query({self.text!r})"
+
+
+def _bind_not(tree: Any) -> Any:
+    """The tree with "!a.b" as not (a.b).
+
+    The library reads it as (not a).b. That is always null, for a boolean has no fields, so nobody can have meant it.
+    """
+    if isinstance(tree, list):
+        return [_bind_not(one) for one in tree]
+    if not isinstance(tree, dict) or tree["type"] == "literal":
+        return tree
+    bound = {**tree, "children": _bind_not(tree.get("children", []))}
+    first = bound["children"][0] if bound["children"] else None
+    if tree["type"] in ("subexpression", "index_expression") and first and first["type"] == "not_expression":
+        inner = {**bound, "children": [*first["children"], *bound["children"][1:]]}
+        return {**first, "children": [inner]}
+    return bound
 
 
 def _one_line(error: Exception) -> str:

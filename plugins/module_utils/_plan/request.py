@@ -52,13 +52,17 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The request, checked."""
+    """The request, checked.
+
+    :param complete: nothing was left out because of a problem.
+    """
 
     request: PlanRequest
     vocabulary: Vocabulary
     options: PluginOptions
     scope: Scope
     limits: WaveLimits
+    complete: bool = True
 
 
 def read_request(request: PlanRequest) -> tuple[Wanted, list[str]]:
@@ -81,7 +85,7 @@ def read_request(request: PlanRequest) -> tuple[Wanted, list[str]]:
     for node in request.accept_live_memory:
         if node not in known:
             problems.append(f"kubegpu_accept_live_memory: the cluster has no node {node!r}.{did_you_mean(node, known)}")
-    return Wanted(request, vocabulary, options, scope, WaveLimits(**shares)), problems
+    return Wanted(request, vocabulary, options, scope, WaveLimits(**shares), not problems), problems
 
 
 def _check_choices(request: PlanRequest) -> list[str]:

@@ -68,7 +68,7 @@ def survey(wanted: Wanted) -> Survey:
 
 def _read_facts(wanted: Wanted, found: Survey) -> Dict[str, str]:
     """Fill facts and matches; returns why the other nodes have none."""
-    reader, matcher = FactReader(wanted.request.facts), Matcher(wanted.vocabulary)
+    reader, matcher = FactReader(wanted.request.facts), Matcher(wanted.vocabulary, wanted.complete)
     unknown: Dict[str, str] = {}
     for name, state in wanted.scope.nodes.items():
         host = wanted.scope.host_of.get(name)

@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a change of a node means for the pods that run on it: stale allocations, live memory, over-commitment."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any, Sequence
+
+import pytest
+from unit.plugins.module_utils._plan import fleet
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words import SharingConfig
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import FactReader, NodeFacts
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan, decide_key
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import LiveMemory, check_live_memory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import stale_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.options import PluginOptions
+from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.arithmetic import Margins
+
+MEASURED = SharingConfig("t4", product="Tesla T4", sharing="time_slicing", process_memory_mib=4401)
+
+
+def read(gpus: Sequence[dict[str, Any]], allocations: Any = None) -> NodeFacts:
+    return FactReader("auto").read(fleet.node(), fleet.host_facts(gpus, allocations))
+
+
+def decide(facts: NodeFacts, config: SharingConfig = MEASURED) -> KeyPlan:
+    plan = decide_key(config, facts.cards, Margins(), PluginOptions()).plan
+    assert plan
+    return plan
+
+
+def shared(replicas: int, **fields: Any) -> SharingConfig:
+    return SharingConfig("t4", product="Tesla T4", sharing="time_slicing", replicas=replicas, **fields)
+
+
+def allocation(pod: str, *devices: str, resource: str = "nvidia.com/gpu") -> dict[str, Any]:
+    return {"pod_uid": f"uid-{pod}", "container": "c", "resource": resource, "device_ids": list(devices)}
+
+
+# --- stale allocations ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("devices", "config", "stale"),
+    [
+        (["GPU-n-0"], MEASURED, True),
+        (["GPU-n-0::2"], MEASURED, False),
+        (["GPU-n-0::3"], MEASURED, True),
+        (["GPU-n-0::0"], SharingConfig("t4"), True),
+        (["GPU-n-0"], SharingConfig("t4"), False),
+        (["GPU-other::0"], MEASURED, True),
+        (["GPU-n-0::0"], replace(MEASURED, rename=True), True),
+    ],
+    ids=["whole-to-shared", "kept", "beyond", "shared-to-whole", "whole", "other-card", "renamed"],
+)
+def test_stale_pods_are_told_by_the_kubelets_allocations(
+    devices: list[str], config: SharingConfig, stale: bool
+) -> None:
+    facts = read([fleet.gpu()], [allocation("a", *devices)])
+    state = NodeState("n", fleet.node(1, [fleet.pod("a")]))
+    found = stale_pods(state, facts, decide(facts, config), True)
+    assert [pod["name"] for pod in found] == (["a"] if stale else [])
+
+
+@pytest.mark.parametrize(
+    ("slots", "replicas", "stale"),
+    [(1, 3, True), (3, 8, False), (8, 3, True), (3, 1, True), (1, 1, False), (3, 3, False)],
+)
+def test_stale_pods_without_allocations_are_inferred_from_slots(slots: int, replicas: int, stale: bool) -> None:
+    facts = read([fleet.gpu()])
+    config = shared(replicas) if replicas > 1 else SharingConfig("t4")
+    state = NodeState("n", fleet.node(slots, [fleet.pod("a")]))
+    assert bool(stale_pods(state, facts, decide(facts, config), True)) is stale
+    assert stale_pods(state, facts, decide(facts, config), False) == []
+
+
+def test_stale_pods_leave_out_pods_without_gpu_ended_or_leaving() -> None:
+    pods = [
+        fleet.pod("cpu", {}),
+        fleet.pod("done", phase="Succeeded"),
+        fleet.pod("leaving", terminating=True),
+        fleet.pod("b"),
+        fleet.pod("a"),
+    ]
+    facts = read([fleet.gpu()])
+    found = stale_pods(NodeState("n", fleet.node(1, pods)), facts, decide(facts), True)
+    assert found == [{"namespace": "ml", "name": name, "uid": f"uid-{name}"} for name in ("a", "b")]
+
+
+def test_stale_pods_on_an_unchanged_node_are_still_told() -> None:
+    # Left over from the rollout before: they would fail at the next reboot.
+    facts = read([fleet.gpu()], [allocation("old", "GPU-n-0"), allocation("gone", "GPU-n-0")])
+    state = NodeState("n", fleet.node(3, [fleet.pod("old")]))
+    assert [pod["name"] for pod in stale_pods(state, facts, decide(facts), False)] == ["old"]
+
+
+def test_stale_pods_of_a_node_between_two_plugins_go_by_what_it_had() -> None:
+    entry = fleet.node(1, [fleet.pod("a")])
+    entry["resources"]["nvidia.com/gpu"]["allocatable"] = 0
+    facts = read([fleet.gpu()])
+    assert stale_pods(NodeState("n", entry), facts, decide(facts), True)
+
+
+# --- live memory ---------------------------------------------------------------------------------------------------------
+
+
+def live(
+    gpus: list[dict[str, Any]],
+    pods: Sequence[Any],
+    allocations: Any = None,
+    config: SharingConfig = MEASURED,
+    ids_change: bool = True,
+) -> LiveMemory:
+    facts = read(gpus, allocations)
+    return check_live_memory(NodeState("n", fleet.node(len(gpus), pods)), facts, decide(facts, config), ids_change)
+
+
+def t4(used: int, *processes: dict[str, Any], index: int = 0) -> dict[str, Any]:
+    return fleet.gpu(index=index, node="n", memory_used_mib=used, processes=list(processes))
+
+
+def test_live_memory_of_the_measured_process_is_fine() -> None:
+    assert live([t4(4401, fleet.process(7, 4401, "uid-a"))], [fleet.pod("a")]) == LiveMemory()
+
+
+@pytest.mark.parametrize(
+    ("gpu", "who"),
+    [
+        (t4(5121, fleet.process(7, 5121, "uid-a")), "pod ml/a (process 7) uses 5121 MiB"),
+        (
+            t4(5200, fleet.process(7, 2600, "uid-a"), fleet.process(8, 2600, "uid-a")),
+            "pod ml/a (several processes) uses 5200 MiB",
+        ),
+        (t4(6000, fleet.process(9, 6000)), "process 9 outside of pods uses 6000 MiB"),
+        (t4(6000, fleet.process(9, 6000, "uid-gone")), "pod uid-gone (process 9) uses 6000 MiB"),
+    ],
+)
+def test_live_memory_holder_of_more_than_a_slot_is_named(gpu: dict[str, Any], who: str) -> None:
+    refusals = live([gpu], [fleet.pod("a")], config=shared(3)).refusals
+    assert refusals == (f"{who} of GPU 0, more than a slot of 5120 MiB (15360 / 3)",)
+
+
+def test_live_memory_that_leaves_no_room_for_the_free_slots_is_refused() -> None:
+    # 5000 in use and 2 free slots of 4401 make 13802; with 400 reserved 14960 are usable, with 2000 it is 13360.
+    gpu = t4(5000, fleet.process(7, 5000, "uid-a"))
+    assert live([gpu], [fleet.pod("a")]).refusals == ()
+    gpu["memory_reserved_mib"] = 2000
+    assert live([gpu], [fleet.pod("a")]).refusals == (
+        "GPU 0 has 5000 MiB in use, and 2 free slots x 4401 MiB on top make 13802 MiB, more than the 13360 MiB that are usable",
+    )
+
+
+def test_live_memory_full_card_has_no_free_slots() -> None:
+    pods = [fleet.pod(name) for name in "abc"]
+    gpu = t4(13203, *(fleet.process(number, 4401, f"uid-{name}") for number, name in enumerate("abc", start=1)))
+    assert live([gpu], pods) == LiveMemory()
+
+
+def test_live_memory_counts_slots_where_the_kubelet_gave_them() -> None:
+    # Both pods on GPU 1, so GPU 0 has 3 free slots and 3000 MiB held by something else.
+    gpus = [t4(3000), t4(8802, index=1)]
+    allocations = [allocation("a", "GPU-n-1"), allocation("b", "GPU-n-1")]
+    refusals = live(gpus, [fleet.pod("a"), fleet.pod("b")], allocations).refusals
+    assert len(refusals) == 1
+    assert refusals[0].startswith("GPU 0 has 3000 MiB in use, and 3 free slots x 4401 MiB on top make 16203 MiB")
+
+
+def test_live_memory_warns_of_new_pods_beside_an_old_device_id() -> None:
+    gpus = [t4(4401, fleet.process(1, 4401, "uid-a")), t4(4401, fleet.process(2, 4401, "uid-b"), index=1)]
+    pods = [fleet.pod("a"), fleet.pod("b")]
+    found = live(gpus, pods)
+    assert found.refusals == ()
+    assert (
+        "GPU 0: the kubelet may put 3 new processes beside the one that keeps its old device id, 17604 MiB"
+        in found.warnings[0]
+    )
+    assert live(gpus, pods, ids_change=False).warnings == ()
+
+
+def test_live_memory_without_nvml_or_sharing_finds_nothing() -> None:
+    gpu = t4(15000, fleet.process(7, 15000, "uid-a"))
+    assert live([gpu], [fleet.pod("a")], config=SharingConfig("t4")) == LiveMemory()
+    labels = FactReader("labels").read(fleet.node(labels=fleet.labelled("Tesla-T4", 15360)), None)
+    assert check_live_memory(NodeState("n", fleet.node()), labels, decide(labels), True) == LiveMemory()
+
+
+# --- over-commitment -----------------------------------------------------------------------------------------------------
+
+
+def test_overcommit_names_what_is_short_and_who_holds_it() -> None:
+    state = NodeState("n", fleet.node(4, [fleet.pod("b"), fleet.pod("a", 3), fleet.pod("cpu", {})]))
+    assert check_overcommit(state, {"nvidia.com/gpu": 4}) == []
+    assert check_overcommit(state, {"nvidia.com/gpu": 3}) == [
+        "pods hold 4 nvidia.com/gpu, but it would advertise 3; the next reboot would refuse the surplus. They are ml/a, ml/b"
+    ]
+
+
+def test_overcommit_a_renamed_resource_is_short_under_its_old_name() -> None:
+    state = NodeState("n", fleet.node(1, [fleet.pod("a")]))
+    findings = check_overcommit(state, {"nvidia.com/gpu.shared": 8})
+    assert len(findings) == 1
+    assert findings[0].startswith("pods hold 1 nvidia.com/gpu, but it would advertise 0;")
+
+
+def test_overcommit_other_plugins_resources_do_not_count() -> None:
+    entry = copy.deepcopy(fleet.node(1))
+    entry["resources"]["nvidia.com/hostdev"] = {"capacity": 2, "allocatable": 2, "requested": 2, "free": 0}
+    assert check_overcommit(NodeState("n", entry), {"nvidia.com/gpu": 1}) == []
