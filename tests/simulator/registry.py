@@ -184,8 +184,10 @@ class Registry:
         return merged
 
     def _apply(self, kind: ResourceType, namespace: str | None, name: str, patch: Object, subresource: str | None, options: WriteOptions) -> Object:
-        config = decode(kind, _checked_config(kind, namespace, name, patch), options, "apply")
+        config = decode(kind, _checked_config(name, patch), options, "apply")
         config = _only_sent(config, patch)
+        if kind.namespaced:
+            config["metadata"]["namespace"] = namespace
         old = self.store.get(kind.key, namespace, name)
         author = self._preparation.author(kind, options, subresource, "Apply")
         if old is not None:
@@ -207,7 +209,7 @@ class Registry:
         return self.store.put(update.kind.key, new)
 
 
-def _checked_config(kind: ResourceType, namespace: str | None, name: str, config: Object) -> Object:
+def _checked_config(name: str, config: Object) -> Object:
     """An applied configuration, named as its path. ApiError 400."""
     if not config.get("kind") or not config.get("apiVersion"):
         group, _, version = str(config.get("apiVersion") or "").rpartition("/")
@@ -220,8 +222,6 @@ def _checked_config(kind: ResourceType, namespace: str | None, name: str, config
         raise errors.bad_request(f"the name of the object ({wrong}) does not match the name on the URL ({name})")
     result: Object = copy_json(config)
     result["metadata"] = {**metadata, "name": name}
-    if kind.namespaced:
-        result["metadata"]["namespace"] = namespace
     return result
 
 

@@ -61,7 +61,7 @@ class _Table:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.history: deque[Change] = deque()
-        self.compacted = FIRST_REVISION
+        self.compacted = self.last = FIRST_REVISION
         self._keys: list[str] = []
         self._order: list[Entry] | None = []
 
@@ -82,7 +82,7 @@ class _Table:
         self.entries.update((entry.key, entry) for entry in entries)
         self._keys = sorted(self.entries)
         self._order = None
-        self.compacted = revision
+        self.compacted = self.last = revision
 
     def drop(self, key: str) -> None:
         del self.entries[key]
@@ -90,6 +90,7 @@ class _Table:
         self._order = None
 
     def remember(self, change: Change) -> None:
+        self.last = change.revision
         self.history.append(change)
         while len(self.history) > HISTORY_PER_RESOURCE:
             self.compacted = self.history.popleft().revision
@@ -102,6 +103,8 @@ class Store:
         self.revision = FIRST_REVISION
         self._tables: dict[str, _Table] = {}
         self._callbacks: list[Callable[[Change], None]] = []
+        self._unannounced: deque[Change] = deque()
+        self._announcing = False
 
     def get(self, resource: str, namespace: str | None, name: str) -> Object | None:
         entry = self.entry(resource, namespace, name)
@@ -147,6 +150,11 @@ class Store:
     def count(self, resource: str) -> int:
         table = self._tables.get(resource)
         return len(table.entries) if table else 0
+
+    def revision_of(self, resource: str) -> int:
+        """The revision of the last change of the resource."""
+        table = self._tables.get(resource)
+        return table.last if table else FIRST_REVISION
 
     def resources(self) -> list[str]:
         """The resources of which at least one object is stored."""
@@ -222,9 +230,19 @@ class Store:
         table.compacted = self.revision
 
     def _announce(self, table: _Table, change: Change) -> None:
+        """A write made while a change is being announced is announced after it, so that everybody sees one order."""
         table.remember(change)
-        for callback in list(self._callbacks):
-            callback(change)
+        self._unannounced.append(change)
+        if self._announcing:
+            return
+        self._announcing = True
+        try:
+            while self._unannounced:
+                current = self._unannounced.popleft()
+                for callback in list(self._callbacks):
+                    callback(current)
+        finally:
+            self._announcing = False
 
 
 def _with_revision(obj: Object, revision: str) -> Object:

@@ -159,7 +159,8 @@ async def _dispatch(call: Call) -> web.StreamResponse:
 
 async def _verb(call: Call, kind: ResourceType) -> web.StreamResponse:
     verb = call.info.verb
-    if verb not in kind.verbs:
+    needs_name = verb in ("update", "patch")
+    if verb not in kind.verbs or (needs_name and not call.info.name) or (verb == "create" and call.info.name):
         raise errors.method_not_allowed()
     if kind.plural in reviews.REVIEWS:
         return await reviews.review(call, kind)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 DEFINITIONS = "apiextensions.k8s.io/customresourcedefinitions"
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 STATUS = Subresource("status", "", ("get", "patch", "update"))
 TYPES = {"object": "object", "array": "array", "string": "string", "boolean": "bool"}
@@ -58,8 +57,7 @@ class Definitions:
         established = {"type": "Established", "status": "True", "lastTransitionTime": now}
         established |= {"reason": "InitialNamesAccepted", "message": "the initial names have been accepted"}
         status = {**definition["status"], "conditions": [accepted, established], "acceptedNames": definition["spec"]["names"]}
-        metadata = {**definition["metadata"], "finalizers": [CLEANUP]}
-        self._registry.store.put(DEFINITIONS, {**definition, "metadata": metadata, "status": status})
+        self._registry.store.put(DEFINITIONS, {**definition, "status": status})
 
     def _clean_up(self, definition: Object) -> None:
         """Delete all objects of the resource, then let the definition go."""

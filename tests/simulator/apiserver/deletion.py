@@ -16,6 +16,7 @@ Object = dict[str, Any]
 PROPAGATION_FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 FINISHED = ("Succeeded", "Failed")
 PRECONDITIONS = {"uid": ("UID", "deleted and then recreated"), "resourceVersion": ("ResourceVersion", "modified")}
+DEFINITION_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 UNGRACEFUL = ("namespaces", "apiextensions.k8s.io/customresourcedefinitions")
 
 
@@ -78,6 +79,7 @@ class Deletion:
         else:
             condition = {"type": "Terminating", "status": "True", "lastTransitionTime": now, "reason": "InstanceDeletionPending"}
             condition["message"] = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+            marked["metadata"]["finalizers"] = [DEFINITION_CLEANUP]
             marked["status"] = {**obj["status"], "conditions": [*(obj["status"].get("conditions") or []), condition]}
         return marked if dry_run else self._store.put(kind.key, marked)
 

@@ -68,7 +68,7 @@ class Evictions:
         allowed, desired, healthy = (status.get(key, 0) for key in ("disruptionsAllowed", "desiredHealthy", "currentHealthy"))
         if allowed <= 0:
             why = f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
-            if _sync_failed(status):
+            if healthy > desired:
                 why = f"The disruption budget {name} does not allow evicting pods currently"
             raise _too_many(why)
         if dry_run:
@@ -108,11 +108,6 @@ def _may_go_unready(pod: Object, budget: Object) -> bool:
     status = budget.get("status") or {}
     met = status.get("currentHealthy", 0) >= status.get("desiredHealthy", 0)
     return bool(met and status.get("desiredHealthy", 0) > 0)
-
-
-def _sync_failed(status: Object) -> bool:
-    conditions = status.get("conditions") or []
-    return any(item["type"] == "DisruptionAllowed" and item.get("reason") == "SyncFailed" for item in conditions)
 
 
 def _too_many(why: str, *, retry_seconds: int = 0) -> errors.ApiError:

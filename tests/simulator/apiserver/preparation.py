@@ -58,7 +58,9 @@ class Preparation:
         if self._store.get(kind.key, metadata.get("namespace"), metadata["name"]) is not None:
             raise errors.already_exists(kind.subject, metadata["name"])
         if options.manager is not None and not metadata.get("managedFields"):
-            metadata["managedFields"] = managed.track_update(None, new, SCHEMA.of_resource(kind), self.author(kind, options, None))
+            entries = managed.track_update(None, new, SCHEMA.of_resource(kind), self.author(kind, options, None))
+            if entries:
+                metadata["managedFields"] = entries
         return new
 
     def for_update(self, update: Update) -> Object:

@@ -73,7 +73,19 @@ def _merge_list(target: list[Any], patch: list[Any], field: FieldType, key: str)
     result = list(target)
     for item in patch:
         _merge_item(result, item, key, struct)
-    return result
+    return _ordered(result, [item[key] for item in patch], [item.get(key) for item in target], key)
+
+
+def _ordered(items: list[Object], patched: list[Any], before: list[Any], key: str) -> list[Object]:
+    """Items of the patch in its order, the others woven in where they stood; new items come before what follows them."""
+    left = [item for name in dict.fromkeys(patched) for item in items if item.get(key) == name]
+    right = [item for item in items if item.get(key) not in patched]
+    result = []
+    while left and right:
+        first, other = left[0].get(key), right[0].get(key)
+        goes_first = first not in before or before.index(first) < before.index(other)
+        result.append(left.pop(0) if goes_first else right.pop(0))
+    return [*result, *left, *right]
 
 
 def _merge_item(result: list[Any], item: Object, key: str, struct: Struct) -> None:

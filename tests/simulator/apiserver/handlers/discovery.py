@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import Any
 
@@ -117,8 +118,13 @@ def _resource_entry(kind: ResourceType) -> Object:
     if kind.categories:
         entry["categories"] = list(kind.categories)
     if kind.storage_version_hash or kind.custom:
-        entry["storageVersionHash"] = kind.storage_version_hash or "AAAAAAAAAAA="
+        entry["storageVersionHash"] = kind.storage_version_hash or _storage_hash(kind)
     return entry
+
+
+def _storage_hash(kind: ResourceType) -> str:
+    digest = hashlib.sha256(f"{kind.group}/{kind.version}/{kind.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
 
 
 def _subresource_entries(kind: ResourceType) -> list[Object]:

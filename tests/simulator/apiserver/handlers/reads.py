@@ -54,7 +54,8 @@ async def list_objects(call: Call, kind: ResourceType) -> web.StreamResponse:
 
 
 def _plain_list(call: Call, kind: ResourceType, page: lists.Page) -> web.StreamResponse:
-    head = {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": page.metadata}
+    metadata = {"continue": "", **page.metadata} if kind.custom else page.metadata
+    head = {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata}
     if call.form.media_type == YAML or is_modern_event(kind) or "pretty" in call.query:
         return answer(call, {**head, "items": [_item(kind, entry) for entry in page.entries]})
     texts = [_typed(kind, entry) if kind.custom else entry.json for entry in page.entries]

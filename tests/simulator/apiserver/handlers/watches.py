@@ -19,7 +19,6 @@ Object = dict[str, Any]
 
 DEFAULT_SECONDS = 1800.0
 BOOKMARK_EVERY = 60.0
-BOOKMARK_BEFORE_END = 2.0
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
@@ -35,6 +34,7 @@ class Watch:
             self._query.fields = lambda obj: bool(obj["metadata"]["name"] == call.info.name)
         self._columns_sent = False
         self.revision = 0
+        self._known = 0
         self.queue: asyncio.Queue[Change] = asyncio.Queue()
 
     def initial(self) -> Iterator[bytes]:
@@ -42,7 +42,7 @@ class Watch:
         store, text = self._call.registry.store, self._query.revision
         wants_list = self._call.query.get("sendInitialEvents") == "true"
         if text in ("", "0") or wants_list:
-            self.revision = store.revision
+            self.revision = self._known = store.revision
             if self._call.query.get("sendInitialEvents") != "false":
                 for entry in store.entries(self._kind.key, self._call.info.namespace):
                     if self._query.accepts(entry.obj):
@@ -50,7 +50,7 @@ class Watch:
             if wants_list and self.wants_bookmarks:
                 yield self.bookmark(INITIAL_END)
             return
-        self.revision = lists.parse_revision(text)
+        self.revision = self._known = lists.parse_revision(text)
         changes = store.changes_since(self._kind.key, self.revision)
         if changes is None:
             raise ApiError(410, "Expired", f"too old resource version: {self.revision} ({store.revision})")
@@ -59,8 +59,9 @@ class Watch:
                 yield line
 
     @property
-    def current(self) -> int:
-        return self._call.registry.store.revision
+    def moved(self) -> bool:
+        """Whether the resource has changed since the last version that the client knows."""
+        return self._call.registry.store.revision_of(self._kind.key) > self._known
 
     @property
     def wants_bookmarks(self) -> bool:
@@ -83,7 +84,8 @@ class Watch:
         return self._line("DELETED", last)
 
     def bookmark(self, annotations: dict[str, str] | None = None) -> bytes:
-        metadata: Object = {"resourceVersion": str(self._call.registry.store.revision)}
+        current = max(self._known, self._call.registry.store.revision_of(self._kind.key))
+        metadata: Object = {"resourceVersion": str(current)}
         if annotations:
             metadata["annotations"] = annotations
         obj = {"kind": self._kind.kind, "apiVersion": self._kind.api_version, "metadata": metadata}
@@ -93,6 +95,7 @@ class Watch:
 
     def _line(self, event: str, stored: Object) -> bytes:
         obj = from_stored(self._kind, stored)
+        self._known = max(self._known, self.revision)
         transform = self._call.form.transform
         if transform == "Table":
             now = self._call.registry.clock.now()
@@ -148,22 +151,25 @@ def _initial_lines(view: Watch) -> tuple[list[bytes], ApiError | None]:
 
 
 async def _stream(response: web.StreamResponse, view: Watch, seconds: float) -> None:
-    """Live changes until the time is over; a bookmark now and then, and shortly before the end, if anything moved."""
+    """Live changes until the time is over; bookmarks every minute and twice before the end, if anything moved."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    next_bookmark = min(loop.time() + BOOKMARK_EVERY, end - BOOKMARK_BEFORE_END)
-    marked = view.revision
+    bookmarks = _bookmark_times(loop.time(), end) if view.wants_bookmarks else []
     while (now := loop.time()) < end:
-        until = min(end, next_bookmark) if view.wants_bookmarks and next_bookmark > now else end
+        until = min([end, *bookmarks[:1]])
         try:
             change = await asyncio.wait_for(view.queue.get(), max(0.0, until - now))
         except asyncio.TimeoutError:
-            if view.wants_bookmarks and loop.time() < end and marked < view.current:
-                await response.write(view.bookmark())
-                marked = view.current
-            next_bookmark = min(loop.time() + BOOKMARK_EVERY, end - BOOKMARK_BEFORE_END)
-            if next_bookmark <= loop.time():
-                next_bookmark = end + 1
+            if bookmarks and loop.time() >= bookmarks[0]:
+                bookmarks.pop(0)
+                if view.moved:
+                    await response.write(view.bookmark())
             continue
         if (line := view.line_for(change)) is not None:
             await response.write(line)
+
+
+def _bookmark_times(now: float, end: float) -> list[float]:
+    count = int((end - now) // BOOKMARK_EVERY)
+    regular = [now + BOOKMARK_EVERY * number for number in range(1, count + 1)]
+    return sorted(moment for moment in [*regular, end - 2.0, end - 1.0] if moment > now)

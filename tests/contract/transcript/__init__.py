@@ -1,0 +1,1 @@
+"""A recording of a real control plane, and what replays it."""

@@ -1,0 +1,340 @@
+"""Sends the recorded requests in order to a simulated API server with its controllers, and compares the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from simulator.apiserver.app import create_app
+from simulator.apiserver.serving import Served, serve
+from simulator.clock import Clock
+from simulator.controllers.control_plane import ControlPlane
+from simulator.registry import Registry
+from yarl import URL
+
+from contract.transcript.matching import Bindings, Comparison, without_managed_fields
+
+Entry = dict[str, Any]
+
+SPEED = 5.0
+TOKEN = "transcript-admin"
+JSON = "application/json"
+POLL_SECONDS = 6.0
+SETTLE_SECONDS = 1.0
+POLL_EVERY = 0.02
+MOMENT_SECONDS = 0.03
+UNRELATED_NODE = {
+    "metadata": {"name": "unrelated", "labels": {"kubernetes.io/hostname": "unrelated"}},
+    "status": {
+        "capacity": {"cpu": "8", "memory": "32Gi", "pods": "110", "nvidia.com/gpu": "12"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+    },
+}
+
+
+@dataclass
+class Result:
+    """How one entry went; ``problems`` is empty if the answer matches."""
+
+    entry: Entry
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{self.entry['group']}/{self.entry['name']}"
+
+
+@dataclass
+class Answer:
+    status: int
+    content_type: str
+    headers: dict[str, str]
+    body: Any
+
+
+class Cluster:
+    """The server and controllers that are replayed against."""
+
+    def __init__(self, directory: Path) -> None:
+        self.registry = Registry(clock=Clock(SPEED))
+        self.control_plane = ControlPlane(self.registry, ca_certificate="pem")
+        self._directory = directory
+        self.served: Served | None = None
+
+    async def start(self) -> None:
+        self.registry.create("nodes", UNRELATED_NODE)
+        self.control_plane.engine.settle()
+        self.control_plane.engine.start(asyncio.get_running_loop())
+        self.served = await serve(create_app(self.registry, [TOKEN]), self._directory)
+
+    async def stop(self) -> None:
+        self.control_plane.engine.stop()
+        if self.served:
+            await self.served.close()
+
+
+class Replay:
+    def __init__(self, cluster: Cluster, session: aiohttp.ClientSession) -> None:
+        self.bindings = Bindings()
+        self.cluster = cluster
+        self.expired_token = ""
+        self._session = session
+        self._group = ""
+        self._group_revision = 0
+        self._block_revision = 0
+        self._in_setup = False
+
+    async def run(self, entries: list[Entry], skipped: dict[str, str]) -> list[Result]:
+        results = []
+        for entry in entries:
+            name = f"{entry['group']}/{entry['name']}"
+            self._mark(entry)
+            if name in PREPARATIONS:
+                await PREPARATIONS[name](self)
+            problems = await self._play(entry, compared=name not in skipped)
+            results.append(Result(entry, problems if name not in skipped else []))
+            if name in CLEANUPS:
+                await CLEANUPS[name](self)
+        return results
+
+    def _mark(self, entry: Entry) -> None:
+        """Revisions that the recording used and did not store: from before a group's, or a run of set-up steps', first write."""
+        revision = self.cluster.registry.store.revision
+        if entry["group"] != self._group:
+            self._group, self._group_revision = entry["group"], revision
+        if entry.get("setup") and not self._in_setup:
+            self._block_revision = revision
+        self._in_setup = bool(entry.get("setup"))
+
+    async def _play(self, entry: Entry, *, compared: bool) -> list[str]:
+        """Reads are repeated for a while: controllers need their time, as they did when this was recorded."""
+        is_read = entry["request"]["method"] == "GET" and "watch" not in entry["request"]["path"]
+        patience = POLL_SECONDS if entry.get("polled") else SETTLE_SECONDS
+        end = asyncio.get_running_loop().time() + (patience if is_read and compared else 0)
+        while True:
+            problems = self._compare(entry, await self.send(entry["request"]))
+            if not problems or asyncio.get_running_loop().time() >= end:
+                return problems
+            await asyncio.sleep(POLL_EVERY)
+
+    def _compare(self, entry: Entry, answer: Answer) -> list[str]:
+        expected = entry["response"]
+        if answer.status != expected["status"]:
+            shown = answer.body.get("message") if isinstance(answer.body, dict) else answer.body
+            return [f"status: expected {expected['status']}, got {answer.status} {shown}"]
+        if expected.get("content_type") and not answer.content_type.startswith(expected["content_type"].partition(";")[0]):
+            return [f"content type: expected {expected['content_type']}, got {answer.content_type}"]
+        problems = self._compare_headers(expected.get("headers") or {}, answer)
+        if entry.get("setup"):
+            return self._learn(expected.get("body"), answer.body)
+        return problems or self._compare_bodies(entry, answer)
+
+    def _compare_headers(self, expected: dict[str, Any], answer: Answer) -> list[str]:
+        problems = []
+        for name, value in expected.items():
+            wanted = value if isinstance(value, str) else value[0]
+            if not self.bindings.match(wanted, answer.headers.get(name.lower(), "")):
+                problems.append(f"header {name}: expected {wanted}, got {answer.headers.get(name.lower())}")
+        return problems
+
+    def _compare_bodies(self, entry: Entry, answer: Answer) -> list[str]:
+        expected = entry["response"].get("body")
+        actual = answer.body
+        if entry["group"] != "server-side-apply":
+            actual = without_managed_fields(actual)
+        note = entry.get("note") or ""
+        cut = "objects cut" in note or (isinstance(expected, dict) and "trimmed" in expected)
+        is_list = isinstance(expected, dict) and "items" in expected
+        partial = is_list and str(expected.get("trimmed", "")).startswith("first ")
+        comparison = Comparison(self.bindings, subset=cut, loose_version=is_list, partial=partial)
+        return [] if comparison.matches(expected, actual) else comparison.problems[-1:]
+
+    def _learn(self, expected: Any, actual: Any) -> list[str]:
+        """Set-up answers are stored for their names alone."""
+        if isinstance(expected, (dict, list)):
+            comparison = Comparison(self.bindings, subset=True, loose_version=True)
+            return [] if comparison.matches(expected, actual) else comparison.problems[-1:]
+        return []
+
+    async def send(self, request: Entry) -> Answer:
+        path = await self._filled_path(request)
+        headers = {"Accept": request.get("accept", JSON), **self._authorization(request.get("auth"))}
+        headers |= {name: self.bindings.fill(value) for name, value in (request.get("headers") or {}).items()}
+        if request.get("content_type"):
+            headers["Content-Type"] = request["content_type"]
+        if "Accept-Encoding" not in headers:
+            headers["Accept-Encoding"] = "identity"
+        headers.setdefault("User-Agent", "transcript")
+        data = await self._body(request, path)
+        assert self.cluster.served is not None
+        url = URL(self.cluster.served.url + path, encoded=True)
+        async with self._session.request(request["method"], url, headers=headers, data=data) as response:
+            raw = await response.read()
+            content_type = response.headers.get("Content-Type", "")
+            found = {name.lower(): value for name, value in response.headers.items()}
+            if "etag" in found:
+                self.bindings.values["<etag>"] = found["etag"].strip('"')
+            return Answer(response.status, content_type, found, _parsed(raw, content_type))
+
+    def _authorization(self, auth: str | None) -> dict[str, str]:
+        if auth == "none":
+            return {}
+        if auth == "basic":
+            return {"Authorization": "Basic YTpi"}
+        token = {"bad": "unknown", "sa": self.bindings.values.get("<sa token>", "")}.get(auth or "", TOKEN)
+        return {"Authorization": f"Bearer {token}"}
+
+    async def _filled_path(self, request: Entry) -> str:
+        path = self.bindings.fill(request["path"])
+        path = path.replace("<token of a compacted resourceVersion>", self.expired_token)
+        revision = self._group_revision if self._group != "watch" else self._block_revision
+        return re.sub(r"<rv(:\d+)?>", str(revision), path)
+
+    async def _body(self, request: Entry, path: str) -> bytes | None:
+        body = request.get("body")
+        if body is None:
+            return None
+        if isinstance(body, dict) and set(body) == {"hex"}:
+            return bytes.fromhex(body["hex"])
+        text = body if isinstance(body, str) else json.dumps(body)
+        text = self.bindings.fill(text)
+        text = re.sub(r"<repeat:a:(\d+)>", lambda match: "a" * int(match.group(1)), text)
+        if "<uid>" in text or "<rv>" in text or '"creationTimestamp": "<time>"' in text:
+            text = self._with_identity(text, path)
+        return text.replace("<time>", datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")).encode()
+
+    def _with_identity(self, text: str, path: str) -> str:
+        """Fill in what the recording's client had read from the object before."""
+        parts = path.partition("?")[0].removesuffix("/eviction").strip("/").split("/")
+        namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else None
+        plural, name = parts[-2], parts[-1]
+        key = f"{parts[1]}/{plural}" if parts[0] == "apis" else plural
+        metadata = self.cluster.registry.get(key, namespace, name)["metadata"]
+        text = text.replace("<uid>", metadata["uid"]).replace("<rv>", metadata["resourceVersion"])
+        return text.replace('"creationTimestamp": "<time>"', f'"creationTimestamp": "{metadata["creationTimestamp"]}"')
+
+
+def _parsed(raw: bytes, content_type: str) -> Any:
+    if content_type.startswith("application/json") and raw:
+        lines = raw.decode().strip().split("\n")
+        if len(lines) > 1 or raw.startswith(b'{"type":'):
+            try:
+                return [json.loads(line) for line in lines]
+            except json.JSONDecodeError:
+                pass
+        return json.loads(raw)
+    if content_type.startswith("application/json"):
+        return []
+    text = raw.decode("utf-8", errors="replace")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+async def _remember_token(replay: Replay) -> None:
+    """The token that TokenRequest answered, for requests that are sent with it."""
+    store = replay.cluster.registry
+    account = store.get("serviceaccounts", "conf-test", "conf-sa")["metadata"]
+    request = {
+        "method": "POST",
+        "path": "/api/v1/namespaces/conf-test/serviceaccounts/conf-sa/token",
+        "content_type": JSON,
+        "body": {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
+    }
+    answer = await replay.send(request)
+    assert account["uid"] == answer.body["metadata"]["uid"]
+    replay.bindings.values["<sa token>"] = answer.body["status"]["token"]
+
+
+async def _hold_disruption_controller(replay: Replay) -> None:
+    """The moment between a change of a budget and the controller's answer to it."""
+    replay.cluster.control_plane.engine.stop()
+    for budget in replay.cluster.registry.store.list("policy/poddisruptionbudgets", "conf-test"):
+        smaller = {"spec": {"minAvailable": budget["spec"].get("minAvailable", 1) + 1}}
+        replay.cluster.registry.patch("policy/poddisruptionbudgets", "conf-test", budget["metadata"]["name"], smaller)
+
+
+async def _release_controllers(replay: Replay) -> None:
+    for budget in replay.cluster.registry.store.list("policy/poddisruptionbudgets", "conf-test"):
+        larger = {"spec": {"minAvailable": budget["spec"]["minAvailable"] - 1}}
+        replay.cluster.registry.patch("policy/poddisruptionbudgets", "conf-test", budget["metadata"]["name"], larger)
+    replay.cluster.control_plane.engine.start(asyncio.get_running_loop())
+
+
+async def _touch_unselected(replay: Replay) -> None:
+    """An object that the watch's selector does not match comes and goes."""
+    registry = replay.cluster.registry
+    replay._block_revision = registry.store.revision
+    registry.create("configmaps", {"metadata": {"name": "conf-unselected"}}, "conf-test")
+    registry.delete("configmaps", "conf-test", "conf-unselected")
+
+
+async def _forget_unselected(replay: Replay) -> None:
+    replay._block_revision = replay.cluster.registry.store.revision
+
+
+async def _compact(replay: Replay) -> None:
+    """A token of a list whose history is forgotten then."""
+    answer = await replay.send({"method": "GET", "path": "/api/v1/namespaces/conf-test/configmaps?limit=2"})
+    replay.expired_token = answer.body["metadata"]["continue"]
+    registry = replay.cluster.registry
+    registry.create("configmaps", {"metadata": {"name": "conf-newer"}}, "default")
+    replay.cluster.registry.store.compact("configmaps")
+
+
+async def _stand_in_for_protobuf(replay: Replay) -> None:
+    """What the protobuf body would have made; later steps read and delete it."""
+    replay.cluster.registry.create("configmaps", {"metadata": {"name": "conf-pb"}}, "conf-test")
+
+
+async def _stand_in_for_fork(replay: Replay) -> None:
+    """The recorded control plane's fork put a second ConfigMap into every namespace; it counts in pages of lists."""
+    annotations = {"service.beta.openshift.io/inject-cabundle": "true"}
+    metadata = {"name": "openshift-service-ca.crt", "annotations": annotations}
+    replay.cluster.registry.create("configmaps", {"metadata": metadata, "data": {"service-ca.crt": "pem"}}, "conf-test")
+
+
+async def _let_controllers_act(replay: Replay) -> None:
+    """The recording's client was a moment slower here than the controllers are."""
+    await asyncio.sleep(MOMENT_SECONDS)
+
+
+PREPARATIONS: dict[str, Callable[[Replay], Awaitable[None]]] = {
+    "workload-nodes/node-status": _let_controllers_act,
+    "workload-nodes/node-status-b": _let_controllers_act,
+    "watch/setup-094": _let_controllers_act,
+    "watch/bookmarks": _touch_unselected,
+    "watch/bookmarks-idle": _forget_unselected,
+    "watch/continue-expired": _compact,
+    "eviction/pdb-stale-retry-after": _hold_disruption_controller,
+}
+CLEANUPS: dict[str, Callable[[Replay], Awaitable[None]]] = {
+    "namespaces/create": _stand_in_for_fork,
+    "negotiation/protobuf-create": _stand_in_for_protobuf,
+    "rbac-and-tokens/token-request": _remember_token,
+    "eviction/pdb-stale-retry-after": _release_controllers,
+}
+
+
+async def replay_all(entries: list[Entry], skipped: dict[str, str], directory: Path) -> list[Result]:
+    """Everything, in order, against one fresh server."""
+    cluster = Cluster(directory)
+    await cluster.start()
+    assert cluster.served is not None
+    context = ssl.create_default_context(cadata=cluster.served.ca_pem.decode())
+    connector = aiohttp.TCPConnector(ssl=context)
+    try:
+        timeout = aiohttp.ClientTimeout(total=30)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            return await Replay(cluster, session).run(entries, skipped)
+    finally:
+        await cluster.stop()
