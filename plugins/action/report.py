@@ -70,8 +70,8 @@ class ActionModule(ActionBase):
         except KubeGpuError as error:
             result.update(failed=True, msg=error.msg, **error.facts)
             return result
-        lines = [f"{kind}: {path}" for kind, path in result["paths"].items()] if result["changed"] else []
-        Display().display("\n".join(["", text, *lines]))
+        written = [] if self._task.check_mode else [f"Written: {path}" for path in result["paths"].values()]
+        Display().display("\n".join(["", text, *written]))
         return result
 
 

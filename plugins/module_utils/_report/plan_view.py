@@ -211,9 +211,10 @@ def _stale_section(plan: Plan, names: list[str], limit: int) -> Optional[Section
     ]
     if not items:
         return None
+    keep = "1 pod keeps its device id" if len(items) == 1 else f"{len(items)} pods keep their device ids"
     text = (
-        f"{describe_count(len(items), 'pod')} keep running on the device ids from before the change. They are not touched now; after a reboot "
-        "of their node the kubelet refuses them, and until they are recreated a new pod may be given a GPU that they still use."
+        f"{keep} from before the change. Running pods are not touched; after a reboot of its node the kubelet refuses such a pod, and "
+        "until it is recreated a new pod may be given a GPU that it still uses."
     )
     return Section("Stale-allocated pods", text, items=capped_items(items, limit))
 

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The figures of a rollout, and the pods behind them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.summary import show_summary
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
+
+COUNTS = ("evicted_pods", "admission_errors", "pods_restarted")
+
+
+def figures(story: Any, **extra: Any) -> dict[str, Any]:
+    return summarise(Rollout(story.plan, story.before, story.after, story.journal, extra), "2026-03-01T12:01:00Z")
+
+
+def pods_of(story: Any, node: str) -> list[dict[str, Any]]:
+    return story.after["nodes"][node]["pods"]
+
+
+def test_summarise_the_story(story: Any) -> None:
+    found = figures(story)
+    assert {name: found[name] for name in ("slots_before", "slots_after", "pending_before", "pending_after")} == {
+        "slots_before": 2,
+        "slots_after": 11,
+        "pending_before": 1,
+        "pending_after": 0,
+    }
+    assert [found[name] for name in COUNTS] == [0, 0, 0]
+    assert (found["plan_id"], found["second_run_writes"], found["as_planned"]) == ("0123456789abcdef", None, True)
+    l20 = found["nodes"]["gpu-l20"]
+    assert {
+        name: l20[name] for name in ("product", "key", "sharing", "replicas", "slot_mib", "headroom_mib", "utilization")
+    } == {
+        "product": "NVIDIA L20",
+        "key": "l20",
+        "sharing": "time_slicing",
+        "replicas": 8,
+        "slot_mib": 5758,
+        "headroom_mib": 1137,
+        "utilization": 0.8025,
+    }
+    assert (l20["resources_before"], l20["resources_after"]) == ({"nvidia.com/gpu": 1}, {"nvidia.com/gpu": 8})
+    assert l20["seconds_out_of_service"] == 10.0
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_summarise_pods_that_their_deployment_replaced_are_its_own_update(story: Any) -> None:
+    rolled = figures(story)["pods"]["rolled_by_their_controller"]
+    assert [(pod["name"], pod["node"]) for pod in rolled] == [("nlp-0", "gpu-l20"), ("nlp-1", "gpu-t4")]
+
+
+def test_summarise_pod_that_vanished_without_newer_template_was_restarted(story: Any) -> None:
+    story.after["nodes"]["gpu-l20"]["pods"] = [pod for pod in pods_of(story, "gpu-l20") if pod["name"] != "web-0"]
+    found = figures(story)
+    assert found["pods_restarted"] == 1
+    assert found["pods"]["restarted"] == [
+        {"namespace": "default", "name": "web-0", "uid": "uid-web-0", "node": "gpu-l20", "why": "it is gone"}
+    ]
+
+
+def test_summarise_pod_recreated_from_the_same_template_was_restarted(story: Any) -> None:
+    replaced = pods_of(story, "gpu-l20")[1]
+    replaced.update(uid="another", name="web-9")
+    assert figures(story)["pods_restarted"] == 1
+
+
+def test_summarise_pod_replaced_by_a_pending_newer_one_was_restarted(story: Any) -> None:
+    for node in ("gpu-l20", "gpu-t4"):
+        pods_of(story, node)[0]["phase"] = "Pending"
+    assert figures(story)["pods_restarted"] == 2
+
+
+def test_summarise_container_restarts_count_once_for_each_pod(story: Any) -> None:
+    story.before["nodes"]["gpu-l20"]["pods"][1]["restarts"] = 2
+    pods_of(story, "gpu-l20")[1]["restarts"] = 4
+    pods_of(story, "gpu-t4")[1]["restarts"] = 0
+    found = figures(story)
+    assert found["pods_restarted"] == 1
+    assert found["pods"]["restarted"][0]["why"] == "its containers restarted 2 times"
+
+
+@pytest.mark.parametrize(("phase", "count"), [("Failed", 1), ("Succeeded", 0)])
+def test_summarise_pod_that_ended(story: Any, phase: str, count: int) -> None:
+    pods_of(story, "gpu-l20")[1]["phase"] = phase
+    assert figures(story)["pods_restarted"] == count
+
+
+@pytest.mark.parametrize("change", [{"phase": "Pending"}, {"terminating": True}, {"phase": "Succeeded"}])
+def test_summarise_pods_that_did_not_run_before_do_not_count(story: Any, change: dict[str, Any]) -> None:
+    story.before["nodes"]["gpu-l20"]["pods"][1].update(change)
+    story.after["nodes"]["gpu-l20"]["pods"] = pods_of(story, "gpu-l20")[:1]
+    assert figures(story)["pods_restarted"] == 0
+
+
+def test_summarise_plugin_pods_do_not_count(story: Any) -> None:
+    plugin = {"namespace": "kube-system", "name": "plugin-x", "phase": "Running", "restarts": 0}
+    by_list = {**plugin, "uid": "uid-plugin-0"}
+    by_owner = {**plugin, "uid": "u", "owner": {"kind": "DaemonSet", "name": "n", "uid": "uid-plugin"}}
+    story.before["nodes"]["gpu-l20"]["pods"] += [by_list, by_owner]
+    assert figures(story)["pods_restarted"] == 0
+
+
+def test_summarise_admission_errors_are_those_that_are_new(story: Any) -> None:
+    refused = {
+        "namespace": "default",
+        "name": "nlp-8",
+        "uid": "new",
+        "node": "gpu-t4",
+        "reason": "UnexpectedAdmissionError",
+        "message": "m",
+    }
+    story.before["failed"] = [{**refused, "uid": "old"}]
+    story.after["failed"] = [{**refused, "uid": "old"}, refused]
+    found = figures(story)
+    assert found["admission_errors"] == 1
+    assert found["pods"]["admission_errors"][0]["uid"] == "new"
+
+
+def test_summarise_admission_errors_that_the_rollout_removed_come_from_the_journal(story: Any) -> None:
+    pod = {"namespace": "default", "name": "nlp-8", "uid": "removed"}
+    entry = {"time": "2026-03-01T12:00:05Z", "node": "gpu-t4", "state": "admission_failed", "message": "m", "pod": pod}
+    story.journal += [entry, entry]
+    assert figures(story)["admission_errors"] == 1
+
+
+def test_summarise_evictions_come_from_journal_and_kubelets(story: Any) -> None:
+    pod = {"namespace": "default", "name": "web-0", "uid": "uid-web-0"}
+    story.journal.append(
+        {"time": "2026-03-01T12:00:05Z", "node": "gpu-l20", "state": "evicted", "message": "m", "pod": pod}
+    )
+    pods_of(story, "gpu-t4")[1].update(phase="Failed", reason="Evicted")
+    story.after["nodes"]["gpu-l20"]["pods"] = pods_of(story, "gpu-l20")[:1]
+    found = figures(story)
+    assert (found["evicted_pods"], found["pods_restarted"]) == (2, 0)
+
+
+def test_summarise_slots_leave_out_resources_of_other_plugins(story: Any) -> None:
+    story.after["nodes"]["gpu-l20"]["resources"]["nvidia.com/hostdev"] = {"allocatable": 4}
+    story.after["nodes"]["gpu-l20"]["resources"]["nvidia.com/mig-1g.12gb"] = {"allocatable": 7}
+    assert figures(story)["slots_after"] == 11 + 7
+
+
+def test_summarise_extra_keys_are_added(story: Any) -> None:
+    found = figures(story, second_run_writes=0, cluster="reference")
+    assert (found["second_run_writes"], found["cluster"]) == (0, "reference")
+    assert "Writes of a second run" in render_text(show_summary(found, 50), Screen())
+
+
+def test_show_summary_fits_and_tells_the_end_of_the_wait(story: Any) -> None:
+    text = render_text(show_summary(figures(story), 50), Screen())
+    assert "GPU slots 2 → 11; pending GPU pods 1 → 0; every node is as planned." in text
+    assert "· default/nlp-2, which had waited for 28 days" in text
+    assert "Total                                               2     11" in text
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_show_summary_rows_add_up_to_the_total(story: Any) -> None:
+    story.before["nodes"]["gpu-other"] = {"gpu": True, "resources": {"nvidia.com/gpu": {"allocatable": 4}}, "pods": []}
+    story.after["nodes"]["gpu-other"] = story.before["nodes"]["gpu-other"]
+    found = figures(story)
+    assert (found["slots_before"], found["other_gpu_nodes"]) == (6, ["gpu-other"])
+    (row,) = (line for line in render_text(show_summary(found, 50), Screen()).splitlines() if "other nodes" in line)
+    assert row.split()[-6:-4] == ["4", "4"]
+
+
+def test_show_summary_lists_what_is_not_as_planned(story: Any) -> None:
+    story.after["nodes"]["gpu-l20"]["revision"] = None
+    found = figures(story)
+    assert found["as_planned"] is False
+    assert "· gpu-l20: its revision is not set, planned is rev-l20." in render_text(show_summary(found, 50), Screen())

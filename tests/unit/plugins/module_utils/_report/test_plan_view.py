@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import show_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
+
+
+def show(story: Any, limit: int = 50) -> str:
+    return render_text(show_plan(story.plan, limit), Screen())
+
+
+def test_show_plan_makes_the_arithmetic_visible(story: Any) -> None:
+    text = show(story)
+    assert text.startswith("Plan 0123456789abcdef\n2 of 2 GPU nodes change, in 1 wave; GPU slots 2 → 11.\n")
+    for row in (
+        "gpu-l20  l20     time-slicing      4621  floor(0.9 x 46068 / 4621) = 8  80.2 %  5758      1137   1 → 8  nvml",
+        "gpu-t4   t4      time-slicing      4401  floor(0.9 x 15360 / 4401) = 3  86.0 %  5120       719   1 → 3  nvml",
+    ):
+        assert row in text
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_show_plan_says_who_is_disturbed_and_how_the_present_plugin_leaves(story: Any) -> None:
+    text = show(story)
+    assert "cordoned, plugin switched, nothing" in text
+    assert "nvidia-device-enable=enable" in text
+    assert "kube-system/nvidia-device-plugin-daemonset leaves 2 nodes (gpu-l20, gpu-t4)" in text
+
+
+def test_show_plan_release_by_affinity_says_what_is_patched(story: Any) -> None:
+    story.plan["releases"][0].update(method="affinity", label=None, patch={})
+    story.plan["nodes"]["gpu-l20"]["release"].update(method="affinity", label=None)
+    text = show(story)
+    assert "update strategy becomes OnDelete" in text
+    assert "affinity of its DaemonSet" in text
+
+
+def test_show_plan_lists_stale_pods_compatibility_waves_warnings_and_skipped(story: Any) -> None:
+    story.plan["nodes"]["gpu-l20"]["stale_pods"] = [{"namespace": "default", "name": "nlp-0", "uid": "u"}]
+    story.plan["compatibility"] = [
+        {"severity": "info", "code": "i", "object": "Quota default/gpus", "message": "counts slots, not cards"},
+        {"severity": "warning", "code": "w", "object": "Deployment ml/train", "message": "asks for 2"},
+    ]
+    story.plan["warnings"] = ["computed 1: not shared"]
+    story.plan["skipped"] = [{"node": "gpu-x", "reason": "on hold: until Monday"}]
+    text = show(story)
+    assert "1 pod keeps its device id from before the change" in text
+    assert "· default/nlp-0 on gpu-l20" in text
+    assert text.index("Deployment ml/train") < text.index("Quota default/gpus"), "warnings come first"
+    assert "· Wave 1, 2 nodes (one canary of each config): gpu-l20, gpu-t4" in text
+    assert "· computed 1: not shared" in text
+    assert "· gpu-x: on hold: until Monday" in text
+
+
+def test_show_plan_empty_one_says_that_nothing_changes(story: Any) -> None:
+    story.plan.update(empty=True, waves=[], releases=[], totals={"slots_before": 11, "slots_after": 11})
+    for node in story.plan["nodes"].values():
+        node["changed"] = False
+    text = show(story)
+    assert "Nothing to change: 2 GPU nodes already as wanted; GPU slots 11 → 11." in text
+    assert "What changes" not in text
+    assert "Waves" not in text
+
+
+def test_show_plan_refused_one_lists_the_problems_first(story: Any) -> None:
+    story.plan["problems"] = ["config l20: replicas is 1. Use 2 or more."]
+    text = show(story)
+    assert text.index("Refused: nothing will be changed") < text.index("How each GPU is shared")
+    assert "· config l20: replicas is 1. Use 2 or more." in text
+
+
+def test_show_plan_replicas_by_resource_are_all_shown(story: Any) -> None:
+    node = story.plan["nodes"]["gpu-l20"]
+    node["replicas"] = {"nvidia.com/mig-1g.12gb": 2, "nvidia.com/gpu": 3}
+    node["sizing"] = {}
+    text = show(story)
+    assert "mig-1g.12gb: 2" in text
+    assert "gpu: 3" in text
+
+
+def test_show_plan_of_many_nodes_sums_up_by_config(story: Any) -> None:
+    template = story.plan["nodes"]["gpu-l20"]
+    story.plan["nodes"] = {f"gpu-{n}": template for n in range(100)}
+    text = show(story, limit=10)
+    assert "Configs" in text
+    assert "l20     time-slicing    100     100   100           100    800" in text
+    assert "… and 90 more, not shown here" in text
