@@ -161,7 +161,7 @@ snapshots:
 dest:
   description: The file that was written.
   returned: if O(dest) is given
-  type: path
+  type: str
   sample: /var/lib/kubegpu/cluster.json
 requests:
   description: How many requests were made of the API server, by kind, and the size of its answers in bytes.

@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping
 from urllib.parse import urlencode
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError, Request, broken, refused
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.transport import Transport, connect, explain
-
-try:
-    from urllib3.exceptions import HTTPError, ReadTimeoutError
-except ImportError:
-    # Without urllib3 no client exists: connect() says so.
-    HTTPError = ReadTimeoutError = OSError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.transport import Stream, Transport, connect
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -195,22 +189,17 @@ class KubeClient:
         target = _with_query(path, {"allowWatchBookmarks": "true", **asked})
         request = Request.of("GET", target, self.host, watching=True)
         self.requests.add("get", requests=1)
-        response = self._transport.stream(target, seconds + _WATCH_MARGIN_SECONDS)
+        stream = self._transport.stream(target, seconds + _WATCH_MARGIN_SECONDS)
         try:
-            if response.status != 200:
-                raise refused(request, response.status, response.read(), response.headers)
-            yield from self._events(request, response)
-        except ReadTimeoutError:
-            return
-        except HTTPError as error:
-            if response.status != 200:
-                raise explain(request, error) from error
+            if stream.status != 200:
+                raise refused(request, stream.status, b"".join(stream.chunks()), stream.headers)
+            yield from self._events(request, stream)
         finally:
-            response.close()
+            stream.close()
 
-    def _events(self, request: Request, response: Any) -> Iterator[dict[str, Any]]:
+    def _events(self, request: Request, stream: Stream) -> Iterator[dict[str, Any]]:
         rest = b""
-        for chunk in response.stream(65536):
+        for chunk in stream.chunks():
             self.requests.add("get", size=len(chunk))
             *lines, rest = (rest + chunk).split(b"\n")
             for line in filter(None, lines):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import traceback
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 from ansible.module_utils.basic import missing_required_lib
 
@@ -25,6 +25,7 @@ _KUBERNETES_CORE_TRACE: str | None = None
 try:
     import kubernetes
     import urllib3
+    from urllib3._collections import HTTPHeaderDict  # urllib3 1.26 has it nowhere else
     from urllib3.util.retry import Retry
 except ImportError:
     _KUBERNETES_TRACE = traceback.format_exc()
@@ -41,10 +42,11 @@ except ImportError:
     _KUBERNETES_CORE_TRACE = traceback.format_exc()
 
 CONNECT_TIMEOUT_SECONDS = 10
-READ_TIMEOUT_SECONDS = 60
+READ_TIMEOUT_SECONDS = 30
 #: How often a read is tried again, and the longest that a Retry-After header may make it wait.
 READ_RETRIES = 4
 RETRY_AFTER_LIMIT_SECONDS = 15
+_CHUNK_BYTES = 65536
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 
@@ -91,6 +93,35 @@ class Answer:
     attempts: int = 1
 
 
+@dataclass(frozen=True)
+class Stream:
+    """An HTTP answer that is read as it comes."""
+
+    response: Any
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return int(self.response.status)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """HTTP headers."""
+        headers: Mapping[str, str] = self.response.headers
+        return headers
+
+    def chunks(self) -> Iterator[bytes]:
+        """Pieces of the body, until its end or until the connection breaks or falls silent."""
+        try:
+            yield from self.response.stream(_CHUNK_BYTES)
+        except urllib3.exceptions.HTTPError:
+            return
+
+    def close(self) -> None:
+        """Drop the connection: what is left in it is of no use to another request."""
+        self.response.close()
+
+
 @dataclass
 class Transport:
     """One API server with credentials. Safe to be used by several threads.
@@ -118,12 +149,12 @@ class Transport:
         history = getattr(response.retries, "history", ()) or ()
         return Answer(status=response.status, headers=response.headers, body=response.data, attempts=1 + len(history))
 
-    def stream(self, path: str, timeout_seconds: float) -> Any:
-        """Open a GET whose answer (a urllib3 response) is read as it comes. The caller closes it.
+    def stream(self, path: str, timeout_seconds: float) -> Stream:
+        """Open a GET whose answer is read as it comes. The caller closes it.
 
         :param timeout_seconds: the longest silence.
         """
-        return self._open("GET", path, timeout=timeout_seconds, preload_content=False)
+        return Stream(self._open("GET", path, timeout=timeout_seconds, preload_content=False))
 
     def _open(
         self, method: str, path: str, *, timeout: float, headers: Mapping[str, str] | None = None, **options: Any
@@ -144,7 +175,7 @@ class Transport:
             raise explain(request, error) from error
 
     def _headers(self, more: Mapping[str, str]) -> Any:
-        headers = urllib3.HTTPHeaderDict()
+        headers = HTTPHeaderDict()
         for name, value in self.headers:
             headers.add(name, value)
         for name, value in {"Accept": "application/json", **self.authorize(), **more}.items():
