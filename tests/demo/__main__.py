@@ -9,13 +9,14 @@ import os
 import sys
 
 from demo.story import DemoError, tell
+from simulator.cluster import ClusterError
 
 
 def main() -> int:
     """Run the demo; KEEP=1 leaves the cluster running."""
     try:
         tell(keep=os.environ.get("KEEP", "") not in ("", "0"))
-    except DemoError as failure:
+    except (DemoError, ClusterError) as failure:
         print(f"\nThe demo stopped: {failure}", file=sys.stderr)
         return 1
     return 0

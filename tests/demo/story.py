@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SCENARIO = REPOSITORY / "tests/simulator/scenarios/reference.yml"
 CLUSTER_DIR = REPOSITORY / "build/cluster"
 REPORT_DIR = REPOSITORY / "build/demo"
-DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/nlp"
+DEPLOYMENT = "/apis/apps/v1/namespaces/nlp/deployments/nlp"
 ROLLING_UPDATE_SECONDS = 120
 
 
@@ -35,31 +35,38 @@ def tell(*, keep: bool) -> None:
     """
     started = time.monotonic()
     _heading("Start the simulated reference cluster (8 nodes, 2 of them with a GPU)")
-    with SimulatedCluster.start(SCENARIO, CLUSTER_DIR) as cluster:
+    # Detached, so that it can outlive the demo; whatever happens, it ends here unless it is to be kept.
+    cluster = SimulatedCluster.start(SCENARIO, CLUSTER_DIR, detached=True)
+    try:
         print(f"kubeconfig: {cluster.kubeconfig}")
-        _heading("1. inspect: what is there")
-        _play("inspect")
-        _heading("2. plan: what would be done, and the arithmetic")
-        _play("plan")
-        plan_id = _newest_plan()["plan_id"]
-        _heading(f"3. rollout of plan {plan_id}: wave by wave, nothing evicted")
-        _play("rollout", "-e", f"kubegpu_plan_id={plan_id}")
-        _heading("4. the rolling update that was stuck")
-        _finish_rolling_update(cluster)
-        _play("verify")
-        _heading("5. a second rollout finds nothing to do")
-        before = _last_sequence(cluster)
-        _play("rollout")
-        writes = len(cluster.writes(before))
-        print(f"Requests of the second rollout that were not GET: {writes}")
-        _heading("6. before and after")
-        _play("report", "-e", json.dumps({"kubegpu_report_extra": {"second_run_writes": writes}}))
-        print(
-            f"\nThe whole story took {time.monotonic() - started:.0f} s. Open {REPORT_DIR / 'report.html'} in a browser."
-        )
-        if keep:
-            cluster.keep()
-            print("The cluster goes on running (KEEP=1): use inventories/demo; end it with: make cluster-down")
+        _acts(cluster)
+    finally:
+        if not keep:
+            cluster.stop()
+    print(f"\nThe whole story took {time.monotonic() - started:.0f} s. Open {REPORT_DIR / 'report.html'} in a browser.")
+    if keep:
+        print("The cluster goes on running (KEEP=1): use it with inventories/demo, end it with: make cluster-down")
+
+
+def _acts(cluster: SimulatedCluster) -> None:
+    """What an operator would do, in order."""
+    _heading("1. inspect: what is there")
+    _play("inspect")
+    _heading("2. plan: what would be done, and the arithmetic")
+    _play("plan")
+    plan_id = _newest_plan()["plan_id"]
+    _heading(f"3. rollout of plan {plan_id}: wave by wave, nothing evicted")
+    _play("rollout", "-e", f"kubegpu_plan_id={plan_id}")
+    _heading("4. the rolling update that was stuck, and the proof")
+    _finish_rolling_update(cluster)
+    _play("verify")
+    _heading("5. a second rollout finds nothing to do")
+    before = cluster.position()
+    _play("rollout")
+    writes = len(cluster.writes(before))
+    print(f"Requests of the second rollout that were not GET: {writes}")
+    _heading("6. before and after")
+    _play("report", "-e", json.dumps({"kubegpu_report_extra": {"second_run_writes": writes}}))
 
 
 def _heading(text: str) -> None:
@@ -89,12 +96,6 @@ def _newest_plan() -> dict[str, Any]:
     if not plans:
         raise DemoError(f"playbook plan left no plan in {REPORT_DIR / 'runs'}")
     return json.loads(plans[-1].read_text(encoding="utf-8"))
-
-
-def _last_sequence(cluster: SimulatedCluster) -> int:
-    """Number of the newest request in the audit."""
-    entries = cluster.audit()
-    return entries[-1]["seq"] if entries else 0
 
 
 def _finish_rolling_update(cluster: SimulatedCluster) -> None:

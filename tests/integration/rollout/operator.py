@@ -118,7 +118,3 @@ class Operator:
     def report(self) -> dict[str, Any]:
         """The last report."""
         return json.loads((self.work_dir / "report.json").read_text(encoding="utf-8"))
-
-    def last_request(self) -> int:
-        """Number of the newest request that the API server has answered."""
-        return max((entry["seq"] for entry in self.cluster.audit()), default=0)

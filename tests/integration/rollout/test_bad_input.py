@@ -27,7 +27,7 @@ def configs(**changed: Any) -> dict[str, Any]:
 
 def refused(operator: Operator, *said: str) -> None:
     """A rollout ends with every one of these words and has sent no write."""
-    last = operator.last_request()
+    last = operator.cluster.position()
     ended = operator.play("rollout")
     assert ended.returncode != 0, ended.output
     output = " ".join(ended.output.split())
@@ -103,7 +103,7 @@ def test_rollout_limited_to_other_hosts_is_no_empty_success(operator: Operator) 
     content = yaml.safe_load(inventory.read_text(encoding="utf-8"))
     content["others"] = {"hosts": {"web-1": {"ansible_connection": "local"}}}
     inventory.write_text(yaml.safe_dump(content), encoding="utf-8")
-    last = operator.last_request()
+    last = operator.cluster.position()
     ended = operator.play("rollout", "--limit", "web-1")
     assert ended.returncode != 0
     assert "No host of the group gpu_nodes is left in this run (--limit web-1)" in " ".join(ended.output.split())
@@ -134,15 +134,15 @@ def test_rollout_without_permission_is_refused_naming_verb_and_resource(
     operator: Operator, reference_cluster: SimulatedCluster, tmp_path: Path
 ) -> None:
     client = reference_cluster.client()
-    client.post("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "reader"}})
-    client.post(
+    client.create("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "reader"}})
+    client.create(
         "/apis/rbac.authorization.k8s.io/v1/clusterroles",
         {
             "metadata": {"name": "reader"},
             "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}],
         },
     )
-    client.post(
+    client.create(
         "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
         {
             "metadata": {"name": "reader"},
@@ -150,7 +150,7 @@ def test_rollout_without_permission_is_refused_naming_verb_and_resource(
             "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "reader"}],
         },
     )
-    token = client.post(
+    token = client.create(
         "/api/v1/namespaces/default/serviceaccounts/reader/token", {"spec": {"expirationSeconds": 3600}}
     )["status"]["token"]
     kubeconfig = yaml.safe_load(Path(operator.cluster.kubeconfig).read_text(encoding="utf-8"))
@@ -161,7 +161,7 @@ def test_rollout_without_permission_is_refused_naming_verb_and_resource(
     )
     refused(operator, "patch", "nodes")
     # The same credentials are enough to see what a rollout would do.
-    last = operator.last_request()
+    last = operator.cluster.position()
     operator.must_play("rollout", "--check", "--diff")
     assert operator.cluster.writes(last) == []
 
@@ -201,9 +201,9 @@ def test_rollout_over_a_foreign_object_of_its_name_is_refused(
         if item["kind"] == manifest["kind"]
     )
     client = operator.cluster.client()
-    if client.get_or_none("/api/v1/namespaces/kubegpu-system") is None:
-        client.post("/api/v1/namespaces", {"metadata": {"name": "kubegpu-system"}})
-    client.post(resource, {**manifest, "metadata": {"name": name}})
+    if "kubegpu-system" not in {item["metadata"]["name"] for item in client.items("/api/v1/namespaces")}:
+        client.create("/api/v1/namespaces", {"metadata": {"name": "kubegpu-system"}})
+    client.create(resource, {**manifest, "metadata": {"name": name}})
     try:
         refused(operator, name)
     finally:

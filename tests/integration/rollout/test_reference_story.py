@@ -16,7 +16,7 @@ from simulator.cluster import SimulatedCluster
 from .conftest import REFERENCE_HOSTS, REFERENCE_SCENARIO, REFERENCE_VARIABLES
 from .operator import Ended, Operator
 
-DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/nlp"
+DEPLOYMENT = "/apis/apps/v1/namespaces/nlp/deployments/nlp"
 
 
 @dataclass
@@ -70,7 +70,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         rolled_out = operator.must_play("rollout", kubegpu_plan_id=plan["plan_id"])
         wait_for_rolling_update(cluster)
         pods_after = pods(cluster)
-        last = operator.last_request()
+        last = operator.cluster.position()
         started = time.monotonic()
         second = operator.must_play("rollout")
         seconds = time.monotonic() - started
@@ -182,7 +182,7 @@ def test_plan_shows_the_arithmetic(story: Story) -> None:
 
 
 def test_rollout_of_another_plan_is_refused_without_a_write(story: Story) -> None:
-    last = story.operator.last_request()
+    last = story.cluster.position()
     ended = story.operator.play("rollout", kubegpu_plan_id="0123456789abcdef")
     assert ended.returncode != 0
     assert "0123456789abcdef was to be rolled out, so nothing was changed" in " ".join(ended.output.split())
