@@ -17,11 +17,9 @@ from typing import Any
 
 import nox
 
+from setup import staging  # of tests/, which set-up made importable
+
 ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT / "tests" / "setup"))
-
-import staging  # noqa: E402 (from tests/setup)
-
 BIN = ROOT / ".venv" / "bin"
 COLLECTIONS = ROOT / ".venv" / "collections"
 BUILD = ROOT / "build"
@@ -59,10 +57,10 @@ def run_all(session: nox.Session, *commands: tuple[str, ...]) -> None:
 
 
 def packages() -> list[str]:
-    """Import names of everything that is type-checked as a package."""
-    below_tests = ("simulator", "demo", "benchmarks")
-    found = [name for name in below_tests if any((ROOT / "tests" / name).rglob("*.py"))]
-    return ["ansible_collections.kubegpu.sharing.plugins", *found]
+    """Import names of all that is type-checked as a package: the collection, and what lies below tests/."""
+    tests = ROOT / "tests"
+    below_tests = {path.relative_to(tests).parts[0] for path in tests.rglob("*/*.py")}
+    return ["ansible_collections.kubegpu.sharing.plugins", *sorted(below_tests)]
 
 
 @nox.session
@@ -73,7 +71,7 @@ def lint(session: nox.Session) -> None:
         ("ruff", "check", "."),
         ("ruff", "format", "--check", "."),
         ("mypy", *(part for name in packages() for part in ("-p", name))),
-        ("mypy", "noxfile.py", "requirements/lock.py", *map(str, sorted(Path("tests/setup").glob("*.py")))),
+        ("mypy", "noxfile.py", "requirements/lock.py"),
         ("yamllint", "--strict", "."),
         ("ansible-lint", "--profile", "production", "--offline", "--strict", "--nocolor"),
     )
@@ -146,7 +144,7 @@ def sanity(session: nox.Session) -> None:
     home = ROOT / ".cache" / "ansible-test"
     staging.prepare_home(home, BIN / "python")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = ("ansible-test", "sanity", "--color", "no", "--python", version, "--venv", "--requirements")
+    command = ("ansible-test", "sanity", "--color", "no", "--python", version, "--venv")
     with session.chdir(collection):
         run(session, *command, *session.posargs, env={"HOME": str(home), "ANSIBLE_CONFIG": ""})
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from jinja2.nativetypes import NativeEnvironment
-from tools import role_tables
 
 from contract.repository import ROLES, ROOT, files, load, name, text
+from tools import role_tables
 
 TYPES: dict[str, type | tuple[type, ...]] = {
     "bool": bool,

@@ -167,10 +167,15 @@ def create(environment: Environment) -> None:
         doomed = ROOT / f".venv-doomed-{os.getpid()}"
         environment.directory.rename(doomed)
         shutil.rmtree(doomed)
-    command = [sys.executable, "-m", "venv", str(environment.directory)]
+    make_empty(environment.directory)
+    environment.home.write_text(str(ROOT), encoding="utf-8")
+
+
+def make_empty(directory: Path) -> None:
+    """A virtual environment of the interpreter that runs this, with pip."""
+    command = [sys.executable, "-m", "venv", str(directory)]
     if subprocess.run(command, check=False).returncode != 0:
         raise SetupError(f"{' '.join(command)} did not work, see above.")
-    environment.home.write_text(str(ROOT), encoding="utf-8")
 
 
 def install(environment: Environment) -> None:

@@ -112,7 +112,8 @@ def pip_configuration(python: Path) -> str:
     """The caller's settings of pip from all files and variables, as one file: ansible-test passes neither on."""
     sections: dict[str, dict[str, str]] = {"global": {}}
     listed = subprocess.run([python, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True).stdout
-    for line in listed.splitlines():
+    # Variables last: they win over files.
+    for line in sorted(listed.splitlines(), key=lambda line: line.startswith(":env:")):
         key, value = line.split("=", 1)
         section, option = key.rsplit(".", 1)
         section = "global" if section == ":env:" else section

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The copy of the collection that tools get, the tarball's contents, and the table at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from setup import checks, staging
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A git checkout with a tracked, an untracked and an ignored file."""
+    root = tmp_path / "checkout"
+    (root / ".venv/collections/ansible_collections/kubernetes/core").mkdir(parents=True)
+    (root / "plugins").mkdir()
+    for name, content in {
+        "tracked": "1",
+        "plugins/new.py": "2",
+        "ignored.pyc": "3",
+        ".gitignore": "*.pyc\n.venv\n",
+    }.items():
+        (root / name).write_text(content, encoding="utf-8")
+    subprocess.run([*staging.GIT, "init", "--quiet"], cwd=root, check=True)
+    subprocess.run([*staging.GIT, "add", "tracked"], cwd=root, check=True)
+    return root
+
+
+def test_stage_copies_what_git_would_commit(checkout: Path, tmp_path: Path) -> None:
+    staged = staging.stage(checkout, tmp_path / "staged")
+    assert staged == tmp_path / "staged/ansible_collections/kubegpu/sharing"
+    found = {path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file()}
+    assert found == {"tracked", "plugins/new.py", ".gitignore"}
+
+
+def test_stage_again_removes_what_is_gone_and_leaves_the_rest_untouched(checkout: Path, tmp_path: Path) -> None:
+    staged = staging.stage(checkout, tmp_path / "staged")
+    before = (staged / "tracked").stat().st_mtime_ns
+    (checkout / "plugins/new.py").unlink()
+    staging.stage(checkout, tmp_path / "staged")
+    assert not (staged / "plugins").exists()
+    assert (staged / "tracked").stat().st_mtime_ns == before
+
+
+def test_tarball_problems_name_unwanted_files(tmp_path: Path) -> None:
+    tarball = tmp_path / "a.tar.gz"
+    with tarfile.open(tarball, "w:gz") as archive:
+        for name in ("plugins/modules/a.py", "plugins/__pycache__/a.py", "tests/simulator/libnvidia-ml.so"):
+            archive.addfile(tarfile.TarInfo(name))
+    problems = staging.tarball_problems(tarball)
+    assert len(problems) == 2
+    assert "plugins/__pycache__/a.py: add it to build_ignore" in problems[0]
+
+
+def test_pip_configuration_carries_variables_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://one.example/simple https://two.example/simple")
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    lines = staging.pip_configuration(Path(sys.executable)).splitlines()
+    assert lines[0] == "[global]"
+    assert "extra-index-url = https://one.example/simple https://two.example/simple" in lines
+    assert "proxy = http://proxy.example:3128" in lines
+
+
+def test_summary_counts_sessions_alone_on_the_last_line() -> None:
+    results = [
+        {"name": "lint", "result": "success", "duration": 3.2},
+        {"name": "units", "result": "failed", "duration": 60.0},
+        {"name": "node_floor", "result": "skipped", "duration": 0.0, "reason": "no Python 3.8"},
+    ]
+    lines = checks.summary(results, 63.4).splitlines()
+    assert lines[-1] == "1 passed, 1 failed"
+    assert any("node_floor" in line and "skipped" in line and "no Python 3.8" in line for line in lines)
