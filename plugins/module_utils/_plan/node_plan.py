@@ -42,7 +42,7 @@ def reasons_to_change(context: NodeContext) -> list[str]:
     reasons = []
     if state.key != key:
         reasons.append(f"config is {state.key or 'none'}, to be {key}")
-    if state.revision != revision:
+    elif state.revision != revision:
         reasons.append(f"revision is {state.revision or 'none'}, to be {revision}")
     if state.resources != context.expected:
         reasons.append(f"advertises {_show(state.resources)}, to be {_show(context.expected)}")

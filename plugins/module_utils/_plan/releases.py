@@ -18,6 +18,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names impo
 # Labels that somebody keeps putting back, or that stand for what the node is: the kubelet, the cloud, NFD and GFD.
 _MAINTAINED_DOMAINS = ("kubernetes.io", "k8s.io")
 _MAINTAINED_PREFIXES = ("nvidia.com/gpu.", "nvidia.com/mig.", "nvidia.com/cuda.", "nvidia.com/gfd.")
+_OWNERS = {"helm": "Helm release", "addon": "the add-on of", "owner_reference": "its owner"}
 _STAY_AWAY = {"key": REVISION_LABEL, "operator": "DoesNotExist"}
 
 
@@ -62,10 +63,14 @@ class Release:
         kind = owner.get("kind") or "none"
         if kind == "none":
             return []
-        what = f"label {next(iter(self.label))} again" if self.label else "affinity and update strategy back"
+        who = f"{_OWNERS.get(kind, kind)} {owner.get('name') or ''}".rstrip()
+        if self.label:
+            what = f"put the label {next(iter(self.label))} back on its nodes"
+        else:
+            what = "set its affinity and update strategy back"
         return [
-            f"DaemonSet {self.daemonset} belongs to {kind} {owner.get('name') or ''}".rstrip()
-            + f", which may set its {what}. The rollout checks it before each node and stops if it was changed."
+            f"DaemonSet {self.daemonset} belongs to {who}, which may {what}. The rollout checks it before each node and stops "
+            "if it was changed."
         ]
 
 

@@ -23,6 +23,10 @@ def report(request: PlanRequest) -> dict[str, list[tuple[str, str, str]]]:
     return found
 
 
+def in_cluster(request: PlanRequest, **fields: Any) -> PlanRequest:
+    return replace(request, cluster={**request.cluster, **fields})
+
+
 def spread(cards: int = 2, pods: Any = (), **config: Any) -> PlanRequest:
     """A node with T4s that are to be shared in 3."""
     wanted = {"match": {"product": "Tesla T4"}, "sharing": "time_slicing", "replicas": 3, **config}
@@ -41,7 +45,9 @@ def test_reference_cluster_has_nothing_to_warn_of() -> None:
 def test_pods_that_ask_for_more_than_one_are_told_by_workload() -> None:
     pods = [fleet.pod("train-1", 2, owner=DEPLOYMENT)]
     request = spread(pods=pods)
-    request.cluster["pending"] = [fleet.pod("train-2", 2, owner=DEPLOYMENT), fleet.pod("alone", 4), fleet.pod("one", 1)]
+    request = in_cluster(
+        request, pending=[fleet.pod("train-2", 2, owner=DEPLOYMENT), fleet.pod("alone", 4), fleet.pod("one", 1)]
+    )
     found = report(request)["requests_more_than_one"]
     assert [entry[:2] for entry in found] == [("warning", "Pod ml/alone"), ("warning", "ReplicaSet ml/train-5d9")]
     assert "asks for more than one GPU (ml/train-1, ml/train-2)" in found[1][2]
@@ -52,7 +58,7 @@ def test_pods_that_ask_for_more_than_one_are_told_by_workload() -> None:
 
 def test_pods_whose_resource_vanishes_are_told() -> None:
     request = spread(pods=[fleet.pod("a")], rename=True)
-    request.cluster["pending"] = [fleet.pod("b", {"nvidia.com/mig-1g.5gb": 1}), fleet.pod("c", 1)]
+    request = in_cluster(request, pending=[fleet.pod("b", {"nvidia.com/mig-1g.5gb": 1}), fleet.pod("c", 1)])
     found = report(replace(request, on_overcommit="accept"))["resource_vanishes"]
     assert [entry[1] for entry in found] == ["Pod ml/a", "Pod ml/c", "Pod ml/b"]
     assert "nvidia.com/gpu (ml/a), which any node will no longer advertise" in found[0][2]
@@ -61,7 +67,7 @@ def test_pods_whose_resource_vanishes_are_told() -> None:
 
 def test_workloads_that_select_by_product_are_told() -> None:
     request = spread()
-    request.cluster["label_users"] = {"nvidia.com/gpu.product": ["Deployment ml/train"]}
+    request = in_cluster(request, label_users={"nvidia.com/gpu.product": ["Deployment ml/train"]})
     assert report(request)["selects_product_label"][0][1] == "Deployment ml/train"
 
 
@@ -70,7 +76,9 @@ def test_workloads_that_select_by_product_are_told() -> None:
 )
 def test_quotas_count_slots_from_now_on(resource: str, told: bool) -> None:
     request = spread()
-    request.cluster["quotas"] = [{"namespace": "ml", "name": "gpus", "resource": resource, "hard": 2, "used": 1}]
+    request = in_cluster(
+        request, quotas=[{"namespace": "ml", "name": "gpus", "resource": resource, "hard": 2, "used": 1}]
+    )
     assert ("quota_counts_slots" in report(request)) is told
 
 
@@ -88,8 +96,8 @@ def test_one_name_for_whole_and_shared_is_told() -> None:
 
 def test_nothing_shared_nothing_to_report() -> None:
     request = replace(spread(), configs={"t4": {"match": {"product": "Tesla T4"}}})
-    request.cluster["label_users"] = {"nvidia.com/gpu.product": ["Deployment ml/train"]}
-    request.cluster["quotas"] = [
-        {"namespace": "ml", "name": "q", "resource": "requests.nvidia.com/gpu", "hard": 2, "used": 1}
-    ]
+    request = in_cluster(request, label_users={"nvidia.com/gpu.product": ["Deployment ml/train"]})
+    request = in_cluster(
+        request, quotas=[{"namespace": "ml", "name": "q", "resource": "requests.nvidia.com/gpu", "hard": 2, "used": 1}]
+    )
     assert report(request) == {}
