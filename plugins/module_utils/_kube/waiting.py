@@ -30,6 +30,12 @@ class View(Protocol):
     def nodes(self) -> dict[str, NodeState]:
         """Nodes by name. To be asked first: what changes after it ends the next wait at once."""
 
+    def passed(self) -> list[NodeState]:
+        """Nodes as they were since this was asked last, in order."""
+
+    def gaps(self) -> int:
+        """How often it was not known for a while what happened."""
+
     def pods(self) -> list[PodState]:
         """Plugin pods."""
 
@@ -71,6 +77,14 @@ class ClusterView:
         self._changes.look()
         return {node.name: node for node in self._nodes.things()}
 
+    def passed(self) -> list[NodeState]:
+        """Cordoned nodes as they were since this was asked last, in order."""
+        return self._nodes.passed()
+
+    def gaps(self) -> int:
+        """How often the nodes had to be read anew."""
+        return self._nodes.gaps
+
     def pods(self) -> list[PodState]:
         """Pods of the DaemonSets that matter, each once."""
         return list({pod.uid: pod for watched in self._pods for pod in watched.things()}.values())
@@ -87,6 +101,7 @@ class Waiter:
         self._view = view
         self._fence = fence
         self._clock = clock
+        self._gaps = view.gaps()
 
     def wait(
         self, waits: Mapping[str, NodeWait], unmet: Mapping[str, Unmet], ended: Callable[[str, NodeWait], None]
@@ -100,20 +115,29 @@ class Waiter:
         going_on = dict(waits)
         while going_on:
             self._fence.check()
-            nodes, pods = self._view.nodes(), _by_node(self._view.pods())
-            now = self._clock.monotonic()
-            for name, wait in list(going_on.items()):
-                node = nodes.get(name)
-                if node is None:
-                    wait.give_up(now, GONE)
-                else:
-                    wait.observe(now, unmet[name](node, pods.get(name, [])))
-                if wait.ended is not None:
-                    del going_on[name]
-                    ended(name, wait)
+            self._look(going_on, unmet)
+            for name in [name for name, wait in going_on.items() if wait.ended is not None]:
+                ended(name, going_on.pop(name))
             if going_on:
                 until = min(wait.next_look() for wait in going_on.values()) - self._clock.monotonic()
                 self._view.wait(max(0.0, min(until, _TICK_SECONDS)))
+
+    def _look(self, waits: Mapping[str, NodeWait], unmet: Mapping[str, Unmet]) -> None:
+        nodes, passed, pods = self._view.nodes(), self._view.passed(), _by_node(self._view.pods())
+        now = self._clock.monotonic()
+        if self._view.gaps() != self._gaps:
+            self._gaps = self._view.gaps()
+            for wait in waits.values():
+                wait.interrupt()
+        # What was wrong for a moment is a break, even if it is right again by now.
+        for node in passed:
+            if node.name in waits and unmet[node.name](node, pods.get(node.name, [])):
+                waits[node.name].interrupt()
+        for name, wait in waits.items():
+            if name in nodes:
+                wait.observe(now, unmet[name](nodes[name], pods.get(name, [])))
+            else:
+                wait.give_up(now, GONE)
 
 
 def _by_node(pods: Sequence[PodState]) -> dict[str, list[PodState]]:

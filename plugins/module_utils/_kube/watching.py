@@ -16,6 +16,8 @@ Thing = TypeVar("Thing")
 #: A watch is begun anew after so long, from where it was: no event is missed, and its thread ends soon when it should.
 _WINDOW_SECONDS = 10
 _LONGEST_PAUSE_SECONDS = 5.0
+#: So many refusals on end, and the place where the watch was is given up.
+_REFUSALS = 3
 
 
 class Changes:
@@ -45,8 +47,8 @@ class Changes:
 class WatchedList(Generic[Thing]):
     """What a selector selects, as observed last. Use it as a context manager: the list is read on entry.
 
-    A watch that breaks goes on from the last event seen; if the server no longer knows that one (410), or after any
-    other refusal, the list is read again.
+    A watch that breaks goes on from the last event seen, so that nothing is missed. If the server no longer knows that
+    one (410), or refuses again and again, the list is read anew: what happened in between is not known then (``gaps``).
 
     :param observe: from an API object to what is kept of it; it must bear ``uid``.
     :param changes: told of every change.
@@ -66,7 +68,9 @@ class WatchedList(Generic[Thing]):
         self._observe = observe
         self._changes = changes
         self._things: dict[str, Thing] = {}
+        self._passed: list[Thing] = []
         self._version = ""
+        self.gaps = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"watch {path}", daemon=True)
         self._fatal: ApiError | None = None
@@ -90,21 +94,29 @@ class WatchedList(Generic[Thing]):
                 raise self._fatal
             return list(self._things.values())
 
+    def passed(self) -> list[Thing]:
+        """Everything as it was observed since the last call, in order: also what has changed again since."""
+        with self._changes.guard:
+            passed, self._passed = self._passed, []
+            return passed
+
     def _follow(self) -> None:
         failures = 0
         while not self._stop.is_set():
             try:
                 if not self._version:
                     self._read()
+                    self.gaps += 1
                 self._watch()
                 failures = 0
             except ApiError as error:
                 if error.status in (401, 403):
                     self._end(error)
                     return
-                self._version = ""
-                self._stop.wait(min(0.1 * 2**failures, _LONGEST_PAUSE_SECONDS))
                 failures += 1
+                if error.status == 410 or failures % _REFUSALS == 0:
+                    self._version = ""
+                self._stop.wait(min(0.05 * 2**failures, _LONGEST_PAUSE_SECONDS))
 
     def _read(self) -> None:
         things: dict[str, Thing] = {}
@@ -128,7 +140,9 @@ class WatchedList(Generic[Thing]):
                 if event.get("type") == "DELETED":
                     self._things.pop(_uid(obj), None)
                 else:
-                    self._things[_uid(obj)] = self._observe(obj)
+                    thing = self._observe(obj)
+                    self._things[_uid(obj)] = thing
+                    self._passed.append(thing)
                 self._changes.note()
 
     def _end(self, error: ApiError) -> None:

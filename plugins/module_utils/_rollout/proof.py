@@ -94,8 +94,8 @@ class NodeWait:
         if self.ended is not None:
             return True
         if unmet:
-            self.breaks += self.met_since is not None
-            self.met_since, self.unmet = None, unmet
+            self.interrupt()
+            self.unmet = unmet
         elif self.met_since is None:
             self.met_since = now
         if self.met_since is not None:
@@ -103,6 +103,11 @@ class NodeWait:
         if self.proven or (self.met_since is None and now >= self.started + self.timing.timeout):
             self.ended = now
         return self.ended is not None
+
+    def interrupt(self) -> None:
+        """The condition did not hold, or nobody saw whether it did: it must hold from now on."""
+        self.breaks += self.met_since is not None
+        self.met_since = None
 
     def give_up(self, now: float, reason: str) -> None:
         """End without success, whatever the time."""

@@ -36,7 +36,7 @@ def node_path(name: str) -> str:
 class FakeCluster:
     """``delay``: seconds from a plugin's coming or going to the node's status that shows it."""
 
-    def __init__(self, nodes: Mapping[str, str], method: str = "label", delay: float = 0.01) -> None:
+    def __init__(self, nodes: Mapping[str, str], method: str = "label", delay: float = 0.002) -> None:
         self.api = FakeApi()
         self.keys = dict(nodes)
         self.method = method

@@ -45,7 +45,7 @@ def test_is_plugin_goes_by_the_last_part_of_the_image(image: str, expected: bool
 
 
 def test_describe_pod_that_crashes_says_why_and_how_it_ended() -> None:
-    status = {
+    status: dict[str, Any] = {
         "phase": "Running",
         "containerStatuses": [
             {

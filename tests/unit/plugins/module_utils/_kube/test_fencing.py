@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.plugins.fakes.fake_api import FakeApi, api_error
+from unit.plugins.fakes.fake_clock import FakeClock
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import (
+    LeaseFence,
+    LeaseLostError,
+    lease_path,
+)
+
+PATH = lease_path("kubegpu-system")
+
+
+def lease(clock: FakeClock, holder: str | None = "run-1", seconds: int = 60) -> dict[str, Any]:
+    moment = f"{clock.now():%Y-%m-%dT%H:%M:%S.%f}Z"
+    return {
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": seconds, "acquireTime": moment, "renewTime": moment}
+    }
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def api(clock: FakeClock) -> FakeApi:
+    api = FakeApi()
+    api.put(PATH, lease(clock))
+    return api
+
+
+def fence(api: FakeApi, clock: FakeClock, run: str = "run-1") -> LeaseFence:
+    return LeaseFence(api, clock, "kubegpu-system", run, 60)
+
+
+def test_check_of_a_fresh_lease_reads_once_and_writes_nothing(api: FakeApi, clock: FakeClock) -> None:
+    fenced = fence(api, clock)
+    for _check in range(5):
+        fenced.check()
+        clock.sleep(3)
+    assert (api.requests.get, api.requests.write) == (1, 0)
+
+
+def test_check_makes_no_request_before_it_is_asked(api: FakeApi, clock: FakeClock) -> None:
+    fence(api, clock)
+    assert api.requests.get == 0
+
+
+def test_check_renews_after_a_third(api: FakeApi, clock: FakeClock) -> None:
+    fenced = fence(api, clock)
+    fenced.check()
+    clock.sleep(20)
+    fenced.check()
+    assert api.objects[PATH]["spec"]["renewTime"] == "2026-03-01T12:00:20.000000Z"
+    assert api.requests.write == 1
+
+
+def test_check_renews_an_old_lease_at_once(api: FakeApi, clock: FakeClock) -> None:
+    clock.sleep(45)
+    fence(api, clock).check()
+    assert api.requests.write == 1
+
+
+def test_check_renews_its_own_lease_though_it_has_run_out(api: FakeApi, clock: FakeClock) -> None:
+    clock.sleep(600)
+    fence(api, clock).check()
+    assert api.objects[PATH]["spec"]["renewTime"] == "2026-03-01T12:10:00.000000Z"
+
+
+def test_check_after_a_takeover_names_the_new_holder_and_stays_closed(api: FakeApi, clock: FakeClock) -> None:
+    fenced = fence(api, clock)
+    fenced.check()
+    clock.sleep(90)
+    api.put(PATH, lease(clock, "run-2"))
+    with pytest.raises(LeaseLostError) as caught:
+        fenced.check()
+    assert caught.value.msg.startswith(
+        "Cannot write for run run-1: the lock kubegpu-system/kubegpu-rollout is held by run run-2 since 2026-03-01T12:01:30.000Z"
+    )
+    assert caught.value.facts["holder"] == "run-2"
+    api.put(PATH, lease(clock, "run-1"))
+    with pytest.raises(LeaseLostError):
+        fenced.check()
+
+
+@pytest.mark.parametrize("state", ["absent", "free"])
+def test_check_without_a_lock_says_to_take_it(api: FakeApi, clock: FakeClock, state: str) -> None:
+    if state == "absent":
+        api.remove(PATH)
+    else:
+        api.put(PATH, lease(clock, None))
+    with pytest.raises(LeaseLostError, match=r"nobody holds the lock kubegpu-system/kubegpu-rollout\. Take it first"):
+        fence(api, clock).check()
+
+
+def test_check_bears_a_passing_trouble_while_the_lease_runs(api: FakeApi, clock: FakeClock) -> None:
+    fenced = fence(api, clock)
+    fenced.check()
+
+    def fail(method: str, path: str) -> None:
+        raise api_error(method, path, 503, "ServiceUnavailable")
+
+    api.faults.append(fail)
+    clock.sleep(30)
+    fenced.check()
+    clock.sleep(15)
+    with pytest.raises(ApiError):
+        fenced.check()
+    api.faults.clear()
+    fenced.check()
+    assert api.requests.write == 1
+
+
+def test_check_does_not_bear_a_missing_permission(api: FakeApi, clock: FakeClock) -> None:
+    fenced = fence(api, clock)
+    fenced.check()
+
+    def fail(method: str, path: str) -> None:
+        if method == "PATCH":
+            raise api_error(method, path, 403, "Forbidden")
+
+    api.faults.append(fail)
+    clock.sleep(30)
+    with pytest.raises(ApiError):
+        fenced.check()
+
+
+def test_check_that_conflicts_looks_who_wrote(api: FakeApi, clock: FakeClock) -> None:
+    clock.sleep(30)
+
+    def annotate(method: str, path: str) -> None:
+        if method == "PATCH":
+            api.faults.clear()
+            api.change(PATH, {"metadata": {"annotations": {"by": "somebody"}}})
+
+    api.faults.append(annotate)
+    fence(api, clock).check()
+    assert api.objects[PATH]["spec"]["renewTime"] == "2026-03-01T12:00:30.000000Z"
+
+
+def test_check_that_loses_a_race_is_lost(api: FakeApi, clock: FakeClock) -> None:
+    clock.sleep(70)
+
+    def take(method: str, path: str) -> None:
+        if method == "PATCH":
+            api.faults.clear()
+            api.put(PATH, lease(clock, "run-2"))
+
+    api.faults.append(take)
+    with pytest.raises(LeaseLostError):
+        fence(api, clock).check()

@@ -1,0 +1,227 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import threading
+from typing import Callable
+
+import pytest
+from unit.plugins.fakes.fake_api import FakeApi, lost_answer
+from unit.plugins.fakes.fake_clock import FakeClock, HastyClock
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import lease_path
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.lock import Lock, LockRequest
+
+NAMESPACE = "kubegpu-system"
+PATH = lease_path(NAMESPACE)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+def lock(api: FakeApi, clock: FakeClock, run: str = "run-1", wait: float = 0) -> Lock:
+    return Lock(api, clock, LockRequest(NAMESPACE, run, 60, wait))
+
+
+def test_acquire_creates_namespace_and_lease(api: FakeApi, clock: FakeClock) -> None:
+    change = lock(api, clock).acquire(check_mode=False)
+    assert change.actions == (
+        "create Namespace kubegpu-system",
+        "create Lease kubegpu-system/kubegpu-rollout: held by run run-1",
+    )
+    assert change.lease is not None
+    assert change.lease.holder == "run-1"
+    assert api.objects["/api/v1/namespaces/kubegpu-system"]["metadata"]["labels"]
+
+
+def test_acquire_in_check_mode_writes_nothing_and_says_the_same(api: FakeApi, clock: FakeClock) -> None:
+    foreseen = lock(api, clock).acquire(check_mode=True)
+    assert api.writes == []
+    assert lock(api, clock).acquire(check_mode=False).actions == foreseen.actions
+
+
+def test_acquire_again_writes_nothing(api: FakeApi, clock: FakeClock) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    before = len(api.writes)
+    clock.sleep(10)
+    assert lock(api, clock).acquire(check_mode=False).actions == ()
+    assert len(api.writes) == before
+
+
+def test_acquire_later_renews_without_a_change(api: FakeApi, clock: FakeClock) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    clock.sleep(100)
+    change = lock(api, clock).acquire(check_mode=False)
+    assert change.actions == ()
+    assert api.objects[PATH]["spec"]["renewTime"] == "2026-03-01T12:01:40.000000Z"
+    assert api.objects[PATH]["spec"]["acquireTime"] == "2026-03-01T12:00:00.000000Z"
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_acquire_while_another_run_lives_says_who_and_since_when(
+    api: FakeApi, clock: FakeClock, check_mode: bool
+) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    clock.sleep(30)
+    with pytest.raises(KubeGpuError) as caught:
+        lock(api, clock, "run-2").acquire(check_mode)
+    assert (
+        "Cannot take the lock kubegpu-system/kubegpu-rollout for run run-2: it is held by run run-1 ("
+        in caught.value.msg
+    )
+    assert "since 2026-03-01T12:00:00.000Z, last renewed 2026-03-01T12:00:00.000Z, for 60 s" in caught.value.msg
+    assert caught.value.facts == {
+        "holder": "run-1",
+        "since": "2026-03-01T12:00:00.000Z",
+        "expires": "2026-03-01T12:01:00.000Z",
+    }
+
+
+def test_acquire_waits_for_a_run_that_ends(api: FakeApi, clock: FakeClock) -> None:
+    first = lock(api, clock)
+    first.acquire(check_mode=False)
+
+    def release_at_ten(method: str, path: str) -> None:
+        if clock.seconds >= 10:
+            api.faults.clear()
+            first.release(check_mode=False)
+
+    api.faults.append(release_at_ten)
+    change = lock(api, clock, "run-2", wait=60).acquire(check_mode=False)
+    assert change.lease is not None
+    assert change.lease.holder == "run-2"
+    assert change.taken_over is None
+    assert 10 <= clock.seconds < 15
+    assert "kubegpu.sharing/released" not in api.objects[PATH]["metadata"]["annotations"]
+
+
+def test_acquire_gives_up_after_its_wait(api: FakeApi, clock: FakeClock) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    with pytest.raises(KubeGpuError, match=r"It was waited for 5 s\."):
+        lock(api, clock, "run-2", wait=5).acquire(check_mode=False)
+    assert clock.seconds == pytest.approx(6, abs=1)
+
+
+def test_acquire_takes_over_a_lease_that_ran_out_long_ago(api: FakeApi, clock: FakeClock) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    clock.sleep(3600)
+    change = lock(api, clock, "run-2").acquire(check_mode=False)
+    assert change.taken_over == "run-1"
+    assert change.actions == (
+        "patch Lease kubegpu-system/kubegpu-rollout: run run-2 takes it over from dead run run-1",
+    )
+    assert api.objects[PATH]["spec"]["leaseTransitions"] == 1
+    assert clock.slept == [3600]
+
+
+def test_acquire_makes_sure_of_a_lease_that_ran_out_just_now(api: FakeApi, clock: FakeClock) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    clock.sleep(70)
+    assert lock(api, clock, "run-2").acquire(check_mode=False).taken_over == "run-1"
+    assert clock.seconds == pytest.approx(90)
+
+
+def test_acquire_heeds_a_sign_of_life(api: FakeApi, clock: FakeClock) -> None:
+    """The holder's clock is a minute behind, but it renews."""
+    first = lock(api, clock)
+    first.acquire(check_mode=False)
+    clock.sleep(70)
+
+    def renew(method: str, path: str) -> None:
+        if clock.seconds > 80:
+            api.faults.clear()
+            first.acquire(check_mode=False)
+
+    api.faults.append(renew)
+    with pytest.raises(KubeGpuError, match="it is held by run run-1"):
+        lock(api, clock, "run-2").acquire(check_mode=False)
+
+
+def test_acquire_takes_over_from_a_clock_ahead_that_stays_silent(api: FakeApi, clock: FakeClock) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    api.change(PATH, {"spec": {"renewTime": "2026-03-01T13:00:00.000000Z"}})
+    change = lock(api, clock, "run-2", wait=120).acquire(check_mode=False)
+    assert change.taken_over == "run-1"
+    assert clock.seconds == pytest.approx(60)
+
+
+@pytest.mark.parametrize("prepare", [None, "free", "dead"])
+def test_acquire_race_is_won_by_exactly_one(prepare: str | None) -> None:
+    api, clock = FakeApi(), HastyClock()
+    if prepare:
+        owner = Lock(api, clock, LockRequest(NAMESPACE, "run-0"))
+        owner.acquire(check_mode=False)
+        if prepare == "free":
+            owner.release(check_mode=False)
+        else:
+            api.change(PATH, {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}})
+    won: list[str] = []
+    lost: list[str] = []
+
+    def try_it(run: str) -> None:
+        try:
+            Lock(api, clock, LockRequest(NAMESPACE, run)).acquire(check_mode=False)
+            won.append(run)
+        except KubeGpuError as error:
+            lost.append(error.msg)
+
+    threads = [threading.Thread(target=try_it, args=[f"run-{number}"]) for number in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert all(f"held by run {won[0]}" in message for message in lost)
+    assert api.objects[PATH]["spec"]["holderIdentity"] == won[0]
+
+
+def test_acquire_whose_answer_is_lost_finds_itself_the_holder(api: FakeApi, clock: FakeClock) -> None:
+    _lose_answer(api, lambda method, path: method == "POST" and path.endswith("/leases"))
+    change = lock(api, clock).acquire(check_mode=False)
+    assert change.lease is not None
+    assert change.lease.holder == "run-1"
+
+
+def test_release_frees_only_its_own(api: FakeApi, clock: FakeClock) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    assert lock(api, clock, "run-2").release(check_mode=False).actions == ()
+    assert api.objects[PATH]["spec"]["holderIdentity"] == "run-1"
+    change = lock(api, clock).release(check_mode=False)
+    assert change.actions == ("patch Lease kubegpu-system/kubegpu-rollout: released by run run-1",)
+    assert "holderIdentity" not in api.objects[PATH]["spec"]
+    assert lock(api, clock).release(check_mode=False).actions == ()
+
+
+def test_release_without_a_lease_does_nothing(api: FakeApi, clock: FakeClock) -> None:
+    assert lock(api, clock).release(check_mode=False).actions == ()
+    assert api.writes == []
+
+
+def test_release_in_check_mode_writes_nothing(api: FakeApi, clock: FakeClock) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    before = len(api.writes)
+    assert lock(api, clock).release(check_mode=True).actions
+    assert len(api.writes) == before
+
+
+def _lose_answer(api: FakeApi, which: Callable[[str, str], bool]) -> None:
+    """Carry the next such write out, but break the connection before its answer."""
+    send = api.create
+
+    def create(path: str, body: dict[str, object], **options: bool) -> dict[str, object]:
+        answer = send(path, body, **options)
+        if which("POST", path):
+            api.create = send  # type: ignore[method-assign]
+            raise lost_answer("POST", path)
+        return answer
+
+    api.create = create  # type: ignore[method-assign, assignment]

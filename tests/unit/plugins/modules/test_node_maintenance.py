@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.plugins.fakes.fake_cluster import GPU, MAINTENANCE, FakeCluster, node_path
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+
+from .conftest import Start
+
+HOLD = "kubegpu.sharing/hold"
+
+
+def note(cluster: FakeCluster, name: str) -> dict[str, Any]:
+    return json.loads(cluster.node(name)["metadata"]["annotations"][MAINTENANCE])
+
+
+def gpu_pod(name: str, node: str, **status: Any) -> dict[str, Any]:
+    container = {"name": "app", "image": "app", "resources": {"limits": {GPU: "1"}}}
+    return {"metadata": {"name": name}, "spec": {"nodeName": node, "containers": [container]}, "status": status}
+
+
+def put_pod(cluster: FakeCluster, pod: dict[str, Any]) -> str:
+    path = f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}"
+    cluster.api.put(path, pod)
+    return path
+
+
+def test_in_maintenance_cordons_and_notes(start: Start) -> None:
+    cluster, driver = start()
+    driver.lock()
+    result = driver.in_maintenance()
+    assert result["failed_nodes"] == []
+    assert result["actions"] == ["patch node gpu-1: cordon and annotate", "patch node gpu-2: cordon and annotate"]
+    assert not cluster.schedulable("gpu-1")
+    written = note(cluster, "gpu-1")
+    assert (written["run"], written["plan"], written["was_unschedulable"]) == ("run-1", "0123456789abcdef", False)
+    assert driver.in_maintenance()["changed"] is False
+
+
+def test_in_maintenance_fails_for_one_node_alone(start: Start) -> None:
+    cluster, driver = start()
+    cluster.api.change(node_path("gpu-1"), {"metadata": {"annotations": {HOLD: "Ada measures"}}})
+    driver.lock()
+    result = driver.in_maintenance()
+    assert result["failed_nodes"] == ["gpu-1"]
+    assert result["nodes"]["gpu-1"]["reason"].startswith("held by the annotation kubegpu.sharing/hold: Ada measures.")
+    assert cluster.schedulable("gpu-1")
+    assert not cluster.schedulable("gpu-2")
+
+
+def test_in_maintenance_of_a_node_that_is_gone_fails_for_it(start: Start) -> None:
+    cluster, driver = start()
+    cluster.api.remove(node_path("gpu-1"))
+    driver.lock()
+    result = driver.in_maintenance()
+    assert result["nodes"]["gpu-1"]["reason"] == (
+        "the cluster has no node of this name. It was deleted since the plan was made: make a new plan."
+    )
+    assert result["nodes"]["gpu-2"]["failed"] is False
+
+
+def test_in_maintenance_takes_over_from_a_dead_run(start: Start) -> None:
+    cluster, driver = start()
+    driver.of(run="run-0").lock()
+    driver.of(run="run-0").in_maintenance()
+    driver.of(run="run-0").unlock()
+    driver.lock()
+    result = driver.in_maintenance()
+    assert result["nodes"]["gpu-1"]["reason"].startswith("taken over from run run-0")
+    assert note(cluster, "gpu-1")["was_unschedulable"] is False
+
+
+def test_in_maintenance_in_check_mode_meets_a_live_run(start: Start) -> None:
+    _cluster, driver = start()
+    driver.of(run="run-0").lock()
+    driver.of(run="run-0").in_maintenance()
+    result = driver.of(check_mode=True).in_maintenance()
+    assert "run run-0 has it in maintenance since" in result["nodes"]["gpu-1"]["reason"]
+    assert result["failed_nodes"] == ["gpu-1", "gpu-2"]
+
+
+def test_in_maintenance_waits_for_a_pod_that_was_bound_before(start: Start) -> None:
+    cluster, driver = start({"gpu-1": "l20"})
+    path = put_pod(cluster, gpu_pod("late", "gpu-1", phase="Pending"))
+    driver.lock()
+    lists = [0]
+
+    def admit(_method: str, requested: str) -> None:
+        lists[0] += requested == "/api/v1/pods"
+        if lists[0] == 4 and "startTime" not in cluster.api.objects[path]["status"]:
+            cluster.api.change(path, {"status": {"phase": "Running", "startTime": "2026-03-01T12:00:00Z"}})
+
+    cluster.api.faults.append(admit)
+    result = driver.in_maintenance()
+    assert result["failed_nodes"] == []
+    assert lists[0] >= 4
+    assert result["nodes"]["gpu-1"]["gpu_pods"] == 1
+
+
+def test_in_maintenance_lists_again_when_a_pod_was_bound_between(start: Start) -> None:
+    """The scheduler's answer to an older state reaches the node after the cordon."""
+    cluster, driver = start({"gpu-1": "l20"})
+    driver.lock()
+    lists = [0]
+
+    def bind(_method: str, requested: str) -> None:
+        lists[0] += requested == "/api/v1/pods"
+        if lists[0] == 2:
+            put_pod(cluster, gpu_pod("late", "gpu-1", phase="Running", startTime="2026-03-01T12:00:00Z"))
+
+    cluster.api.faults.append(bind)
+    assert driver.in_maintenance()["nodes"]["gpu-1"]["gpu_pods"] == 1
+    assert lists[0] == 3
+
+
+def test_in_maintenance_refuses_a_plugin_that_the_plan_does_not_know(start: Start) -> None:
+    cluster, driver = start({"gpu-1": "l20"})
+    stranger = {
+        "metadata": {"name": "stranger"},
+        "spec": {"nodeName": "gpu-1", "containers": [{"image": "x/k8s-device-plugin:v1"}]},
+        "status": {"phase": "Running"},
+    }
+    put_pod(cluster, stranger)
+    driver.lock()
+    reason = driver.in_maintenance()["nodes"]["gpu-1"]["reason"]
+    assert reason.startswith("a device plugin that the plan does not know is on the node (default/stranger: Running")
+
+
+def prepared(start: Start, **options: Any) -> tuple[FakeCluster, Any]:
+    cluster, driver = start(**options)
+    for step in [*driver.begin_steps, *driver.wave_steps[:3]]:
+        step()
+    return cluster, driver
+
+
+def test_in_service_uncordons_what_is_proven(start: Start) -> None:
+    cluster, driver = prepared(start)
+    result = driver.in_service()
+    assert result["nodes"]["gpu-1"] == {
+        "failed": False,
+        "reason": None,
+        "changed": True,
+        "in_service": True,
+        "held": False,
+        "admission_failures": [],
+    }
+    assert cluster.schedulable("gpu-1")
+    assert MAINTENANCE not in cluster.node("gpu-1")["metadata"]["annotations"]
+
+
+def test_in_service_checks_the_proof_at_that_moment(start: Start) -> None:
+    cluster, driver = prepared(start)
+    cluster.api.change(node_path("gpu-1"), {"status": {"allocatable": {GPU: "7"}}})
+    result = driver.in_service()
+    assert result["failed_nodes"] == ["gpu-1"]
+    assert "stays out of service: allocatable nvidia.com/gpu is 7, expected 8." in result["nodes"]["gpu-1"]["reason"]
+    assert not cluster.schedulable("gpu-1")
+    assert cluster.schedulable("gpu-2")
+
+
+def test_in_service_of_a_node_not_ready_is_refused(start: Start) -> None:
+    cluster, driver = prepared(start)
+    conditions = [
+        {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting"}
+    ]
+    cluster.api.change(node_path("gpu-1"), {"status": {"conditions": conditions}})
+    assert "node is not Ready (NodeStatusUnknown" in driver.in_service()["nodes"]["gpu-1"]["reason"]
+    assert not cluster.schedulable("gpu-1")
+
+
+def test_in_service_leaves_a_foreign_cordon(start: Start) -> None:
+    cluster, driver = start()
+    cluster.api.change(node_path("gpu-1"), {"spec": {"unschedulable": True}})
+    for step in [*driver.begin_steps, *driver.wave_steps[:3]]:
+        step()
+    result = driver.in_service()["nodes"]["gpu-1"]
+    assert (result["failed"], result["in_service"], result["reason"]) == (
+        False,
+        False,
+        "was cordoned before and stays so",
+    )
+    assert not cluster.schedulable("gpu-1")
+    assert MAINTENANCE not in cluster.node("gpu-1")["metadata"]["annotations"]
+    assert driver.in_service()["changed"] is False
+
+
+def test_in_service_of_a_held_node_is_no_failure_but_leaves_it(start: Start) -> None:
+    cluster, driver = prepared(start)
+    cluster.api.change(node_path("gpu-1"), {"metadata": {"annotations": {HOLD: "Ada looks"}}})
+    result = driver.in_service()["nodes"]["gpu-1"]
+    assert (result["failed"], result["held"], result["in_service"], result["changed"]) == (False, True, False, False)
+    assert result["reason"] == "held by the annotation kubegpu.sharing/hold: Ada looks. It stays cordoned"
+    assert not cluster.schedulable("gpu-1")
+
+
+def test_in_service_reports_pods_that_failed_admission_meanwhile(start: Start) -> None:
+    cluster, driver = prepared(start)
+    failed = {
+        "phase": "Failed",
+        "reason": "UnexpectedAdmissionError",
+        "message": "Allocate failed due to no healthy devices",
+    }
+    put_pod(cluster, gpu_pod("refused", "gpu-1", **failed))
+    put_pod(cluster, gpu_pod("older", "gpu-1", **failed, startTime="2020-01-01T00:00:00Z"))
+    failures = driver.in_service()["nodes"]["gpu-1"]["admission_failures"]
+    assert [(one["namespace"], one["name"], one["reason"]) for one in failures] == [
+        ("default", "refused", "UnexpectedAdmissionError")
+    ]
+
+
+def test_in_service_without_a_switch_says_that_nothing_was_done(start: Start) -> None:
+    _cluster, driver = start()
+    driver.lock()
+    reason = driver.in_service()["nodes"]["gpu-1"]["reason"]
+    assert reason.startswith("it is in nobody's maintenance, yet no plugin pod of revision 0a1b2c3d4e is on the node")
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"nodes": ["gpu-1", "gpu-9"]}, "node 'gpu-9' is not in plan 0123456789abcdef"),
+        ({"plan_path": "/nonexistent/plan.json"}, "plan /nonexistent/plan.json: 1 problem, nothing was changed."),
+        ({"parallel": 0}, "parallel is 0: use 1 or more."),
+        ({"settle_seconds": -0.5}, "settle_seconds is -0.5: use 0 or more."),
+    ],
+)
+def test_bad_input_is_refused_before_any_request(start: Start, options: dict[str, Any], problem: str) -> None:
+    cluster, driver = start()
+    with pytest.raises(InputError) as caught:
+        driver.in_maintenance(**options)
+    assert problem in caught.value.msg
+    assert cluster.api.requests.get == 0
+
+
+def test_a_plan_that_is_no_json_is_refused(start: Start, tmp_path: Path) -> None:
+    _cluster, driver = start()
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    with pytest.raises(InputError, match="it is no JSON"):
+        driver.in_maintenance(plan_path=str(broken))
