@@ -117,9 +117,8 @@ class Inventory:
         self._config_texts[f"{metadata.get('namespace')}/{metadata.get('name')}"] = config_map.get("data") or {}
 
     def add_snapshots(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """ConfigMaps of snapshots; their metadata is enough."""
-        found = [objects.read_snapshot(item["metadata"]) for item in items]
-        self._lists["snapshots"].extend(snapshot for snapshot in found if snapshot)
+        """The ConfigMaps of all snapshots; their metadata is enough."""
+        self._lists["snapshots"].extend(objects.list_snapshots(items))
 
     def add_resource_slices(self, items: Iterable[Mapping[str, Any]]) -> None:
         """ResourceSlice objects."""

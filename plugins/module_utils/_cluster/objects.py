@@ -9,7 +9,7 @@ from typing import Any, Iterable, Iterator, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.quantities import parse_count
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import MANAGED_BY, MANAGED_BY_LABEL
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.names import PLAN_ID_ANNOTATION, RUN_LABEL
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot import read_snapshots
 
 DRA_DRIVER = "gpu.nvidia.com"
 _QUOTA = "requests."
@@ -40,18 +40,13 @@ def read_config_map(config_map: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_snapshot(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A snapshot by its metadata; None for the further parts of one."""
-    annotations = metadata.get("annotations") or {}
-    plan_id = annotations.get(PLAN_ID_ANNOTATION)
-    if plan_id is None:
-        return None
-    return {
-        "name": metadata.get("name") or "",
-        "run": (metadata.get("labels") or {}).get(RUN_LABEL) or "",
-        "plan_id": plan_id,
-        "created": metadata.get("creationTimestamp") or "",
-    }
+def list_snapshots(config_maps: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Complete snapshots, oldest first, by the metadata of their ConfigMaps."""
+    return [
+        {"name": snapshot.name, "run": snapshot.run, "plan_id": snapshot.plan_id, "created": snapshot.created}
+        for snapshot in read_snapshots(config_maps)
+        if snapshot.name
+    ]
 
 
 def dra_nodes(slices: Iterable[Mapping[str, Any]]) -> list[str]:

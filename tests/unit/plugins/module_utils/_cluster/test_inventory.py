@@ -274,14 +274,17 @@ class TestOtherObjects:
             {"name": "b", "managed": False, "immutable": False},
         ]
 
-    def test_snapshots_are_told_without_their_parts(self, inventory: Inventory) -> None:
-        head = {
-            "name": "kubegpu-snapshot-r1",
-            "labels": {"kubegpu.sharing/run": "r1"},
-            "annotations": {"kubegpu.sharing/plan-id": "0123456789abcdef"},
-            "creationTimestamp": "2026-01-01T00:00:00Z",
-        }
-        inventory.add_snapshots([{"metadata": head}, {"metadata": {"name": "kubegpu-snapshot-r1-1"}}])
+    def test_snapshots_are_told_once_and_only_if_complete(self, inventory: Inventory) -> None:
+        def config_map(name: str, run: str) -> dict[str, Any]:
+            labels = {"kubegpu.sharing/run": run, "app.kubernetes.io/managed-by": "kubegpu.sharing"}
+            annotations = {
+                "kubegpu.sharing/plan-id": "0123456789abcdef",
+                "kubegpu.sharing/created": "2026-01-01T00:00:00Z",
+            }
+            return {"metadata": {"name": name, "labels": labels, "annotations": annotations}}
+
+        parts = [("kubegpu-snapshot-r1-1", "r1"), ("kubegpu-snapshot-r1", "r1"), ("kubegpu-snapshot-r2-1", "r2")]
+        inventory.add_snapshots([config_map(name, run) for name, run in parts])
         assert inventory.to_dict()["snapshots"] == [
             {
                 "name": "kubegpu-snapshot-r1",

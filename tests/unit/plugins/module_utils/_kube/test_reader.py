@@ -53,7 +53,11 @@ def make_cluster(gpu_nodes: int = 2, pods: int = 2) -> dict[str, list[dict[str, 
     snapshot = {
         "name": "kubegpu-snapshot-r1",
         "namespace": "kubegpu-system",
-        "labels": {"kubegpu.sharing/snapshot": "r1", "kubegpu.sharing/run": "r1"},
+        "labels": {
+            "kubegpu.sharing/snapshot": "true",
+            "kubegpu.sharing/run": "r1",
+            "app.kubernetes.io/managed-by": "kubegpu.sharing",
+        },
         "annotations": {"kubegpu.sharing/plan-id": "0a"},
     }
     return {
