@@ -57,6 +57,7 @@ def inspect_cluster(cluster: Cluster, facts: Facts, limit: int) -> Document:
     sections = [
         _nodes_section(cluster, facts, nodes, limit),
         _plugins_section(cluster, limit),
+        *_risks_sections(cluster, limit),
         _slots_section(cluster, limit),
         _pending_section(cluster, limit),
         *_failed_section(cluster, limit),
@@ -164,14 +165,15 @@ def _plugins_section(cluster: Cluster, limit: int) -> Section:
         )
         for plugin in plugins
     ]
-    risks = [f"{object_name(plugin)}: {risk['message']}" for plugin in plugins for risk in plugin.get("risks") or []]
     text = "" if rows else "No device plugin was found: nothing advertises GPUs."
-    return Section(
-        "Device plugins, and what is risky about them",
-        text,
-        capped_table(columns, rows, limit) if rows else None,
-        capped_items(risks, limit),
-    )
+    return Section("Device plugins", text, capped_table(columns, rows, limit) if rows else None)
+
+
+def _risks_sections(cluster: Cluster, limit: int) -> Iterator[Section]:
+    risky = [plugin for plugin in cluster.get("plugins") or [] if plugin.get("risks")]
+    for plugin in risky[:limit]:
+        items = [str(risk["message"]) for risk in plugin["risks"]]
+        yield Section(f"What is risky about {object_name(plugin)}", items=capped_items(items, limit))
 
 
 def describe_owner(owner: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
     Column,
@@ -241,12 +241,22 @@ def _severity(finding: Mapping[str, Any]) -> int:
 
 
 def _waves_section(plan: Plan, limit: int) -> Optional[Section]:
-    waves = plan.get("waves") or []
-    items = [
-        f"Wave {number}, {describe_count(len(wave), 'node')}{' (one canary of each config)' if number == 1 else ''}: {join_some(list(wave), 8)}"
-        for number, wave in enumerate(waves, start=1)
-    ]
+    seen: set[str] = set()
+    items = []
+    for number, wave in enumerate(plan.get("waves") or [], start=1):
+        keys = [str((plan["nodes"].get(name) or {}).get("key")) for name in wave]
+        items.append(
+            f"Wave {number}, {describe_count(len(wave), 'node')}{_describe_canaries(keys, seen)}: {join_some(list(wave), 8)}"
+        )
+        seen.update(keys)
     return Section("Waves", items=capped_items(items, limit)) if items else None
+
+
+def _describe_canaries(keys: Sequence[str], seen: set[str]) -> str:
+    """A wave in which every node is the first of its config tries these configs."""
+    if not keys or len(set(keys)) < len(keys) or seen & set(keys):
+        return ""
+    return f" ({'canary' if len(keys) == 1 else 'canaries'} of {', '.join(keys)})"
 
 
 def _warnings_section(plan: Plan, limit: int) -> Optional[Section]:

@@ -194,7 +194,7 @@ def test_render_page_drawings_are_xml_with_text_alternatives(story: Any) -> None
     drawings = re.findall(r"<svg.*?</svg>", page(story), re.DOTALL)
     assert len(drawings) == 4
     for drawing in drawings:
-        root = ElementTree.fromstring(drawing)  # noqa: S314 - our own drawing
+        root = ElementTree.fromstring(drawing)
         named = {element.get("id") for element in root}
         assert set(str(root.get("aria-labelledby")).split()) <= named
 

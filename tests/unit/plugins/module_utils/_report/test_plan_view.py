@@ -53,7 +53,7 @@ def test_show_plan_lists_stale_pods_compatibility_waves_warnings_and_skipped(sto
     assert "1 pod keeps its device id from before the change" in text
     assert "· default/nlp-0 on gpu-l20" in text
     assert text.index("Deployment ml/train") < text.index("Quota default/gpus"), "warnings come first"
-    assert "· Wave 1, 2 nodes (one canary of each config): gpu-l20, gpu-t4" in text
+    assert "· Wave 1, 2 nodes (canaries of l20, t4): gpu-l20, gpu-t4" in text
     assert "· computed 1: not shared" in text
     assert "· gpu-x: on hold: until Monday" in text
 
@@ -91,3 +91,12 @@ def test_show_plan_of_many_nodes_sums_up_by_config(story: Any) -> None:
     assert "Configs" in text
     assert "l20     time-slicing    100     100   100           100    800" in text
     assert "… and 90 more, not shown here" in text
+
+
+def test_show_plan_names_canaries_only_where_a_config_is_tried_first(story: Any) -> None:
+    story.plan["nodes"]["gpu-x"] = story.plan["nodes"]["gpu-l20"]
+    story.plan["waves"] = [["gpu-l20"], ["gpu-t4"], ["gpu-x"]]
+    text = show(story)
+    assert "· Wave 1, 1 node (canary of l20): gpu-l20" in text
+    assert "· Wave 2, 1 node (canary of t4): gpu-t4" in text
+    assert "· Wave 3, 1 node: gpu-x" in text
