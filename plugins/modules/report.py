@@ -149,7 +149,7 @@ report:
           resource, without zeros), C(expected_resources), C(differences) and C(seconds_out_of_service)."
       type: dict
     other_gpu_nodes: {description: GPU nodes that the plan leaves alone., type: list, elements: str}
-    pods: {description: "The pods behind the figures above, and those on device ids from before (C(stale)).", type: dict}
+    pods: {description: "The pods behind the figures above, and those that still run on device ids from before (C(stale)).", type: dict}
     timeline:
       description: "States of each node, C(begin) and C(end) in seconds since C(start); null without journal."
       type: dict

@@ -140,4 +140,4 @@ def _from_journal(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def describe_pod(entry: Mapping[str, Any]) -> str:
     """One of the pods above, in words."""
-    return f"{object_name(entry)} on {entry.get('node')}: {entry.get('why')}"
+    return f"{object_name(entry)} on {entry.get('node')}" + (f": {entry['why']}" if entry.get("why") else "")

@@ -79,7 +79,7 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
             "rolled_by_their_controller": disturbance.rolled,
             "pending_before": [_pending(pod) for pod in before.get("pending") or []],
             "pending_after": [_pending(pod) for pod in after.get("pending") or []],
-            "stale": [{**pod, "node": name} for name in names for pod in plan["nodes"][name].get("stale_pods") or []],
+            "stale": _still_stale(rollout, names),
         },
         "compatibility": plan.get("compatibility") or [],
         "warnings": plan.get("warnings") or [],
@@ -110,6 +110,18 @@ def _node(name: str, rollout: Rollout, timeline: Optional[Timeline]) -> dict[str
         "differences": node_differences(name, planned, rollout.after),
         "seconds_out_of_service": round(timeline.out_of_service(name), 3) if timeline else None,
     }
+
+
+def _still_stale(rollout: Rollout, names: list[str]) -> list[dict[str, Any]]:
+    """Pods that the plan said would keep their old device ids, as far as they still run."""
+    running = {
+        pod["uid"]
+        for node in (rollout.after.get("nodes") or {}).values()
+        for pod in node.get("pods") or []
+        if pod.get("phase") == "Running"
+    }
+    planned = ((name, pod) for name in names for pod in rollout.plan["nodes"][name].get("stale_pods") or [])
+    return [{**pod, "node": name} for name, pod in planned if pod.get("uid") in running]
 
 
 def _pending(pod: Mapping[str, Any]) -> dict[str, Any]:

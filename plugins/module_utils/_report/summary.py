@@ -105,7 +105,7 @@ def figure_rows(figures: Figures) -> Iterator[tuple[str, str]]:
     yield "Pods evicted", str(figures["evicted_pods"])
     yield "Pods refused by a kubelet", str(figures["admission_errors"])
     yield "Pods restarted", str(figures["pods_restarted"])
-    yield "Pods on device ids from before", str(len(figures["pods"]["stale"]))
+    yield "Pods still on device ids from before", str(len(figures["pods"]["stale"]))
     yield "First cordon to last node in service", NOTHING if duration is None else describe_seconds(duration)
     if figures.get("second_run_writes") is not None:
         yield "Writes of a second run", str(figures["second_run_writes"])
@@ -122,6 +122,7 @@ def _pods_sections(figures: Figures, limit: int) -> Iterator[Section]:
         ("Pods that were evicted", "evicted"),
         ("Pods that a kubelet refused", "admission_errors"),
         ("Pods that were restarted", "restarted"),
+        ("Pods still on device ids from before: a reboot of their node would fail them", "stale"),
         ("Pods that their own controller replaced meanwhile", "rolled_by_their_controller"),
     ):
         if pods[name]:

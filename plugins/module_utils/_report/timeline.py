@@ -16,9 +16,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times imp
 STATES = {
     "schedulable": "in service, before the rollout",
     "cordoned": "cordoned: running pods go on, no new ones come",
-    "withdrawn": "no plugin serves: no GPU is advertised",
-    "serving": "the new plugin serves, not yet proven",
-    "proven": "advertises what was planned, for the soak time",
+    "withdrawn": "withdrawn: no plugin, no GPU is advertised",
+    "serving": "serving: the new plugin comes, not yet proven",
+    "proven": "proven: advertises what was planned",
     "in_service": "back in service",
     "failed": "failed: left out of service",
 }

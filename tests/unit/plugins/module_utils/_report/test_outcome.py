@@ -148,6 +148,16 @@ def test_summarise_slots_leave_out_resources_of_other_plugins(story: Any) -> Non
     assert figures(story)["slots_after"] == 11 + 7
 
 
+def test_summarise_stale_pods_are_those_that_still_run(story: Any) -> None:
+    story.plan["nodes"]["gpu-l20"]["stale_pods"] = [
+        {"namespace": "default", "name": name, "uid": f"uid-{name}"} for name in ("nlp-0", "web-0")
+    ]
+    found = figures(story)
+    assert [(pod["name"], pod["node"]) for pod in found["pods"]["stale"]] == [("web-0", "gpu-l20")]
+    text = render_text(show_summary(found, 50), Screen())
+    assert "a reboot of their node would fail them\n  · default/web-0 on gpu-l20\n" in text
+
+
 def test_summarise_extra_keys_are_added(story: Any) -> None:
     found = figures(story, second_run_writes=0, cluster="reference")
     assert (found["second_run_writes"], found["cluster"]) == (0, "reference")
