@@ -36,6 +36,7 @@ def files() -> tuple[Path, ...]:
     return tuple(sorted(ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()))
 
 
+@functools.lru_cache(maxsize=None)
 def text(path: Path) -> str:
     """A file's text; empty for what is none."""
     try:
@@ -49,6 +50,7 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@functools.lru_cache(maxsize=None)
 def load(path: Path) -> Any:
     """A YAML file, or None where it is missing."""
     return yaml.safe_load(text(path)) if path.exists() else None
@@ -88,7 +90,8 @@ def _fragment(full_name: str) -> dict[str, Any]:
     return yaml.safe_load(_assignments(body)[part[0].upper() if part else "DOCUMENTATION"])
 
 
-def imports(path: Path) -> set[str]:
+@functools.lru_cache(maxsize=None)
+def imports(path: Path) -> frozenset[str]:
     """Full names that a Python file imports, wherever in it."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(text(path))):
@@ -96,7 +99,19 @@ def imports(path: Path) -> set[str]:
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return found
+    return frozenset(found)
+
+
+def resolve(full_name: str) -> list[Path]:
+    """The file in module_utils that defines an imported name; none for names from elsewhere."""
+    if not full_name.startswith(f"{PACKAGE}."):
+        return []
+    parts = full_name[len(PACKAGE) + 1 :].split(".")
+    for length in (len(parts), len(parts) - 1):
+        path = MODULE_UTILS.joinpath(*parts[:length]).with_suffix(".py")
+        if path.is_file():
+            return [path]
+    return []
 
 
 def python_files(directory: Path) -> list[Path]:

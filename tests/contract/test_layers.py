@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from contract.repository import COLLECTION, MODULE_UTILS, MODULES, PACKAGE, PLUGINS, ROOT, imports, name, python_files
+from contract.repository import (
+    COLLECTION,
+    MODULE_UTILS,
+    MODULES,
+    PACKAGE,
+    PLUGINS,
+    ROOT,
+    imports,
+    name,
+    python_files,
+    resolve,
+)
 
 PURE = ("_sizing", "_plan", "_plugin", "_cluster", "_report", "_rollout")
 # Fine on the control node, where the pure packages run.
@@ -67,16 +78,6 @@ def test_node_side_code_needs_nothing_installed() -> None:
         for full_name in imports(path):
             if full_name.startswith(PACKAGE):
                 waiting += resolve(full_name)
-
-
-def resolve(full_name: str) -> list[Path]:
-    """The file that defines an imported name."""
-    parts = full_name[len(PACKAGE) + 1 :].split(".")
-    for length in (len(parts), len(parts) - 1):
-        path = MODULE_UTILS.joinpath(*parts[:length]).with_suffix(".py")
-        if path.is_file():
-            return [path]
-    return []
 
 
 def test_simulator_knows_nothing_of_the_collection() -> None:

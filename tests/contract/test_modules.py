@@ -11,7 +11,21 @@ from typing import Any
 import pytest
 import yaml
 
-from contract.repository import COLLECTION, MODULES, PLUGINS, ROOT, constants, documentation, imports, load, name, text
+from contract.repository import (
+    COLLECTION,
+    MODULES,
+    PLUGINS,
+    ROLES,
+    ROOT,
+    constants,
+    documentation,
+    imports,
+    load,
+    name,
+    python_files,
+    resolve,
+    text,
+)
 
 # Keywords of a task, beside its action.
 KEYWORDS = {
@@ -88,8 +102,20 @@ def test_action_plugin_has_a_documented_module_of_its_name() -> None:
     assert actions <= {path.stem for path in MODULES}
 
 
-@pytest.mark.parametrize("kind", ["unit", "integration"])
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_module_has_tests(path: Path, kind: str) -> None:
-    candidates = (ROOT / "tests" / kind).rglob("*.py")
-    assert any(path.stem in candidate.stem or path.stem in text(candidate) for candidate in candidates)
+def test_module_has_unit_tests(path: Path) -> None:
+    tests = python_files(ROOT / "tests/unit/plugins")
+    if any(path.stem in test.stem for test in tests):
+        return
+    # Its logic is in module_utils, and so may be the tests: of a file that the module uses, other than what all use.
+    logic = {file for full_name in imports(path) for file in resolve(full_name) if file.parent.name != "_core"}
+    assert any(file in logic for test in tests for full_name in imports(test) for file in resolve(full_name))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_module_has_integration_tests(path: Path) -> None:
+    full_name = f"{COLLECTION}.{path.stem}"
+    # Called by a test itself, or by the roles whose playbooks the tests run.
+    callers = [*python_files(ROOT / "tests/integration"), *(ROOT / "tests/integration").rglob("*.yml")]
+    callers += [task_file for role in ROLES for task_file in (role / "tasks").glob("*.yml")]
+    assert any(full_name in text(caller) for caller in callers)
