@@ -148,6 +148,11 @@ config_maps:
   returned: if O(dest) is not given
   type: list
   elements: dict
+daemon_sets:
+  description: DaemonSets in O(namespace), whatever they run, and whether they are the collection's.
+  returned: if O(dest) is not given
+  type: list
+  elements: dict
 dra_nodes:
   description: Nodes whose GPUs NVIDIA's DRA driver hands out.
   returned: if O(dest) is not given

@@ -65,6 +65,7 @@ class Inventory:
             "failed": [],
             "quotas": [],
             "config_maps": [],
+            "daemon_sets": [],
             "dra_nodes": [],
             "snapshots": [],
         }
@@ -87,6 +88,8 @@ class Inventory:
         """Objects of one kind that make pods."""
         for obj in items:
             self._label_users.add_workload(kind, obj)
+            if kind == "DaemonSet" and obj["metadata"].get("namespace") == self._options.namespace:
+                self._lists["daemon_sets"].append(objects.read_daemon_set(obj))
             container = find_plugin_container(obj) if kind == "DaemonSet" else None
             if container is not None:
                 source = find_config_source(obj, container)

@@ -32,11 +32,19 @@ def read_quotas(quota: Mapping[str, Any], prefix: str) -> Iterator[dict[str, Any
 
 def read_config_map(config_map: Mapping[str, Any]) -> dict[str, Any]:
     """A ConfigMap beside our plugins: whether it is ours, and whether it can be changed."""
-    metadata = config_map["metadata"]
+    return {**_whose(config_map), "immutable": bool(config_map.get("immutable"))}
+
+
+def read_daemon_set(daemon_set: Mapping[str, Any]) -> dict[str, Any]:
+    """A DaemonSet beside our plugins, whatever it runs: whether it is ours."""
+    return _whose(daemon_set)
+
+
+def _whose(obj: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = obj["metadata"]
     return {
         "name": metadata.get("name") or "",
         "managed": (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY,
-        "immutable": bool(config_map.get("immutable")),
     }
 
 

@@ -15,9 +15,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.placement import check_placement
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import daemonset_of, is_ours
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import daemonset_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import NodeFindings, Wanted
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.objects import tolerations_of
+
+# What a config is in the cluster, and where the cluster file lists such objects of the plugin's namespace.
+_OURS = (("ConfigMap", "config_maps"), ("DaemonSet", "daemon_sets"))
 
 
 @dataclass(frozen=True)
@@ -65,28 +68,25 @@ def _check_memory(context: NodeContext, ids_change: bool, accepted: bool, findin
 def missing_objects(plan: KeyPlan, namespace: str, cluster: Mapping[str, Any]) -> list[str]:
     """Objects of a config that the cluster lacks. What the cluster file does not tell is not missing."""
     name = plan.objects.name
-    missing = []
-    config_maps = cluster.get("config_maps")
-    if config_maps is not None and name not in {one.get("name") for one in config_maps}:
-        missing.append(f"ConfigMap {namespace}/{name}")
-    plugins = cluster.get("plugins")
-    if plugins is not None and f"{namespace}/{name}" not in {daemonset_of(plugin) for plugin in plugins}:
-        missing.append(f"DaemonSet {namespace}/{name}")
-    return missing
+    return [
+        f"{kind} {namespace}/{name}"
+        for kind, beside in _OURS
+        if cluster.get(beside) is not None and name not in {one.get("name") for one in cluster[beside]}
+    ]
 
 
 def check_names(plans: Sequence[KeyPlan], namespace: str, cluster: Mapping[str, Any]) -> list[str]:
     """Objects that bear our names and are somebody else's."""
     taken = {
-        f"ConfigMap {namespace}/{one.get('name')}" for one in cluster.get("config_maps") or () if not one.get("managed")
+        f"{kind} {namespace}/{one.get('name')}"
+        for kind, beside in _OURS
+        for one in cluster.get(beside) or ()
+        if not one.get("managed")
     }
-    for plugin in cluster.get("plugins") or ():
-        if not is_ours(plugin):
-            taken.add(f"DaemonSet {daemonset_of(plugin)}")
     return [
         f"{kind} {namespace}/{plan.objects.name} exists and is not ours: it lacks the label app.kubernetes.io/managed-by: "
         f"kubegpu.sharing. Remove or rename it; nothing that somebody else made is overwritten."
         for plan in plans
-        for kind in ("ConfigMap", "DaemonSet")
+        for kind, _beside in _OURS
         if f"{kind} {namespace}/{plan.objects.name}" in taken
     ]

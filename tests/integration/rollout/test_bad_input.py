@@ -71,7 +71,7 @@ def refused(operator: Operator, *said: str) -> None:
             id="query that does not parse",
         ),
         pytest.param(
-            configs(l20={**L20, "match": {"query": "product"}}), ["l20", "boolean"], id="query without an answer"
+            configs(l20={**L20, "match": {"query": "product"}}), ["l20", "neither true nor false"], id="query without an answer"
         ),
         pytest.param(
             configs(l20={**L20, "process_memory_mib": 4000}), ["gpu-l20", "4621"], id="process larger than the slot"
@@ -83,7 +83,7 @@ def refused(operator: Operator, *said: str) -> None:
         ),
         pytest.param(
             configs(l20={"match": L20["match"], "mig": {"strategy": "mixed", "devices": {"1g.5gb": 7}}}),
-            ["l20", "not yet"],
+            ["l20.mig", "not supported yet"],
             id="mig",
         ),
     ],

@@ -274,6 +274,18 @@ class TestOtherObjects:
             {"name": "b", "managed": False, "immutable": False},
         ]
 
+    def test_daemon_sets_beside_our_plugins_tell_whose_they_are(self, inventory: Inventory) -> None:
+        managed = {"labels": {"app.kubernetes.io/managed-by": "kubegpu.sharing"}}
+        inventory.add_workloads(
+            "DaemonSet",
+            [
+                {"metadata": {"name": "a", "uid": "1", "namespace": "kubegpu-system", **managed}},
+                {"metadata": {"name": "b", "uid": "2", "namespace": "kubegpu-system"}},
+                {"metadata": {"name": "c", "uid": "3", "namespace": "elsewhere"}},
+            ],
+        )
+        assert inventory.to_dict()["daemon_sets"] == [{"name": "a", "managed": True}, {"name": "b", "managed": False}]
+
     def test_snapshots_are_told_once_and_only_if_complete(self, inventory: Inventory) -> None:
         def config_map(name: str, run: str) -> dict[str, Any]:
             labels = {"kubegpu.sharing/run": run, "app.kubernetes.io/managed-by": "kubegpu.sharing"}

@@ -147,15 +147,11 @@ def test_query_that_yields_no_boolean_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["ConfigMap", "DaemonSet"])
-def test_object_of_our_name_that_somebody_else_made_is_refused(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "beside"), [("ConfigMap", "config_maps"), ("DaemonSet", "daemon_sets")])
+def test_object_of_our_name_that_somebody_else_made_is_refused(kind: str, beside: str) -> None:
     request = one_node()
     name = build_plan(request)["configs"]["t4"]["objects"][0]["metadata"]["name"]
-    if kind == "ConfigMap":
-        request = in_cluster(request, config_maps=[{"name": name, "managed": False, "immutable": False}])
-    else:
-        foreign = fleet.foreign_plugin([], namespace="kubegpu-system", name=name)
-        request = in_cluster(request, plugins=[foreign])
+    request = in_cluster(request, **{beside: [{"name": name, "managed": False}]})
     assert refusal(request) == [
         f"{kind} kubegpu-system/{name} exists and is not ours: it lacks the label app.kubernetes.io/managed-by: kubegpu.sharing. "
         "Remove or rename it; nothing that somebody else made is overwritten."
