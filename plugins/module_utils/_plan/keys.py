@@ -109,12 +109,11 @@ def decide_key(config: SharingConfig, cards: Sequence[Card], margins: Margins, o
 
 def _choose(config: SharingConfig, card: Card, margins: Margins) -> tuple[Choice, str]:
     """The replicas for the smallest card, or what is wrong."""
-    if config.sharing == "none":
-        return leave_whole(), ""
+    process = config.process_memory_mib
     if config.replicas is not None:
         return state_replicas(config.replicas), ""
-    process = config.process_memory_mib
-    assert process is not None
+    if config.sharing == "none" or process is None:
+        return leave_whole(), ""
     choice = choose_replicas(card.total_mib, process, margins)
     where = f"{WHERE}.{config.key}.process_memory_mib is {process}"
     if process > card.total_mib:

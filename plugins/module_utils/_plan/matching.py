@@ -78,9 +78,8 @@ def _ask(card: Card, vocabulary: Vocabulary) -> _Answer:
             if _matches(config, card):
                 keys.append(key)
         except ValueError as error:
-            assert config.query
             errors.append(
-                f"{WHERE}.{key}.match.query {config.query.text!r} {error}, for a GPU of model {card.name}. "
+                f"{WHERE}.{key}.match.query {error}, for a GPU of model {card.name}. "
                 f"The facts to ask for are {', '.join(sorted(card.facts))}."
             )
     if not keys and vocabulary.default_key in vocabulary.configs:

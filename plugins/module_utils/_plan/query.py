@@ -41,9 +41,9 @@ class Query:
         try:
             answer = self._compiled.search(facts)
         except jmespath.exceptions.JMESPathError as error:
-            raise ValueError(f"fails: {_one_line(error)}") from error
+            raise ValueError(f"{self.text!r} fails: {_one_line(error)}") from error
         if not isinstance(answer, bool):
-            raise ValueError(f"yields {answer!r}, neither true nor false")
+            raise ValueError(f"{self.text!r} yields {answer!r}, neither true nor false")
         return answer
 
     def __eq__(self, other: object) -> bool:

@@ -62,10 +62,9 @@ class Share:
 
     def of(self, total: int) -> int:
         """How many of ``total``: a percentage is rounded down, and nothing is ever less than 1."""
-        if self.count is not None:
-            return max(1, self.count)
-        assert self.percent is not None
-        return max(1, int(self.percent * total // 100))
+        if self.percent is not None:
+            return max(1, int(self.percent * total // 100))
+        return max(1, self.count or 0)
 
     def __str__(self) -> str:
         return str(self.count) if self.percent is None else f"{show_decimal(self.percent)}%"

@@ -151,6 +151,7 @@ def cluster(nodes: Mapping[str, Mapping[str, Any]], **fields: Any) -> dict[str, 
         "label_users": {},
         "quotas": [],
         "config_maps": [],
+        "daemon_sets": [],
         "dra_nodes": [],
         "snapshots": [],
         "totals": {},
@@ -190,25 +191,26 @@ def roll_out(before: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, An
     """The cluster file as it is when a plan was carried out; pods that run are not touched."""
     after = copy.deepcopy(dict(before))
     after["plugins"] = [_without(plugin, plan) for plugin in after["plugins"]]
-    kept = {f"{plugin['namespace']}/{plugin['name']}" for plugin in after["plugins"]}
-    for key, config in plan["configs"].items():
+    for config in plan["configs"].values():
         for manifest in config["objects"] if config["nodes"] else ():
-            metadata = manifest["metadata"]
-            name = f"{metadata['namespace']}/{metadata['name']}"
-            if manifest["kind"] == "ConfigMap":
-                listed = {one["name"] for one in after["config_maps"]}
-                if metadata["name"] not in listed:
-                    after["config_maps"].append({"name": metadata["name"], "managed": True, "immutable": True})
-            elif name not in kept:
-                nodes = [one for one in config["nodes"] if plan["nodes"][one]["key"] == key]
-                ours = {"kind": "kubegpu", "name": "kubegpu.sharing"}
-                after["plugins"].append(
-                    foreign_plugin(nodes, namespace=metadata["namespace"], name=metadata["name"], owner=ours)
-                )
+            _create(after, manifest, config["nodes"])
     for name, planned in plan["nodes"].items():
         if planned["changed"]:
             _switch(after["nodes"][name], planned)
     return after
+
+
+def _create(after: dict[str, Any], manifest: Mapping[str, Any], nodes: Iterable[str]) -> None:
+    metadata = manifest["metadata"]
+    beside = {"ConfigMap": "config_maps", "DaemonSet": "daemon_sets"}[manifest["kind"]]
+    if metadata["name"] in {one["name"] for one in after[beside]}:
+        return
+    after[beside].append({"name": metadata["name"], "managed": True})
+    if manifest["kind"] == "DaemonSet":
+        ours = {"kind": "kubegpu", "name": "kubegpu.sharing"}
+        after["plugins"].append(
+            foreign_plugin(nodes, namespace=metadata["namespace"], name=metadata["name"], owner=ours)
+        )
 
 
 def _without(plugin: dict[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:

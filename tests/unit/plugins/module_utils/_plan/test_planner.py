@@ -344,7 +344,7 @@ def test_node_that_differs_in_anything_is_changed(spoil: Any, reason: str) -> No
 
 
 def test_objects_that_somebody_removed_are_missed() -> None:
-    request = in_cluster(after_rollout(one_node()), config_maps=[], plugins=[])
+    request = in_cluster(after_rollout(one_node()), config_maps=[], daemon_sets=[])
     reasons = build_plan(request)["nodes"]["t4-1"]["reasons"]
     assert [reason.partition(" ")[0] for reason in reasons] == ["ConfigMap", "DaemonSet"]
     assert all(reason.endswith(" is missing") for reason in reasons)
