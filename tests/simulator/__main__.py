@@ -75,9 +75,8 @@ def _fault_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reconcile", action="store_true", help="owner: from now on after every change")
     parser.add_argument("--clear", action="store_true", help="take the fault back (api: all of them)")
     parser.add_argument("--latency-ms", type=float, dest="latency_ms", help="latency: of every API request from now on")
-    parser.add_argument(
-        "fields", nargs="*", metavar="FIELD=VALUE", help="api: action, method, path, nth, count, status, …"
-    )
+    text = "api: a property of the fault, any number of times: action, method, path, nth, count, status, …"
+    parser.add_argument("--set", dest="fields", action="append", default=[], metavar="FIELD=VALUE", help=text)
 
 
 def _up(options: argparse.Namespace) -> int:

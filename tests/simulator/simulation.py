@@ -74,10 +74,24 @@ class Simulation:
     def apply(self, manifest: Object) -> Object:
         """Create the object, or merge the manifest into it."""
         resource, namespace, name = self._place(manifest)
+        manifest = self._with_owner_uids(manifest)
         stored = self.store.get(resource, namespace, name)
         if stored is None:
             return self.registry.create(resource, manifest, namespace or None)
         return self.registry.patch(resource, namespace, name, manifest, "merge")
+
+    def _with_owner_uids(self, manifest: Object) -> Object:
+        """A scenario names owners; their uids exist only now."""
+        references = manifest["metadata"].get("ownerReferences")
+        if not references:
+            return manifest
+        namespace = manifest["metadata"].get("namespace")
+        found = []
+        for reference in references:
+            owner = {**reference, "metadata": {"name": reference["name"], "namespace": namespace}}
+            uid = self.registry.get(*self._place(owner))["metadata"]["uid"]
+            found.append({**reference, "uid": uid})
+        return {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": found}}
 
     def delete(self, manifest: Object) -> None:
         resource, namespace, name = self._place(manifest)

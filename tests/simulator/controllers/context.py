@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from simulator.apiserver.errors import ApiError
 from simulator.clock import Clock
 from simulator.controllers.engine import Engine
 from simulator.controllers.facts import ALL, Facts
@@ -66,4 +68,6 @@ class Context:
         if self.events.since is not None and self.clock.now() < self.events.since:
             return
         kind = "Warning" if warning else "Normal"
-        self.registry.record_event(involved, reason=reason, message=message, type=kind, component=component)
+        # Recorders do not insist: in a namespace that is going away, for one, events are refused.
+        with contextlib.suppress(ApiError):
+            self.registry.record_event(involved, reason=reason, message=message, type=kind, component=component)

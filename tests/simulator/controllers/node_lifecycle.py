@@ -17,6 +17,8 @@ UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 TTL_ANNOTATION = "node.alpha.kubernetes.io/ttl"
 #: The cordon's taint follows asynchronously.
 TAINT_DELAY_SECONDS = 0.05
+#: A node without any Ready condition loses the taint of its creation: no condition asks for it.
+UNREPORTED_SECONDS = 0.5
 #: Without news from a kubelet its node becomes Unknown after this many simulated seconds.
 GRACE_SECONDS = 40.0
 COMPONENT = "node-controller"
@@ -29,6 +31,7 @@ class NodeLifecycleController:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._born: dict[str, float] = {}
         context.store.subscribe(self._changed)
 
     def reconcile(self, key: str) -> None:
@@ -53,6 +56,10 @@ class NodeLifecycleController:
     def _changed(self, change: Change) -> None:
         if change.resource != "nodes" or change.type == "DELETED":
             return
+        if change.type == "ADDED":
+            name = change.obj["metadata"]["name"]
+            self._born[name] = self._context.engine.time
+            self._context.engine.later(UNREPORTED_SECONDS, self._context.engine.enqueue, self, name)
         if change.old is None or _watched(change.old) != _watched(change.obj):
             name = change.obj["metadata"]["name"]
             self._context.engine.later(TAINT_DELAY_SECONDS, self._context.engine.enqueue, self, name)
@@ -74,6 +81,8 @@ class NodeLifecycleController:
         managed = [(UNSCHEDULABLE, "NoSchedule")]
         if ready is not None:
             managed += [(key, effect) for key in (NOT_READY, UNREACHABLE) for effect in ("NoSchedule", "NoExecute")]
+        elif self._context.engine.time - self._born.get(node["metadata"]["name"], 0.0) >= UNREPORTED_SECONDS:
+            managed.append((NOT_READY, "NoSchedule"))
         if ready is not None and ready["status"] != "True":
             key = UNREACHABLE if ready["status"] == "Unknown" else NOT_READY
             wanted += [(key, "NoSchedule"), (key, "NoExecute")]
