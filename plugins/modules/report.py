@@ -133,7 +133,7 @@ report:
     pending_before: {description: "Pods that ask for GPUs and had no node.", type: int}
     pending_after: {description: The same after the rollout., type: int}
     evicted_pods: {description: "Pods that the rollout evicted by its journal, or a kubelet meanwhile.", type: int}
-    admission_errors: {description: "Pods that a kubelet refused meanwhile, still there or removed by the rollout.", type: int}
+    admission_errors: {description: "Pods that a kubelet refused to admit, as far as they were not there before.", type: int}
     pods_restarted:
       description:
         - Pods on GPU nodes that ran before and of which a container restarted, or that failed, or that are gone though their

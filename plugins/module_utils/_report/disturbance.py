@@ -40,7 +40,7 @@ def compare_pods(before: Cluster, after: Cluster, journal: Sequence[Mapping[str,
     disturbance = Disturbance()
     present = {pod["uid"]: (node, pod) for node, pod in _workload_pods(after)}
     disturbance.evicted.extend(_evicted(before, present, journal))
-    disturbance.refused.extend(_refused(before, after, journal))
+    disturbance.refused.extend(_refused(before, after))
     evicted = {entry["uid"] for entry in disturbance.evicted}
     newer = _running_templates(present.values())
     for node, pod in _workload_pods(before):
@@ -106,25 +106,17 @@ def _evicted(
             }
 
 
-def _refused(before: Cluster, after: Cluster, journal: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Those that are still there, and those that the rollout found and removed, each once."""
-    seen = {pod["uid"] for pod in before.get("failed") or []}
+def _refused(before: Cluster, after: Cluster) -> Iterator[dict[str, Any]]:
+    known = {pod["uid"] for pod in before.get("failed") or []}
     for pod in after.get("failed") or []:
-        if pod["uid"] not in seen:
-            seen.add(pod["uid"])
-            why = f"{pod.get('reason')}: {pod.get('message')}"
+        if pod["uid"] not in known:
             yield {
                 "namespace": pod.get("namespace"),
                 "name": pod.get("name"),
                 "uid": pod["uid"],
                 "node": pod.get("node"),
-                "why": why,
+                "why": f"{pod.get('reason')}: {pod.get('message')}",
             }
-    for entry in journal:
-        if entry.get("state") == "admission_failed" and (entry.get("pod") or {}).get("uid") not in seen:
-            found = _from_journal(entry)
-            seen.add(found["uid"])
-            yield found
 
 
 def _from_journal(entry: Mapping[str, Any]) -> dict[str, Any]:

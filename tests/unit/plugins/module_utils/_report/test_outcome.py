@@ -124,13 +124,6 @@ def test_summarise_admission_errors_are_those_that_are_new(story: Any) -> None:
     assert found["pods"]["admission_errors"][0]["uid"] == "new"
 
 
-def test_summarise_admission_errors_that_the_rollout_removed_come_from_the_journal(story: Any) -> None:
-    pod = {"namespace": "default", "name": "nlp-8", "uid": "removed"}
-    entry = {"time": "2026-03-01T12:00:05Z", "node": "gpu-t4", "state": "admission_failed", "message": "m", "pod": pod}
-    story.journal += [entry, entry]
-    assert figures(story)["admission_errors"] == 1
-
-
 def test_summarise_evictions_come_from_journal_and_kubelets(story: Any) -> None:
     pod = {"namespace": "default", "name": "web-0", "uid": "uid-web-0"}
     story.journal.append(

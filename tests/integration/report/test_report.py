@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""report by ansible-playbook, on files as the other modules write them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from unit.plugins.module_utils._report.story import Story
+
+ANSIBLE_PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
+
+
+def write(directory: Path, story: Story) -> dict[str, str]:
+    """The files of a run; returns the options that name them."""
+    (directory / "facts").mkdir(parents=True)
+    documents = {"cluster": story.before, "cluster_after": story.after, "plan": story.plan}
+    documents.update(
+        {
+            f"facts/{node}": {"schema_version": 1, "host": node, "node": node, "facts": facts}
+            for node, facts in story.facts.items()
+        }
+    )
+    for name, document in documents.items():
+        (directory / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
+    lines = "".join(json.dumps(entry) + "\n" for entry in story.journal)
+    (directory / "journal.jsonl").write_text(lines, encoding="utf-8")
+    return {
+        "cluster_path": str(directory / "cluster.json"),
+        "cluster_after_path": str(directory / "cluster_after.json"),
+        "plan_path": str(directory / "plan.json"),
+        "journal_path": str(directory / "journal.jsonl"),
+        "facts_dir": str(directory / "facts"),
+        "dest_dir": str(directory / "report"),
+    }
+
+
+def play(
+    directory: Path, tasks: list[dict[str, Any]], *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    plays = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
+    plays[0]["vars"] = {"ansible_python_interpreter": sys.executable}
+    (directory / "play.yml").write_text(yaml.safe_dump(plays), encoding="utf-8")
+    command = [str(ANSIBLE_PLAYBOOK), "-i", "localhost,", str(directory / "play.yml"), *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=100, check=False, env={**os.environ, **environment}
+    )
+
+
+def show(view: str, options: dict[str, str], **more: Any) -> dict[str, Any]:
+    return {"kubegpu.sharing.report": {"view": view, **options, **more}, "register": view}
+
+
+def keep(directory: Path, *names: str) -> list[dict[str, Any]]:
+    """Tasks that keep registered results as files."""
+    return [
+        {
+            "ansible.builtin.copy": {
+                "content": f"{{{{ {name} | to_json }}}}",
+                "dest": str(directory / f"{name}.out"),
+                "mode": "0644",
+            },
+            "check_mode": False,
+        }
+        for name in names
+    ]
+
+
+def result(directory: Path, name: str) -> dict[str, Any]:
+    return json.loads((directory / f"{name}.out").read_text(encoding="utf-8"))
+
+
+def test_report_shows_every_view_and_writes_the_report_once(tmp_path: Path) -> None:
+    options = write(tmp_path, Story())
+    views = ("inspection", "plan", "verification", "summary")
+    extra = {"cluster": "{{ 'reference' }}", "second_run_writes": 0}
+    again = {**show("summary", options, extra=extra), "register": "again"}
+    tasks = [*(show(view, options, extra=extra) for view in views), again, *keep(tmp_path, *views, "again")]
+    ended = play(tmp_path, tasks, COLUMNS="120")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for words in (
+        "2 GPU slots, 0 free; 1 GPU pod pending",
+        "floor(0.9 x 46068 / 4621) = 8",
+        "✓ as planned",
+        "GPU slots 2 → 11",
+    ):
+        assert words in ended.stdout
+    for view in views:
+        # printed as it is, neither escaped nor indented
+        assert result(tmp_path, view)["text"] in ended.stdout
+        assert max(len(line) for line in result(tmp_path, view)["text"].splitlines()) <= 120
+    assert [result(tmp_path, name)["changed"] for name in (*views, "again")] == [False, False, False, True, False]
+    figures = json.loads((tmp_path / "report/report.json").read_text(encoding="utf-8"))
+    assert (figures["slots_before"], figures["slots_after"], figures["second_run_writes"], figures["cluster"]) == (
+        2,
+        11,
+        0,
+        "reference",
+    )
+    assert result(tmp_path, "summary")["paths"] == {
+        kind: str(tmp_path / f"report/report.{kind}") for kind in ("json", "html")
+    }
+    assert "Cluster reference" in (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert "[WARNING]" not in ended.stdout + ended.stderr
+
+
+def test_report_in_check_mode_prints_and_writes_nothing(tmp_path: Path) -> None:
+    options = write(tmp_path, Story())
+    ended = play(tmp_path, [show("summary", options), *keep(tmp_path, "summary")], "--check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "GPU slots 2 → 11" in ended.stdout
+    assert result(tmp_path, "summary")["changed"] is True
+    assert not (tmp_path / "report").exists()
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no_plan": ("plan", {"plan_path": "{dir}/none.json"}, "Reading {dir}/none.json failed: No such file or directory."),
+    "no_json": ("plan", {"plan_path": "{dir}/journal.jsonl"}, "Reading {dir}/journal.jsonl failed: it is not JSON"),
+    "no_directory": (
+        "summary",
+        {"dest_dir": "{dir}/plan.json"},
+        "Writing {dir}/plan.json/report.json on the control node failed",
+    ),
+    "missing_option": ("summary", {"dest_dir": None}, "view is summary but all of the following are missing: dest_dir"),
+    "unknown_view": (
+        "story",
+        {},
+        "value of view must be one of: inspection, plan, verification, summary, got: story",
+    ),
+}
+
+
+def test_report_refuses_with_a_message_that_says_what_is_wrong(tmp_path: Path) -> None:
+    options = write(tmp_path, Story())
+    tasks = []
+    for name, (view, changes, _message) in REFUSED.items():
+        changed = {**options, **{option: value and value.format(dir=tmp_path) for option, value in changes.items()}}
+        given = {option: value for option, value in changed.items() if value is not None}
+        tasks.append({**show(view, given), "register": name, "ignore_errors": True})
+    ended = play(tmp_path, [*tasks, *keep(tmp_path, *REFUSED)])
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for name, (_view, _changes, message) in REFUSED.items():
+        assert message.format(dir=tmp_path) in result(tmp_path, name)["msg"]
