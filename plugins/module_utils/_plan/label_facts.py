@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Mapping
 
 _PRODUCT = "nvidia.com/gpu.product"
+_SHARED = re.compile("-SHARED$", re.IGNORECASE)
 _MEMORY = "nvidia.com/gpu.memory"
 _COUNT = "nvidia.com/gpu.count"
 # Labels that tell of a GPU without describing it: GPU Feature Discovery's own, and Node Feature Discovery's for the PCI
@@ -48,7 +50,8 @@ def read_labels(labels: Mapping[str, str]) -> tuple[dict[str, Any], int]:
     major, minor = labels.get("nvidia.com/gpu.compute.major"), labels.get("nvidia.com/gpu.compute.minor")
     capable = labels.get("nvidia.com/mig.capable")
     facts = {
-        "product": product,
+        # Without what is appended once the card is shared: a query has to give the same answer after the rollout.
+        "product": _SHARED.sub("", product),
         "architecture": _BY_FAMILY.get(family, family or None),
         "compute_capability": f"{major}.{minor}" if major and minor else None,
         "memory_total_mib": int(memory),

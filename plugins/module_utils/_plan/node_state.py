@@ -10,7 +10,11 @@ from functools import cached_property
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.label_facts import tells_of_gpu
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import CONFIG_LABEL, is_plugin_resource
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import (
+    CONFIG_LABEL,
+    REVISION_LABEL,
+    is_plugin_resource,
+)
 
 _ENDED = ("Succeeded", "Failed")
 
@@ -91,8 +95,9 @@ class NodeState:
 
     def has_gpu(self) -> bool:
         """Whether anything in the cluster says that the node has an NVIDIA GPU."""
-        entries = self.entry.get("resources") or {}
-        return CONFIG_LABEL in self.labels or tells_of_gpu(self.labels) or any(map(is_plugin_resource, entries))
+        # Five minutes without a plugin, and the resource is gone: a node that a run left in between has only its note.
+        noted = bool(self.maintenance) or CONFIG_LABEL in self.labels or REVISION_LABEL in self.labels
+        return noted or tells_of_gpu(self.labels) or any(map(is_plugin_resource, self.entry.get("resources") or {}))
 
 
 def pod_name(pod: Mapping[str, Any]) -> str:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.words import did_you_mean
+
+# Unknown hosts that are told one by one.
+_SLIPS = 8
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,11 @@ def read_scope(
     """
     known = cluster.get("nodes") or {}
     host_of: dict[str, str] = {}
-    problems = []
-    for host in sorted(hosts):
+    unknown = {host: hosts[host] or host for host in sorted(hosts) if (hosts[host] or host) not in known}
+    problems = _tell_unknown(unknown, known)
+    for host in sorted(hosts.keys() - unknown.keys()):
         node = hosts[host] or host
-        if node not in known:
-            hint = (
-                did_you_mean(node, known)
-                or " Set kubegpu_node_name for the host to the name that kubectl get nodes shows."
-            )
-            problems.append(
-                f"host {host}: the cluster has no node {node!r}.{hint} If it is no node of this cluster, take it out of the group."
-            )
-        elif node in host_of:
+        if node in host_of:
             problems.append(
                 f"hosts {host_of[node]} and {host} are both node {node}; take one out, or correct kubegpu_node_name."
             )
@@ -65,3 +61,21 @@ def read_scope(
             f"none of the hosts in this run ({', '.join(sorted(hosts)) or 'none'}) is a GPU node; name others in --limit."
         )
     return Scope(nodes, selected, host_of), problems
+
+
+def _tell_unknown(unknown: Mapping[str, str], known: Mapping[str, Any]) -> list[str]:
+    """Hosts that the cluster does not have. So many at once mean another cluster, not that many slips of the pen."""
+    if len(unknown) > _SLIPS:
+        return [
+            f"{len(unknown)} hosts are no nodes of the cluster ({some(list(unknown))}). Is it the right cluster? If so, set "
+            "kubegpu_node_name for them to the names that kubectl get nodes shows, or take them out of the group."
+        ]
+    problems = []
+    for host, node in unknown.items():
+        hint = (
+            did_you_mean(node, known) or " Set kubegpu_node_name for the host to the name that kubectl get nodes shows."
+        )
+        problems.append(
+            f"host {host}: the cluster has no node {node!r}.{hint} If it is no node of this cluster, take it out of the group."
+        )
+    return problems

@@ -175,6 +175,15 @@ def test_two_foreign_plugins_on_a_node_are_refused() -> None:
     assert "node t4-1: two device plugins of others serve it (kube-system/another and" in problems[0]
 
 
+def test_hosts_of_another_cluster_are_told_once() -> None:
+    hosts = {f"other-{number}": "" for number in range(9)}
+    problems = refusal(replace(one_node(), hosts={**hosts, "t4-1": ""}))
+    assert len(problems) == 1
+    assert problems[0].startswith(
+        "9 hosts are no nodes of the cluster (other-0, other-1, other-2, other-3, other-4 and 4 more)."
+    )
+
+
 def test_a_problem_of_many_nodes_is_told_once() -> None:
     nodes = {f"n{number}": fleet.node() for number in range(8)}
     request = PlanRequest(
@@ -260,6 +269,24 @@ def test_nodes_of_the_cluster_without_a_host_are_planned_from_labels() -> None:
     assert (plan["nodes"]["t4-1"]["facts"], plan["nodes"]["t4-2"]["facts"]) == ("nvml", "labels")
     assert plan["nodes"]["t4-2"]["host"] is None
     assert plan["nodes"]["t4-2"]["sizing"]["memory_usable_mib"] is None
+
+
+def test_node_that_a_run_left_without_a_plugin_is_still_planned() -> None:
+    # After five minutes the kubelet has forgotten the resource, and the label that led the old plugin there is gone.
+    note = {"run": "r1", "step": "withdrawn", "was_unschedulable": False}
+    request = one_node(labels={}, resources={}, maintenance=note, unschedulable=True)
+    node = build_plan(request)["nodes"]["t4-1"]
+    assert node["reasons"][-1] == "run r1 left it out of service at step withdrawn"
+    labelled = replace(request, hosts={}, host_facts={})
+    assert build_plan(labelled)["skipped"][0]["node"] == "t4-1"
+
+
+def test_query_gives_the_same_answer_after_sharing_changed_the_label() -> None:
+    config = {"match": {"query": "product == 'Tesla-T4'"}, "sharing": "time_slicing", "replicas": 3}
+    for product in ("Tesla-T4", "Tesla-T4-SHARED"):
+        nodes = {"t4-1": fleet.node(1, labels=fleet.labelled(product, 15360))}
+        plan = build_plan(PlanRequest(configs={"t4": config}, cluster=fleet.cluster(nodes)))
+        assert plan["nodes"]["t4-1"]["key"] == "t4"
 
 
 def test_limited_plans_the_hosts_alone_with_the_same_revision() -> None:
