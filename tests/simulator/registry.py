@@ -150,7 +150,9 @@ class Registry:
         """Returns the last state: still stored if a grace period or a finalizer holds it."""
         kind = self.resources.by_key(resource)
         obj = self.get(resource, namespace, name)
-        return self._deletion.delete(kind, obj, DeleteOptions(grace_period_seconds, propagation, preconditions or {}, dry_run))
+        return self._deletion.delete(
+            kind, obj, DeleteOptions(grace_period_seconds, propagation, preconditions or {}, dry_run)
+        )
 
     def evict(self, namespace: str, name: str, eviction: Object | None = None, *, dry_run: bool = False) -> None:
         """Delete a pod if its disruption budget allows it. ApiError 404, 409, 429, 500."""
@@ -169,7 +171,7 @@ class Registry:
         status["conditions"] = [*conditions, scheduled]
         return self.store.put("pods", {**pod, "spec": {**pod["spec"], "nodeName": node}, "status": status})
 
-    def record_event(self, involved: Object, *, reason: str, message: str, type: str, component: str) -> None:  # noqa: A002 - the field's name
+    def record_event(self, involved: Object, *, reason: str, message: str, type: str, component: str) -> None:
         """Record an event about an object; repeats of the same are counted."""
         self._events.record(involved, reason=reason, message=message, type=type, component=component)
 
@@ -183,7 +185,15 @@ class Registry:
         merged: Object = merge_patch(old, patch)
         return merged
 
-    def _apply(self, kind: ResourceType, namespace: str | None, name: str, patch: Object, subresource: str | None, options: WriteOptions) -> Object:
+    def _apply(
+        self,
+        kind: ResourceType,
+        namespace: str | None,
+        name: str,
+        patch: Object,
+        subresource: str | None,
+        options: WriteOptions,
+    ) -> Object:
         config = decode(kind, _checked_config(name, patch), options, "apply")
         config = _only_sent(config, patch)
         if kind.namespaced:
@@ -228,7 +238,11 @@ def _checked_config(name: str, config: Object) -> Object:
 def _only_sent(decoded: Any, sent: Any) -> Any:
     """The decoded configuration without what decoding added: only what was sent is owned. Empty maps stay."""
     if isinstance(decoded, dict) and isinstance(sent, dict):
-        kept = {key: _only_sent(value, sent.get(key)) for key, value in decoded.items() if key in sent or key in ("name", "namespace")}
+        kept = {
+            key: _only_sent(value, sent.get(key))
+            for key, value in decoded.items()
+            if key in sent or key in ("name", "namespace")
+        }
         empty = {key: value for key, value in sent.items() if key not in kept and value in ({}, [])}
         return {**kept, **empty}
     if isinstance(decoded, list) and isinstance(sent, list) and len(decoded) == len(sent):

@@ -10,7 +10,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, List  # List: the method of that name hides the builtin in annotations.
 
 Object = dict[str, Any]
 FIRST_REVISION = 100
@@ -65,7 +65,7 @@ class _Table:
         self._keys: list[str] = []
         self._order: list[Entry] | None = []
 
-    def ordered(self) -> list[Entry]:
+    def ordered(self) -> List[Entry]:
         """A sorted list that is replaced, never changed, so that it may be kept as a snapshot."""
         if self._order is None:
             self._order = [self.entries[key] for key in self._keys]
@@ -114,11 +114,11 @@ class Store:
         table = self._tables.get(resource)
         return table.entries.get(object_key(namespace, name)) if table else None
 
-    def list(self, resource: str, namespace: str | None = None) -> list[Object]:
+    def list(self, resource: str, namespace: str | None = None) -> List[Object]:
         """Sorted by namespace/name; all namespaces when ``namespace`` is None or empty."""
         return [entry.obj for entry in self.entries(resource, namespace)]
 
-    def entries(self, resource: str, namespace: str | None = None) -> list[Entry]:
+    def entries(self, resource: str, namespace: str | None = None) -> List[Entry]:
         """As :meth:`list`, with cached JSON. The list is a snapshot: later writes do not change it."""
         table = self._tables.get(resource)
         if table is None:
@@ -130,7 +130,7 @@ class Store:
         last = bisect.bisect_left(ordered, f"{namespace}0", first, key=lambda entry: entry.key)
         return ordered[first:last]
 
-    def entries_at(self, resource: str, namespace: str | None, revision: int) -> list[Entry] | None:
+    def entries_at(self, resource: str, namespace: str | None, revision: int) -> List[Entry] | None:
         """As :meth:`entries`, as it was at an earlier revision; None when that is no longer known."""
         changes = self.changes_since(resource, revision)
         if changes is None:
@@ -156,7 +156,7 @@ class Store:
         table = self._tables.get(resource)
         return table.last if table else FIRST_REVISION
 
-    def resources(self) -> list[str]:
+    def resources(self) -> List[str]:
         """The resources of which at least one object is stored."""
         return sorted(name for name, table in self._tables.items() if table.entries)
 
@@ -208,7 +208,7 @@ class Store:
 
         return unsubscribe
 
-    def changes_since(self, resource: str, revision: int) -> list[Change] | None:
+    def changes_since(self, resource: str, revision: int) -> List[Change] | None:
         """Changes after ``revision``, oldest first; None when some of them are no longer known."""
         table = self._tables.get(resource)
         if table is None:

@@ -110,7 +110,9 @@ class Comparison:
     def _compare_lists(self, expected: list[Any], actual: list[Any], path: str) -> bool:
         if len(expected) != len(actual):
             return self._problem(path, f"{len(expected)} items", f"{len(actual)} items")
-        return all(self._compare(one, other, f"{path}[{number}]") for number, (one, other) in enumerate(zip(expected, actual)))
+        return all(
+            self._compare(one, other, f"{path}[{number}]") for number, (one, other) in enumerate(zip(expected, actual))
+        )
 
     def _compare_sets(self, expected: list[Any], actual: list[Any], path: str) -> bool:
         """Generated names sort by chance: any order will do."""
@@ -158,3 +160,38 @@ def without_managed_fields(value: Any) -> Any:
     if isinstance(value, list):
         return [without_managed_fields(item) for item in value]
     return value
+
+
+def trace_problems(bindings: Bindings, expected: list[Any], actual: list[Any]) -> list[str]:
+    """Every state of an object in order. Controllers may merge or split status writes: one in ten may differ, not the ends."""
+    alike = [[_same_state(bindings, one, other) for other in actual] for one in expected]
+    if not alike or not actual or not alike[0][0] or not alike[-1][-1]:
+        return ["the first or the last state differs"]
+    common = _longest_common(alike)
+    allowed = -(-len(expected) // 10)
+    missing, extra = len(expected) - common, len(actual) - common
+    if missing > allowed or extra > allowed:
+        return [f"{missing} of {len(expected)} recorded states are missing and {extra} others appear; {allowed} may"]
+    return []
+
+
+def _same_state(bindings: Bindings, expected: Any, actual: Any) -> bool:
+    saved = dict(bindings.values)
+    comparison = Comparison(bindings, subset=True, loose_version=False)
+    same = comparison.matches(_without_version(expected), _without_version(actual))
+    bindings.values = saved
+    return same
+
+
+def _without_version(event: Any) -> Any:
+    metadata = {key: value for key, value in event["object"]["metadata"].items() if key != "resourceVersion"}
+    return {**event, "object": {**event["object"], "metadata": metadata}}
+
+
+def _longest_common(alike: list[list[bool]]) -> int:
+    lengths = [[0] * (len(alike[0]) + 1) for _ in range(len(alike) + 1)]
+    for row, line in enumerate(alike):
+        for column, same in enumerate(line):
+            best = max(lengths[row][column + 1], lengths[row + 1][column])
+            lengths[row + 1][column + 1] = lengths[row][column] + 1 if same else best
+    return lengths[-1][-1]

@@ -6,31 +6,30 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from yarl import URL
+
+from contract.transcript.circumstances import CLEANUPS, PREPARATIONS
+from contract.transcript.matching import Bindings, Comparison, trace_problems, without_managed_fields
 from simulator.apiserver.app import create_app
 from simulator.apiserver.serving import Served, serve
 from simulator.clock import Clock
 from simulator.controllers.control_plane import ControlPlane
 from simulator.registry import Registry
-from yarl import URL
-
-from contract.transcript.matching import Bindings, Comparison, without_managed_fields
 
 Entry = dict[str, Any]
 
-SPEED = 5.0
+SPEED = 2.0
 TOKEN = "transcript-admin"
 JSON = "application/json"
 POLL_SECONDS = 6.0
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 0.6
 POLL_EVERY = 0.02
-MOMENT_SECONDS = 0.03
 UNRELATED_NODE = {
     "metadata": {"name": "unrelated", "labels": {"kubernetes.io/hostname": "unrelated"}},
     "status": {
@@ -89,7 +88,7 @@ class Replay:
         self._session = session
         self._group = ""
         self._group_revision = 0
-        self._block_revision = 0
+        self.block_revision = 0
         self._in_setup = False
 
     async def run(self, entries: list[Entry], skipped: dict[str, str]) -> list[Result]:
@@ -111,7 +110,7 @@ class Replay:
         if entry["group"] != self._group:
             self._group, self._group_revision = entry["group"], revision
         if entry.get("setup") and not self._in_setup:
-            self._block_revision = revision
+            self.block_revision = revision
         self._in_setup = bool(entry.get("setup"))
 
     async def _play(self, entry: Entry, *, compared: bool) -> list[str]:
@@ -130,7 +129,9 @@ class Replay:
         if answer.status != expected["status"]:
             shown = answer.body.get("message") if isinstance(answer.body, dict) else answer.body
             return [f"status: expected {expected['status']}, got {answer.status} {shown}"]
-        if expected.get("content_type") and not answer.content_type.startswith(expected["content_type"].partition(";")[0]):
+        if expected.get("content_type") and not answer.content_type.startswith(
+            expected["content_type"].partition(";")[0]
+        ):
             return [f"content type: expected {expected['content_type']}, got {answer.content_type}"]
         problems = self._compare_headers(expected.get("headers") or {}, answer)
         if entry.get("setup"):
@@ -154,6 +155,8 @@ class Replay:
         cut = "objects cut" in note or (isinstance(expected, dict) and "trimmed" in expected)
         is_list = isinstance(expected, dict) and "items" in expected
         partial = is_list and str(expected.get("trimmed", "")).startswith("first ")
+        if entry["name"].endswith("watch-trace"):
+            return trace_problems(self.bindings, expected, actual)
         comparison = Comparison(self.bindings, subset=cut, loose_version=is_list, partial=partial)
         return [] if comparison.matches(expected, actual) else comparison.problems[-1:]
 
@@ -195,7 +198,7 @@ class Replay:
     async def _filled_path(self, request: Entry) -> str:
         path = self.bindings.fill(request["path"])
         path = path.replace("<token of a compacted resourceVersion>", self.expired_token)
-        revision = self._group_revision if self._group != "watch" else self._block_revision
+        revision = self._group_revision if self._group != "watch" else self.block_revision
         return re.sub(r"<rv(:\d+)?>", str(revision), path)
 
     async def _body(self, request: Entry, path: str) -> bytes | None:
@@ -238,91 +241,6 @@ def _parsed(raw: bytes, content_type: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
-
-
-async def _remember_token(replay: Replay) -> None:
-    """The token that TokenRequest answered, for requests that are sent with it."""
-    store = replay.cluster.registry
-    account = store.get("serviceaccounts", "conf-test", "conf-sa")["metadata"]
-    request = {
-        "method": "POST",
-        "path": "/api/v1/namespaces/conf-test/serviceaccounts/conf-sa/token",
-        "content_type": JSON,
-        "body": {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
-    }
-    answer = await replay.send(request)
-    assert account["uid"] == answer.body["metadata"]["uid"]
-    replay.bindings.values["<sa token>"] = answer.body["status"]["token"]
-
-
-async def _hold_disruption_controller(replay: Replay) -> None:
-    """The moment between a change of a budget and the controller's answer to it."""
-    replay.cluster.control_plane.engine.stop()
-    for budget in replay.cluster.registry.store.list("policy/poddisruptionbudgets", "conf-test"):
-        smaller = {"spec": {"minAvailable": budget["spec"].get("minAvailable", 1) + 1}}
-        replay.cluster.registry.patch("policy/poddisruptionbudgets", "conf-test", budget["metadata"]["name"], smaller)
-
-
-async def _release_controllers(replay: Replay) -> None:
-    for budget in replay.cluster.registry.store.list("policy/poddisruptionbudgets", "conf-test"):
-        larger = {"spec": {"minAvailable": budget["spec"]["minAvailable"] - 1}}
-        replay.cluster.registry.patch("policy/poddisruptionbudgets", "conf-test", budget["metadata"]["name"], larger)
-    replay.cluster.control_plane.engine.start(asyncio.get_running_loop())
-
-
-async def _touch_unselected(replay: Replay) -> None:
-    """An object that the watch's selector does not match comes and goes."""
-    registry = replay.cluster.registry
-    replay._block_revision = registry.store.revision
-    registry.create("configmaps", {"metadata": {"name": "conf-unselected"}}, "conf-test")
-    registry.delete("configmaps", "conf-test", "conf-unselected")
-
-
-async def _forget_unselected(replay: Replay) -> None:
-    replay._block_revision = replay.cluster.registry.store.revision
-
-
-async def _compact(replay: Replay) -> None:
-    """A token of a list whose history is forgotten then."""
-    answer = await replay.send({"method": "GET", "path": "/api/v1/namespaces/conf-test/configmaps?limit=2"})
-    replay.expired_token = answer.body["metadata"]["continue"]
-    registry = replay.cluster.registry
-    registry.create("configmaps", {"metadata": {"name": "conf-newer"}}, "default")
-    replay.cluster.registry.store.compact("configmaps")
-
-
-async def _stand_in_for_protobuf(replay: Replay) -> None:
-    """What the protobuf body would have made; later steps read and delete it."""
-    replay.cluster.registry.create("configmaps", {"metadata": {"name": "conf-pb"}}, "conf-test")
-
-
-async def _stand_in_for_fork(replay: Replay) -> None:
-    """The recorded control plane's fork put a second ConfigMap into every namespace; it counts in pages of lists."""
-    annotations = {"service.beta.openshift.io/inject-cabundle": "true"}
-    metadata = {"name": "openshift-service-ca.crt", "annotations": annotations}
-    replay.cluster.registry.create("configmaps", {"metadata": metadata, "data": {"service-ca.crt": "pem"}}, "conf-test")
-
-
-async def _let_controllers_act(replay: Replay) -> None:
-    """The recording's client was a moment slower here than the controllers are."""
-    await asyncio.sleep(MOMENT_SECONDS)
-
-
-PREPARATIONS: dict[str, Callable[[Replay], Awaitable[None]]] = {
-    "workload-nodes/node-status": _let_controllers_act,
-    "workload-nodes/node-status-b": _let_controllers_act,
-    "watch/setup-094": _let_controllers_act,
-    "watch/bookmarks": _touch_unselected,
-    "watch/bookmarks-idle": _forget_unselected,
-    "watch/continue-expired": _compact,
-    "eviction/pdb-stale-retry-after": _hold_disruption_controller,
-}
-CLEANUPS: dict[str, Callable[[Replay], Awaitable[None]]] = {
-    "namespaces/create": _stand_in_for_fork,
-    "negotiation/protobuf-create": _stand_in_for_protobuf,
-    "rbac-and-tokens/token-request": _remember_token,
-    "eviction/pdb-stale-retry-after": _release_controllers,
-}
 
 
 async def replay_all(entries: list[Entry], skipped: dict[str, str], directory: Path) -> list[Result]:

@@ -56,7 +56,11 @@ def apply_config(live: Object | None, application: Application) -> Object:
         given_up = mine.fields - fields - frozenset().union(*(manager.fields for manager in others))
         for path in sorted(given_up, key=len, reverse=True):
             _remove(result, path, struct)
-    author = replace(author, fields=fields, time=mine.time) if mine and mine.fields == fields and not changed else replace(author, fields=fields)
+    author = (
+        replace(author, fields=fields, time=mine.time)
+        if mine and mine.fields == fields and not changed
+        else replace(author, fields=fields)
+    )
     result["metadata"] = {**result["metadata"], "managedFields": write_managers([*others, author])}
     return result
 
@@ -125,7 +129,8 @@ def _remove_from_list(items: list[Any], path: Path, keys: tuple[str, ...], struc
 def _conflict_error(conflicts: list[tuple[Manager, Fields]]) -> ApiError:
     pairs = [(manager, path) for manager, fields in conflicts for path in sorted(map(path_text, fields))]
     causes = [
-        {"reason": "FieldManagerConflict", "message": f"conflict with {manager.label}", "field": path} for manager, path in pairs
+        {"reason": "FieldManagerConflict", "message": f"conflict with {manager.label}", "field": path}
+        for manager, path in pairs
     ]
     if len(pairs) == 1:
         message = f"Apply failed with 1 conflict: conflict with {pairs[0][0].label}: {pairs[0][1]}"

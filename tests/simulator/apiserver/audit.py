@@ -8,8 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews", "localsubjectaccessreviews")
-REVIEWS += ("tokenreviews", "selfsubjectreviews")
+REVIEWS: tuple[str, ...] = (
+    "selfsubjectaccessreviews",
+    "selfsubjectrulesreviews",
+    "subjectaccessreviews",
+    "localsubjectaccessreviews",
+    "tokenreviews",
+    "selfsubjectreviews",
+)
 
 
 @dataclass(frozen=True)

@@ -70,10 +70,7 @@ def read_object(raw: bytes, content_type: str, expected: Expected, known_kinds: 
 def _parse(raw: bytes, kind: str, wanted: str) -> Body:
     text = raw.decode("utf-8", errors="replace")
     try:
-        if kind == YAML:
-            value, duplicates = yaml.safe_load(text), []
-        else:
-            value, duplicates = _load_json(text)
+        value, duplicates = (yaml.safe_load(text), list[str]()) if kind == YAML else _load_json(text)
     except (json.JSONDecodeError, yaml.YAMLError) as error:
         problem = _json_problem(error, text) if isinstance(error, json.JSONDecodeError) else f"yaml: {error}"
         shown = text if text else "<empty>"
@@ -144,7 +141,9 @@ def read_patch(raw: bytes, content_type: str, *, custom: bool) -> tuple[str, Any
     if kind is None:
         raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     if custom and kind == "strategic":
-        message = f"the body of the request was in an unknown format - accepted media types include: {CUSTOM_PATCH_TYPES}"
+        message = (
+            f"the body of the request was in an unknown format - accepted media types include: {CUSTOM_PATCH_TYPES}"
+        )
         raise ApiError(415, "UnsupportedMediaType", message)
     text = raw.decode("utf-8", errors="replace")
     try:
@@ -159,4 +158,6 @@ def read_patch(raw: bytes, content_type: str, *, custom: bool) -> tuple[str, Any
 def _check_patch(kind: str, value: Any) -> None:
     wanted, go_type = (list, "[]handlers.jsonPatchOp") if kind == "json" else (dict, "map[string]interface {}")
     if not isinstance(value, wanted):
-        raise bad_request(f"error decoding patch: json: cannot unmarshal {json_kind(value)} into Go value of type {go_type}")
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {json_kind(value)} into Go value of type {go_type}"
+        )

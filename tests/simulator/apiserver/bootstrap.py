@@ -20,4 +20,6 @@ def populate(registry: Registry) -> None:
         registry.create("namespaces", {"metadata": {"name": name}})
     for name, value in PRIORITY_CLASSES.items():
         registry.create("scheduling.k8s.io/priorityclasses", {"metadata": {"name": name}, "value": value})
-    registry.create("rbac.authorization.k8s.io/clusterroles", {"metadata": {"name": "cluster-admin"}, "rules": EVERYTHING})
+    registry.create(
+        "rbac.authorization.k8s.io/clusterroles", {"metadata": {"name": "cluster-admin"}, "rules": EVERYTHING}
+    )

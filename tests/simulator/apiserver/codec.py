@@ -83,7 +83,13 @@ class Decoder:
         return self._plain(name, value, path, owner)
 
     def _plain(self, name: str, value: Any, path: str, owner: Struct) -> Any:
-        kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "bool": (bool,), "float": (int, float), "bytes": (str,)}
+        kinds: dict[str, tuple[type, ...]] = {
+            "str": (str,),
+            "int": (int,),
+            "bool": (bool,),
+            "float": (int, float),
+            "bytes": (str,),
+        }
         right = isinstance(value, kinds[name]) and not (isinstance(value, bool) and name != "bool")
         if not right and name == "int" and isinstance(value, float) and value.is_integer():
             return int(value)
@@ -109,7 +115,9 @@ def _go_type(field: FieldType) -> str:
 
 def _mismatch(value: Any, owner: Struct, path: str, wanted: str) -> DecodeProblem:
     field = re.sub(r"\[\d+\]", "", path)
-    return DecodeProblem(f"json: cannot unmarshal {json_kind(value)} into Go struct field {owner.go_name}.{field} of type {wanted}")
+    return DecodeProblem(
+        f"json: cannot unmarshal {json_kind(value)} into Go struct field {owner.go_name}.{field} of type {wanted}"
+    )
 
 
 def json_kind(value: Any) -> str:
@@ -118,7 +126,10 @@ def json_kind(value: Any) -> str:
         return "bool"
     if isinstance(value, (int, float)):
         return "number"
-    return {str: "string", list: "array", dict: "object"}.get(type(value), "null")
+    for kind, name in ((str, "string"), (list, "array"), (dict, "object")):
+        if isinstance(value, kind):
+            return name
+    return "null"
 
 
 def _quantity(value: Any) -> str:

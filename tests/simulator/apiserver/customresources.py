@@ -56,7 +56,11 @@ class Definitions:
         accepted |= {"reason": "NoConflicts", "message": "no conflicts found"}
         established = {"type": "Established", "status": "True", "lastTransitionTime": now}
         established |= {"reason": "InitialNamesAccepted", "message": "the initial names have been accepted"}
-        status = {**definition["status"], "conditions": [accepted, established], "acceptedNames": definition["spec"]["names"]}
+        status = {
+            **definition["status"],
+            "conditions": [accepted, established],
+            "acceptedNames": definition["spec"]["names"],
+        }
         self._registry.store.put(DEFINITIONS, {**definition, "status": status})
 
     def _clean_up(self, definition: Object) -> None:

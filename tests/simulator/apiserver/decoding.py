@@ -14,14 +14,18 @@ from simulator.apiserver.schema import OBJECT_META, SCHEMA
 Object = dict[str, Any]
 
 
-def decode(kind: ResourceType, obj: Object, options: WriteOptions, source: str, duplicates: list[str] | None = None) -> Object:
+def decode(
+    kind: ResourceType, obj: Object, options: WriteOptions, source: str, duplicates: list[str] | None = None
+) -> Object:
     """A new, typed object. ``source`` (body, patch, apply) decides how problems are reported. ApiError 400, 422, 500."""
     unknown: list[str] = []
     try:
         result = _decode(kind, obj, unknown)
     except DecodeProblem as problem:
         raise _problem(kind, obj, source, str(problem)) from None
-    findings = [f'duplicate field "{path}"' for path in duplicates or []] + [f'unknown field "{path}"' for path in unknown]
+    findings = [f'duplicate field "{path}"' for path in duplicates or []] + [
+        f'unknown field "{path}"' for path in unknown
+    ]
     if unknown and source == "apply":
         raise _undeclared(kind, obj, unknown)
     if findings and options.validation == "Strict":

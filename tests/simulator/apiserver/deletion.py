@@ -77,8 +77,15 @@ class Deletion:
         if kind.key == "namespaces":
             marked["status"] = {**obj.get("status", {}), "phase": "Terminating"}
         else:
-            condition = {"type": "Terminating", "status": "True", "lastTransitionTime": now, "reason": "InstanceDeletionPending"}
-            condition["message"] = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+            condition = {
+                "type": "Terminating",
+                "status": "True",
+                "lastTransitionTime": now,
+                "reason": "InstanceDeletionPending",
+            }
+            condition["message"] = (
+                "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+            )
             marked["metadata"]["finalizers"] = [DEFINITION_CLEANUP]
             marked["status"] = {**obj["status"], "conditions": [*(obj["status"].get("conditions") or []), condition]}
         return marked if dry_run else self._store.put(kind.key, marked)
@@ -91,7 +98,9 @@ def check_preconditions(kind: ResourceType, obj: Object, preconditions: dict[str
         actual = obj["metadata"].get(field, "")
         if wanted and wanted != actual:
             why = f"the {label} in the precondition ({wanted}) does not match the {label} in record ({actual})."
-            raise errors.precondition_failed(kind.subject, obj["metadata"]["name"], f"{why} The object might have been {fate}")
+            raise errors.precondition_failed(
+                kind.subject, obj["metadata"]["name"], f"{why} The object might have been {fate}"
+            )
 
 
 def _grace_seconds(kind: ResourceType, obj: Object, requested: int | None) -> int:

@@ -88,7 +88,9 @@ def method_not_allowed() -> ApiError:
 
 
 def already_exists(subject: Subject, name: str) -> ApiError:
-    return ApiError(409, "AlreadyExists", f'{subject.qualified_resource} "{name}" already exists', subject.details(name))
+    return ApiError(
+        409, "AlreadyExists", f'{subject.qualified_resource} "{name}" already exists', subject.details(name)
+    )
 
 
 def conflict(subject: Subject, name: str, why: str = "") -> ApiError:

@@ -25,8 +25,10 @@ class EventRecorder:
 
     def record(self, involved: Object, *, reason: str, message: str, type: str, component: str) -> None:
         metadata = involved["metadata"]
-        key = (metadata.get("uid", ""), reason, message, component)
-        if key in self._names and component not in MODERN_COMPONENTS and self._repeat(*self._names[key]):
+        modern = component in MODERN_COMPONENTS
+        distinction = metadata.get("resourceVersion", "") if modern else message
+        key = (metadata.get("uid", ""), reason, distinction, component)
+        if key in self._names and self._repeat(*self._names[key], modern=modern):
             return
         event = self._new(involved, reason, message, component)
         event["type"] = type
@@ -34,11 +36,17 @@ class EventRecorder:
         created = self._registry.create("events", event, namespace)
         self._names[key] = (namespace, created["metadata"]["name"])
 
-    def _repeat(self, namespace: str, name: str) -> bool:
+    def _repeat(self, namespace: str, name: str, *, modern: bool) -> bool:
+        """Count a repetition: the newer form in a series, the older one in the event itself."""
         event = self._registry.store.get("events", namespace, name)
         if event is None:
             return False
-        changed = {**event, "count": event.get("count", 1) + 1, "lastTimestamp": rfc3339(self._registry.clock.now())}
+        now = self._registry.clock.now()
+        if modern:
+            count = (event.get("series") or {}).get("count", 1) + 1
+            changed = {**event, "series": {"count": count, "lastObservedTime": rfc3339_micro(now)}}
+        else:
+            changed = {**event, "count": event.get("count", 1) + 1, "lastTimestamp": rfc3339(now)}
         self._registry.store.put("events", changed)
         return True
 

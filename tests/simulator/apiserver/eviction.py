@@ -65,7 +65,9 @@ class Evictions:
         if status.get("observedGeneration", 0) < budget["metadata"]["generation"]:
             why = f"The disruption budget {name} is still being processed by the server."
             raise _too_many(why, retry_seconds=STALE_RETRY_SECONDS)
-        allowed, desired, healthy = (status.get(key, 0) for key in ("disruptionsAllowed", "desiredHealthy", "currentHealthy"))
+        allowed, desired, healthy = (
+            status.get(key, 0) for key in ("disruptionsAllowed", "desiredHealthy", "currentHealthy")
+        )
         if allowed <= 0:
             why = f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
             if healthy > desired:

@@ -68,7 +68,9 @@ def parse_list_query(query: Mapping[str, str], kind: ResourceType) -> ListQuery:
         why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
         raise invalid_options("ListOptions", [forbidden_field("resourceVersionMatch", why)])
     label_text, field_text = query.get("labelSelector", ""), query.get("fieldSelector", "")
-    result = ListQuery(limit=int(query.get("limit") or 0), token=query.get("continue", ""), revision=revision, match=match)
+    result = ListQuery(
+        limit=int(query.get("limit") or 0), token=query.get("continue", ""), revision=revision, match=match
+    )
     if label_text:
         result.labels = selectors.parse_labels(label_text)
     if field_text:

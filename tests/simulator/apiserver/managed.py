@@ -17,7 +17,16 @@ Object = dict[str, Any]
 Path = tuple[str, ...]
 Fields = frozenset[Path]
 
-UNOWNED_META = {"uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "name", "namespace", "selfLink"}
+UNOWNED_META = {
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "generation",
+    "managedFields",
+    "name",
+    "namespace",
+    "selfLink",
+}
 UNOWNED_META |= {"deletionTimestamp", "deletionGracePeriodSeconds"}
 ALWAYS_PRESENT = {"metadata", "spec", "status", "template", "strategy", "updateStrategy", "containers", "selector"}
 ANY = FieldType("scalar", "any")
@@ -42,7 +51,7 @@ class Manager:
     def label(self) -> str:
         """How conflicts name it."""
         using = "" if self.operation == "Apply" else f" using {self.api_version}"
-        return f'"{self.name}"' + (f" with subresource \"{self.subresource}\"" if self.subresource else "") + using
+        return f'"{self.name}"' + (f' with subresource "{self.subresource}"' if self.subresource else "") + using
 
 
 def owned_fields(obj: Object, struct: Struct | None, *, containers: bool) -> dict[Path, Any]:
@@ -58,11 +67,18 @@ def _is_unowned(path: Path) -> bool:
     return path[0] == "f:metadata" and len(path) > 1 and path[1].removeprefix("f:") in UNOWNED_META
 
 
-def _walk_field(found: dict[Path, Any], prefix: Path, key: str, value: Any, struct: Struct | None, containers: bool) -> None:
+def _walk_field(
+    found: dict[Path, Any], prefix: Path, key: str, value: Any, struct: Struct | None, containers: bool
+) -> None:
     field = struct.fields.get(key, ANY) if struct else None
     path = (*prefix, f"f:{key}")
     keys = apply_keys(struct.name, key) if struct else ()
-    if isinstance(value, dict) and value and keys != ("atomic",) and (field is None or field.shape in ("struct", "map")):
+    if (
+        isinstance(value, dict)
+        and value
+        and keys != ("atomic",)
+        and (field is None or field.shape in ("struct", "map"))
+    ):
         inner = SCHEMA.structs[field.name] if field is not None and field.shape == "struct" else None
         if containers and key not in ALWAYS_PRESENT:
             found[(*path, ".")] = None
@@ -77,7 +93,15 @@ def _walk_field(found: dict[Path, Any], prefix: Path, key: str, value: Any, stru
         found[path] = value
 
 
-def _walk_list(found: dict[Path, Any], path: Path, value: list[Any], keys: tuple[str, ...], inner: FieldType, containers: bool, key: str) -> None:
+def _walk_list(
+    found: dict[Path, Any],
+    path: Path,
+    value: list[Any],
+    keys: tuple[str, ...],
+    inner: FieldType,
+    containers: bool,
+    key: str,
+) -> None:
     if containers and key not in ALWAYS_PRESENT:
         found[(*path, ".")] = None
     if keys == ("set",):
@@ -103,7 +127,14 @@ def read_managers(obj: Object) -> list[Manager]:
     for entry in obj["metadata"].get("managedFields") or []:
         fields = frozenset(_flatten(entry.get("fieldsV1") or {}, ()))
         managers.append(
-            Manager(entry["manager"], entry["operation"], entry["apiVersion"], entry.get("time", ""), entry.get("subresource", ""), fields)
+            Manager(
+                entry["manager"],
+                entry["operation"],
+                entry["apiVersion"],
+                entry.get("time", ""),
+                entry.get("subresource", ""),
+                fields,
+            )
         )
     return managers
 

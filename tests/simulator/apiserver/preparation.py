@@ -21,7 +21,14 @@ from simulator.store import Store
 Object = dict[str, Any]
 
 NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-KEPT_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields")
+KEPT_METADATA = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "managedFields",
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,9 @@ class Preparation:
         if entries:
             new["metadata"]["managedFields"] = entries
 
-    def author(self, kind: ResourceType, options: WriteOptions, subresource: str | None, operation: str = "Update") -> managed.Manager:
+    def author(
+        self, kind: ResourceType, options: WriteOptions, subresource: str | None, operation: str = "Update"
+    ) -> managed.Manager:
         now = rfc3339(self._clock.now())
         return managed.Manager(options.manager or "", operation, kind.api_version, now, subresource or "", frozenset())
 
@@ -120,7 +129,14 @@ class Preparation:
             cause = errors.Cause("NamespaceTerminating", f"namespace {name} is being terminated", "metadata.namespace")
             raise errors.forbidden(kind.subject, metadata.get("name", ""), why, [cause])
 
-    def _validate(self, kind: ResourceType, rules: Rules, obj: Object, old: Object | None, causes: list[errors.Cause] | None = None) -> None:
+    def _validate(
+        self,
+        kind: ResourceType,
+        rules: Rules,
+        obj: Object,
+        old: Object | None,
+        causes: list[errors.Cause] | None = None,
+    ) -> None:
         causes = list(causes or [])
         name = obj["metadata"]["name"]
         if old is None and not rules.name_is_free and (problem := name_problem(name, as_label=rules.name_is_label)):
@@ -171,4 +187,3 @@ def merge_parts(new: Object, old: Object, subresource: str | None, *, keep_statu
 def _without(obj: Object) -> Object:
     """What counts for the generation: everything but metadata and status."""
     return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
-

@@ -51,7 +51,10 @@ class Authorizer:
         if not access.resource:
             return Decision(self._path_allowed(user, access))
         if access.resource in SELF_REVIEWS and "system:authenticated" in user.groups:
-            return Decision(True, 'RBAC: allowed by ClusterRoleBinding "system:basic-user" of ClusterRole "system:basic-user" to Group "system:authenticated"')
+            return Decision(
+                True,
+                'RBAC: allowed by ClusterRoleBinding "system:basic-user" of ClusterRole "system:basic-user" to Group "system:authenticated"',
+            )
         for rule, reason in self.rules_of(user, access.namespace):
             if _rule_allows(rule, access):
                 return Decision(True, reason)

@@ -39,7 +39,9 @@ def parse_request(method: str, path: str, query: Mapping[str, str]) -> RequestIn
         watch, rest = True, rest[1:]
     namespace, resource, name, subresource = _resource_parts(rest)
     verb = _verb(method, name, watch)
-    return RequestInfo(method, path, verb, group, version, namespace, resource, name, subresource, watch and method == "GET")
+    return RequestInfo(
+        method, path, verb, group, version, namespace, resource, name, subresource, watch and method == "GET"
+    )
 
 
 def _group_version(parts: list[str]) -> tuple[str, str, list[str]]:

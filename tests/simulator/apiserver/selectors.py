@@ -13,7 +13,13 @@ Match = Callable[[Object], bool]
 
 TOKEN = re.compile(r"\s*(!=|==|=|,|\(|\)|!|<|>|[^\s=!,()<>]+)")
 COMMON_FIELDS = ("metadata.name", "metadata.namespace")
-POD_FIELDS = ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "status.phase")
+POD_FIELDS: tuple[str, ...] = (
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "status.phase",
+)
 POD_FIELDS += ("spec.hostNetwork", "status.podIP", "status.nominatedNodeName")
 EVENT_OBJECT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 EVENT_FIELDS = tuple(f"involvedObject.{name}" for name in EVENT_OBJECT)

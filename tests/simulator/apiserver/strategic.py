@@ -34,9 +34,7 @@ def strategic_merge(target: Object, patch: Object, struct: Struct) -> Object:
 
 def _merge_key(result: Object, key: str, value: Any, struct: Struct) -> None:
     field = struct.fields.get(key)
-    if value is None:
-        result.pop(key, None)
-    elif isinstance(value, dict) and value.get("$patch") == "delete":
+    if value is None or (isinstance(value, dict) and value.get("$patch") == "delete"):
         result.pop(key, None)
     elif isinstance(value, dict) and field is not None and field.shape == "struct":
         result[key] = strategic_merge(result.get(key) or {}, value, SCHEMA.structs[field.name])

@@ -61,7 +61,13 @@ def _parsed_column(text: str) -> Object:
 
 
 def _column(name: str, kind: str, text_format: str, priority: int) -> Object:
-    return {"name": name, "type": kind, "format": text_format, "description": f"{name} of the object.", "priority": priority}
+    return {
+        "name": name,
+        "type": kind,
+        "format": text_format,
+        "description": f"{name} of the object.",
+        "priority": priority,
+    }
 
 
 def _custom_columns(kind: ResourceType) -> list[Object]:
@@ -132,7 +138,12 @@ def _node(obj: Object, now: datetime) -> list[Any]:
 
 def _pod(obj: Object, now: datetime) -> list[Any]:
     status = obj.get("status") or {}
-    wide = [status.get("podIP") or NONE, obj["spec"].get("nodeName") or NONE, status.get("nominatedNodeName") or NONE, NONE]
+    wide = [
+        status.get("podIP") or NONE,
+        obj["spec"].get("nodeName") or NONE,
+        status.get("nominatedNodeName") or NONE,
+        NONE,
+    ]
     return [ready_containers(obj), pod_status(obj), pod_restarts(obj, now), _age(obj, now), *wide]
 
 
@@ -144,7 +155,13 @@ def _template_cells(obj: Object) -> list[str]:
 
 
 def _daemonset(obj: Object, now: datetime) -> list[Any]:
-    keys = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady", "updatedNumberScheduled", "numberAvailable")
+    keys = (
+        "desiredNumberScheduled",
+        "currentNumberScheduled",
+        "numberReady",
+        "updatedNumberScheduled",
+        "numberAvailable",
+    )
     numbers = [obj["status"].get(key, 0) for key in keys]
     selector = obj["spec"]["template"]["spec"].get("nodeSelector") or {}
     text = ",".join(f"{key}={value}" for key, value in sorted(selector.items())) or NONE
@@ -154,7 +171,13 @@ def _daemonset(obj: Object, now: datetime) -> list[Any]:
 def _deployment(obj: Object, now: datetime) -> list[Any]:
     status = obj.get("status") or {}
     ready = f"{status.get('readyReplicas', 0)}/{obj['spec'].get('replicas', 0)}"
-    return [ready, status.get("updatedReplicas", 0), status.get("availableReplicas", 0), _age(obj, now), *_template_cells(obj)]
+    return [
+        ready,
+        status.get("updatedReplicas", 0),
+        status.get("availableReplicas", 0),
+        _age(obj, now),
+        *_template_cells(obj),
+    ]
 
 
 def _replicaset(obj: Object, now: datetime) -> list[Any]:
@@ -176,13 +199,28 @@ def _event(obj: Object, now: datetime) -> list[Any]:
     source = (obj.get("source") or {}).get("component") or obj.get("reportingComponent", "")
     wide_first = [involved.get("fieldPath", ""), source]
     wide_last = [age(first, now), obj.get("count", 1), obj["metadata"]["name"]]
-    return [age(stamp, now), obj.get("type"), obj.get("reason"), target, *wide_first, obj.get("message", ""), *wide_last]
+    return [
+        age(stamp, now),
+        obj.get("type"),
+        obj.get("reason"),
+        target,
+        *wide_first,
+        obj.get("message", ""),
+        *wide_last,
+    ]
 
 
 def _service(obj: Object, now: datetime) -> list[Any]:
     spec = obj.get("spec") or {}
     ports = ",".join(f"{port.get('port')}/{port.get('protocol', 'TCP')}" for port in spec.get("ports") or []) or NONE
-    return [spec.get("type"), spec.get("clusterIP") or NONE, NONE, ports, _age(obj, now), selector_string({"matchLabels": spec.get("selector")})]
+    return [
+        spec.get("type"),
+        spec.get("clusterIP") or NONE,
+        NONE,
+        ports,
+        _age(obj, now),
+        selector_string({"matchLabels": spec.get("selector")}),
+    ]
 
 
 def _budget(obj: Object, now: datetime) -> list[Any]:
@@ -214,5 +252,10 @@ CELLS: dict[str, Cells] = {
     "coordination.k8s.io/leases": lambda obj, now: [(obj.get("spec") or {}).get("holderIdentity", ""), _age(obj, now)],
     "node.k8s.io/runtimeclasses": lambda obj, now: [obj.get("handler"), _age(obj, now)],
     "policy/poddisruptionbudgets": _budget,
-    "scheduling.k8s.io/priorityclasses": lambda obj, now: [obj["value"], bool(obj.get("globalDefault")), _age(obj, now), obj.get("preemptionPolicy")],
+    "scheduling.k8s.io/priorityclasses": lambda obj, now: [
+        obj["value"],
+        bool(obj.get("globalDefault")),
+        _age(obj, now),
+        obj.get("preemptionPolicy"),
+    ],
 }

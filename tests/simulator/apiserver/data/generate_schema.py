@@ -20,7 +20,11 @@ SPECIAL_MODELS = {
     ("authentication.k8s.io", "TokenRequest"): "AuthenticationV1TokenRequest",
     ("resource.k8s.io", "ResourceClaim"): "ResourceV1ResourceClaim",
 }
-EXTRA_KINDS = [("policy", "v1", "Eviction"), ("autoscaling", "v1", "Scale"), ("authentication.k8s.io", "v1", "TokenRequest")]
+EXTRA_KINDS = [
+    ("policy", "v1", "Eviction"),
+    ("autoscaling", "v1", "Scale"),
+    ("authentication.k8s.io", "v1", "TokenRequest"),
+]
 QUANTITY_MAPS = {"allocatable", "allocatedResources", "capacity", "default", "defaultRequest", "hard", "limits", "max"}
 QUANTITY_MAPS |= {"maxLimitRequestRatio", "min", "overhead", "podFixed", "requests", "used"}
 QUANTITIES = {("V1EmptyDirVolumeSource", "sizeLimit"), ("V1ResourceFieldSelector", "divisor")}

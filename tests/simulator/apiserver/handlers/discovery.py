@@ -38,7 +38,9 @@ async def serve(call: Call) -> web.StreamResponse:
     if parts[0] == "openapi":
         return _openapi(call, path)
     if path == "/":
-        return answer(call, {"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/readyz", "/version"]})
+        return answer(
+            call, {"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/readyz", "/version"]}
+        )
     return not_found_page()
 
 
@@ -143,7 +145,11 @@ def _aggregated(call: Call, path: str) -> web.StreamResponse:
     items = []
     for name in names:
         versions = [
-            {"version": version, "resources": [_aggregated_resource(kind) for kind in table.of_version(name, version)], "freshness": "Current"}
+            {
+                "version": version,
+                "resources": [_aggregated_resource(kind) for kind in table.of_version(name, version)],
+                "freshness": "Current",
+            }
             for version in table.groups[name]
         ]
         items.append({"metadata": {"name": name} if name else {}, "versions": versions})
@@ -160,7 +166,11 @@ def _aggregated(call: Call, path: str) -> web.StreamResponse:
 
 def _aggregated_resource(kind: ResourceType) -> Object:
     entry: Object = {"resource": kind.plural, "responseKind": _response_kind(kind.kind)}
-    entry |= {"scope": "Namespaced" if kind.namespaced else "Cluster", "singularResource": kind.singular, "verbs": list(kind.verbs)}
+    entry |= {
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": kind.singular,
+        "verbs": list(kind.verbs),
+    }
     if kind.custom:
         entry["responseKind"] = {"group": kind.group, "version": kind.version, "kind": kind.kind}
     if kind.short_names:

@@ -62,7 +62,11 @@ def _access(spec: Object) -> Access:
 def _rules(call: Call, namespace: str) -> Object:
     if "system:masters" in call.user.groups:
         resource_rules = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
-        return {"resourceRules": resource_rules, "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}], "incomplete": False}
+        return {
+            "resourceRules": resource_rules,
+            "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+            "incomplete": False,
+        }
     rules = [rule for rule, _ in call.server.authorizer.rules_of(call.user, namespace)]
     return {
         "resourceRules": [rule for rule in rules if rule.get("resources")],

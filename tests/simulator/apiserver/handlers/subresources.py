@@ -90,9 +90,14 @@ async def _scale(call: Call, kind: ResourceType) -> web.StreamResponse:
 
 
 def _scale_of(obj: Object) -> Object:
-    metadata = {key: obj["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")}
+    metadata = {
+        key: obj["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    }
     replicas = obj["spec"].get("replicas", 0)
-    status = {"replicas": (obj.get("status") or {}).get("replicas", 0), "selector": selector_string(obj["spec"]["selector"])}
+    status = {
+        "replicas": (obj.get("status") or {}).get("replicas", 0),
+        "selector": selector_string(obj["spec"]["selector"]),
+    }
     spec = {"replicas": replicas} if replicas else {}
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}
 
@@ -144,7 +149,9 @@ async def issue_token(call: Call, kind: ResourceType) -> web.StreamResponse:
     spec = request.get("spec") or {}
     seconds = int(spec.get("expirationSeconds") or 3600)
     if seconds < SHORTEST_TOKEN:
-        cause = errors.invalid_value("spec.expirationSeconds", str(seconds), "may not specify a duration less than 10 minutes")
+        cause = errors.invalid_value(
+            "spec.expirationSeconds", str(seconds), "may not specify a duration less than 10 minutes"
+        )
         subject = errors.Subject(TOKEN_REQUEST.group, "tokenrequests", TOKEN_REQUEST.kind)
         raise errors.invalid(subject, "", [cause])
     metadata = account["metadata"]
@@ -155,7 +162,11 @@ async def issue_token(call: Call, kind: ResourceType) -> web.StreamResponse:
         "kind": TOKEN_REQUEST.kind,
         "apiVersion": TOKEN_REQUEST.api_version,
         "metadata": shown,
-        "spec": {"audiences": spec.get("audiences") or [AUDIENCE], "expirationSeconds": seconds, "boundObjectRef": None},
+        "spec": {
+            "audiences": spec.get("audiences") or [AUDIENCE],
+            "expirationSeconds": seconds,
+            "boundObjectRef": None,
+        },
         "status": {"token": token, "expirationTimestamp": rfc3339(expires)},
     }
     return answer(call, answered, status=201)

@@ -96,7 +96,9 @@ async def delete_collection(call: Call, kind: ResourceType) -> web.StreamRespons
             propagation=options.propagation,
             dry_run=options.dry_run,
         )
-    items = [{key: value for key, value in entry.obj.items() if key not in ("kind", "apiVersion")} for entry in page.entries]
+    items = [
+        {key: value for key, value in entry.obj.items() if key not in ("kind", "apiVersion")} for entry in page.entries
+    ]
     document = {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": page.metadata, "items": items}
     return answer(call, document)
 
@@ -107,8 +109,8 @@ def read_body(call: Call, kind: ResourceType) -> body.Body:
     return body.read_object(call.raw, call.request.headers.get("Content-Type", ""), expected, known)
 
 
-def _written(call: Call, kind: ResourceType, obj: Object, options: WriteOptions, *, status: int = 200) -> web.StreamResponse:
+def _written(
+    call: Call, kind: ResourceType, obj: Object, options: WriteOptions, *, status: int = 200
+) -> web.StreamResponse:
     call.warnings.extend(options.warnings)
     return answer_object(call, kind, from_stored(kind, obj), status=status)
-
-

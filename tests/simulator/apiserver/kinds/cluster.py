@@ -40,7 +40,9 @@ class LeaseRules(Rules):
         if duration is not None and duration <= 0:
             causes.append(invalid_value("spec.leaseDurationSeconds", str(duration), "must be greater than 0"))
         if transitions is not None and transitions < 0:
-            causes.append(invalid_value("spec.leaseTransitions", str(transitions), "must be greater than or equal to 0"))
+            causes.append(
+                invalid_value("spec.leaseTransitions", str(transitions), "must be greater than or equal to 0")
+            )
         return causes
 
 
@@ -59,7 +61,10 @@ class BudgetRules(VersionedRules):
         if "minAvailable" not in spec or "maxUnavailable" not in spec:
             return []
         shown = {"MinAvailable": spec["minAvailable"], "Selector": spec.get("selector")}
-        shown |= {"MaxUnavailable": spec["maxUnavailable"], "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy")}
+        shown |= {
+            "MaxUnavailable": spec["maxUnavailable"],
+            "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy"),
+        }
         return [invalid_value("spec", quoted(shown), "minAvailable and maxUnavailable cannot be both set")]
 
     def prepare_create(self, obj: Object) -> None:

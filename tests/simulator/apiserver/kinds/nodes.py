@@ -63,7 +63,12 @@ def _taint_causes(taints: list[Object]) -> list[Cause]:
         if taint.get("effect") not in EFFECTS:
             causes.append(unsupported(f"{field}.effect", quoted(taint.get("effect", "")), EFFECTS))
         if (taint["key"], taint.get("effect")) in seen:
-            shown = {"Key": taint["key"], "Value": taint.get("value", ""), "Effect": taint.get("effect"), "TimeAdded": None}
+            shown = {
+                "Key": taint["key"],
+                "Value": taint.get("value", ""),
+                "Effect": taint.get("effect"),
+                "TimeAdded": None,
+            }
             causes.append(duplicate(field, quoted(shown), "taints must be unique by key and effect pair"))
         seen.add((taint["key"], taint.get("effect")))
     return causes

@@ -92,8 +92,12 @@ def quality_of_service(spec: Object) -> str:
     limits: list[Object] = []
     for container in [*(spec.get("initContainers") or []), *spec.get("containers", [])]:
         resources = container.get("resources", {})
-        requests.append({name: value for name, value in (resources.get("requests") or {}).items() if name in ("cpu", "memory")})
-        limits.append({name: value for name, value in (resources.get("limits") or {}).items() if name in ("cpu", "memory")})
+        requests.append(
+            {name: value for name, value in (resources.get("requests") or {}).items() if name in ("cpu", "memory")}
+        )
+        limits.append(
+            {name: value for name, value in (resources.get("limits") or {}).items() if name in ("cpu", "memory")}
+        )
     if not any(requests) and not any(limits):
         return "BestEffort"
     guaranteed = all(len(limit) == 2 and limit == request for limit, request in zip(limits, requests))

@@ -31,7 +31,11 @@ class WorkloadRules(VersionedRules):
         labels = template.get("metadata", {}).get("labels") or {}
         causes = []
         if not spec.get("selector") or not label_selector_matches(spec["selector"], labels):
-            causes.append(invalid_value("spec.template.metadata.labels", quoted(labels), "`selector` does not match template `labels`"))
+            causes.append(
+                invalid_value(
+                    "spec.template.metadata.labels", quoted(labels), "`selector` does not match template `labels`"
+                )
+            )
         if not template["spec"].get("containers"):
             causes.append(required("spec.template.spec.containers"))
         if template["spec"]["restartPolicy"] != "Always":
