@@ -20,7 +20,7 @@ SPEED = 100.0
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
 
-def small_scenario() -> dict:  # type: ignore[type-arg]
+def small_scenario() -> dict:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     steps = [
         {"age": "2d", "apply": [namespace, plugin(strategy="RollingUpdate"), *shared_plugin(4, "shared", key="shared")]}

@@ -27,7 +27,7 @@ def reference(tmp_path: Path) -> Simulation:
     return simulation
 
 
-def age_of(obj: dict) -> timedelta:  # type: ignore[type-arg]
+def age_of(obj: dict) -> timedelta:
     created = datetime.fromisoformat(obj["metadata"]["creationTimestamp"].replace("Z", "+00:00"))
     return datetime.now(timezone.utc) - created
 

@@ -37,9 +37,10 @@ class ReplicaSetController:
         replica_set = self._context.store.get(RESOURCE, *split_key(key))
         if replica_set is None:
             return
+        pods = self._context.pods.of_owner(replica_set["metadata"]["uid"])
         if not is_terminating(replica_set):
             self._scale(replica_set)
-        self._write_status(replica_set)
+        self._write_status(replica_set, pods)
 
     def _changed(self, change: Change) -> None:
         if change.resource == RESOURCE and change.type != "DELETED":
@@ -95,8 +96,8 @@ class ReplicaSetController:
             pod["metadata"]["name"],
         )
 
-    def _write_status(self, replica_set: Object) -> None:
-        owned = self._context.pods.of_owner(replica_set["metadata"]["uid"])
+    def _write_status(self, replica_set: Object, owned: list[Object]) -> None:
+        """Counts the pods from before this round: what it made and deleted is counted when their changes wake it again."""
         active = [pod for pod in owned if is_active(pod)]
         ready = sum(is_ready(pod) for pod in active)
         status: Object = {"replicas": len(active)}
