@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,12 @@ from simulator.apiserver.errors import ApiError
 from simulator.clock import Clock
 from simulator.controllers.control_plane import ControlPlane
 from simulator.controllers.facts import ALL, Facts
-from simulator.controllers.kubelet.node import NodeAgent
-from simulator.controllers.meta import split_key
+from simulator.controllers.kubelet import gfd
+from simulator.controllers.kubelet.node import NodeAgent, node_gpus
+from simulator.controllers.kubelet.node_status import node_object
+from simulator.controllers.kubelet.plugin_config import Settings
+from simulator.controllers.kubelet.spec import NodeSpec
+from simulator.controllers.meta import split_key, stamp
 from simulator.registry import Registry
 from simulator.scenario import Scenario, Step
 from simulator.store import Store
@@ -33,10 +37,22 @@ class Simulation:
         ca_certificate: str = "",
     ) -> None:
         self.scenario = scenario
-        self.registry = Registry(clock=Clock(speed or scenario.speed))
+        self._now = datetime.now(timezone.utc)
+        self._age = max((step.age for step in scenario.history), default=timedelta(0))
+        clock = Clock(speed or scenario.speed)
+        clock.set_offset(-self._age)
+        self.registry = Registry(clock=clock)
+        # Before anybody watches, so that a fleet costs no more than its objects.
+        self.registry.store.load("nodes", [self._node(spec, facts) for spec in scenario.nodes])
         files = directory / "nodes" if directory is not None and scenario.files else None
         self.control_plane = ControlPlane(self.registry, directory=files, facts=facts, ca_certificate=ca_certificate)
         self.engine = self.control_plane.engine
+        for spec in scenario.nodes:
+            self.control_plane.kubelets.add(spec)
+
+    def _node(self, spec: NodeSpec, facts: Facts) -> Object:
+        labels = gfd.labels(node_gpus(spec, facts), Settings(), facts) if spec.gfd else {}
+        return node_object(spec, stamp(self.registry.clock), labels)
 
     @property
     def store(self) -> Store:
@@ -47,29 +63,24 @@ class Simulation:
         return self.control_plane.kubelets.agents
 
     def replay(self, progress: Callable[[str], None] = lambda text: None) -> None:
-        """Bring the cluster up and let its history happen; afterwards it is now."""
-        now = datetime.now(timezone.utc)
-        steps = self.scenario.history
-        oldest = max((step.age for step in steps), default=None)
-        if oldest is not None:
-            self.engine.set_time_of_day(now - oldest)
-            self.control_plane.context.events.present_is(now)
-        started = self.engine.time
-        for spec in self.scenario.nodes:
-            self.control_plane.kubelets.add(spec)
+        """Let the history happen; afterwards it is now."""
+        self.engine.set_time_of_day(self._now - self._age)
+        self.control_plane.context.events.present_is(self._now)
         self.engine.settle()
         progress(f"{len(self.scenario.nodes)} nodes registered")
-        for step in steps:
-            assert oldest is not None
-            self.engine.advance(max(0.0, started + (oldest - step.age).total_seconds() - self.engine.time))
+        for step in self.scenario.history:
+            self._advance_to(step.age)
             self._perform(step)
             self.engine.settle()
             progress(f"replayed what happened {step.age} ago")
-        if oldest is not None:
-            self.engine.advance(max(0.0, started + oldest.total_seconds() - self.engine.time))
-            # A real scheduler tries again every few minutes, so that the last event of a waiting pod is a recent one.
-            self.control_plane.scheduler.try_again()
-            self.engine.advance(0.0)
+        self._advance_to(timedelta(0))
+        # A real scheduler tries again every few minutes, so that the last event of a waiting pod is a recent one.
+        self.control_plane.scheduler.try_again()
+        self.engine.advance(0.0)
+
+    def _advance_to(self, age: timedelta) -> None:
+        """To the moment that is ``age`` ago, unless the cluster was busy until later than that."""
+        self.engine.advance(max(0.0, (self._age - age).total_seconds() - self.engine.time))
 
     def apply(self, manifest: Object) -> Object:
         """Create the object, or merge the manifest into it."""

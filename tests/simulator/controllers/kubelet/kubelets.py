@@ -37,10 +37,11 @@ class Kubelets:
         context.pods.listen(self._pod_changed)
 
     def add(self, spec: NodeSpec) -> NodeAgent:
+        """A kubelet for a node whose object is in the store."""
         agent = NodeAgent(self._context, spec, self._directory / spec.name if self._directory else None)
         agent.on_silence = self._lifecycle.kubelet_silent
         self.agents[spec.name] = agent
-        agent.register()
+        agent.start()
         return agent
 
     def reconcile(self, key: str) -> None:

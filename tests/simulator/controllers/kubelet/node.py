@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from simulator.controllers.context import Context
+from simulator.controllers.facts import Facts
 from simulator.controllers.kubelet import checkpoint, gfd
 from simulator.controllers.kubelet.admission import out_of
 from simulator.controllers.kubelet.devices import GRACE_SECONDS, AllocationError, DeviceManager, Endpoint
 from simulator.controllers.kubelet.files import NodeFiles
-from simulator.controllers.kubelet.node_status import node_object, node_status
+from simulator.controllers.kubelet.node_status import first_boot_id, node_status
 from simulator.controllers.kubelet.plugin_config import Settings
 from simulator.controllers.kubelet.pods import PodRuntime
 from simulator.controllers.kubelet.processes import ProcessTable
@@ -43,8 +44,8 @@ class NodeAgent:
         self.spec = spec
         self.name = spec.name
         self.address = spec.address
-        self.boot_id = str(uuid.uuid4())
-        self.gpus = _gpus(context, spec)
+        self.boot_id = first_boot_id(spec.name)
+        self.gpus = node_gpus(spec, context.facts)
         self.files = NodeFiles(directory, spec) if directory is not None and spec.cards else None
         self.devices = DeviceManager(context.facts, lambda: context.engine.time)
         self.processes = ProcessTable(self.gpus, self.files)
@@ -59,13 +60,11 @@ class NodeAgent:
 
     # Registration and status.
 
-    def register(self) -> None:
-        """Create the Node object, ready, and the files."""
+    def start(self) -> None:
+        """Begin to serve the node, whose object is there already."""
         if self.files is not None:
             self.files.set_up()
             self.files.write_gpus(self.gpus)
-        labels = gfd.labels(self.gpus, Settings(), self.context.facts) if self.spec.gfd else {}
-        self.context.registry.create("nodes", node_object(self.spec, self.boot_id, self.context.now(), labels))
         self._write_checkpoint()
 
     def labels(self) -> dict[str, str]:
@@ -335,9 +334,10 @@ def _with_health(device: Any, healthy: bool) -> Any:
     return replace(device, healthy=healthy)
 
 
-def _gpus(context: Context, spec: NodeSpec) -> NodeGpus:
+def node_gpus(spec: NodeSpec, facts: Facts) -> NodeGpus:
+    """The GPUs of a node as they are before anything runs on them."""
     gpus = NodeGpus.of(spec.name, spec.cards, spec.driver_version)
-    if not context.facts.total_includes_reserved:
+    if not facts.total_includes_reserved:
         for gpu in gpus.gpus:
             gpu.card = replace(gpu.card, memory_reserved_mib=0)
     if spec.nvml_fault:

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from simulator.controllers.kubelet.spec import NodeSpec
+from simulator.controllers.node_lifecycle import TTL_ANNOTATION
 
 Object = dict[str, Any]
 PRESSURES = (
@@ -16,7 +17,13 @@ PRESSURES = (
 RUNTIMES = {"containerd": "containerd://1.7.27", "cri-o": "cri-o://1.33.1", "docker": "docker://26.1.4"}
 
 
-def node_object(spec: NodeSpec, boot_id: str, now: str, extra_labels: dict[str, str]) -> Object:
+def first_boot_id(name: str) -> str:
+    """The boot id of a node that has not been rebooted yet."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"boot.{name}"))
+
+
+def node_object(spec: NodeSpec, now: str, extra_labels: dict[str, str]) -> Object:
+    """The complete object of a node that has registered and is ready, as it lies in the store."""
     labels = {
         "beta.kubernetes.io/arch": "amd64",
         "beta.kubernetes.io/os": "linux",
@@ -26,9 +33,13 @@ def node_object(spec: NodeSpec, boot_id: str, now: str, extra_labels: dict[str, 
         **extra_labels,
         **spec.labels,
     }
-    metadata: Object = {"name": spec.name, "labels": labels}
-    if spec.annotations:
-        metadata["annotations"] = dict(spec.annotations)
+    metadata: Object = {
+        "name": spec.name,
+        "uid": str(uuid.uuid4()),
+        "creationTimestamp": now,
+        "labels": labels,
+        "annotations": {**spec.annotations, TTL_ANNOTATION: "0"},
+    }
     room = {
         "cpu": spec.cpu,
         "memory": spec.memory,
@@ -46,9 +57,9 @@ def node_object(spec: NodeSpec, boot_id: str, now: str, extra_labels: dict[str, 
         "conditions": _conditions(now),
         "addresses": [{"type": "InternalIP", "address": spec.address}, {"type": "Hostname", "address": spec.name}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-        "nodeInfo": _node_info(spec, boot_id),
+        "nodeInfo": _node_info(spec, first_boot_id(spec.name)),
     }
-    return {"metadata": metadata, "spec": node_spec, "status": status}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": node_spec, "status": status}
 
 
 def node_status(
