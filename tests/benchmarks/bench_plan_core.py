@@ -3,26 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long the pure planner takes on a large fleet. Prints a table and judges nothing.
 
-Run it from the checkout: PYTHONPATH=tests:.venv/collections .venv/bin/python tests/benchmarks/bench_plan_core.py
+Run it from the checkout: PYTHONPATH=.venv/collections .venv/bin/python -m benchmarks.bench_plan_core
 """
 
 from __future__ import annotations
 
 import json
 import resource
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / ".venv" / "collections")]
+from unit.plugins.module_utils._plan import fleet
 
-from unit.plugins.module_utils._plan import fleet  # noqa: E402
-
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan  # noqa: E402
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest  # noqa: E402
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 
 GPUS = 8
 PODS = 20
@@ -59,21 +54,22 @@ def make_request(count: int) -> PlanRequest:
     return PlanRequest(configs=CONFIGS, cluster=cluster, host_facts=facts, hosts=dict.fromkeys(nodes, ""))
 
 
-def measure(request: PlanRequest) -> tuple[dict[str, Any], float]:
-    """A plan and the seconds that it took, the best of three."""
-    best = float("inf")
+def measure(request: PlanRequest) -> tuple[dict[str, Any], tuple[float, float]]:
+    """A plan, and the seconds that it took by the clock and of the processor, the best of three."""
+    best = (float("inf"), float("inf"))
     plan: dict[str, Any] = {}
     for _round in range(3):
-        began = time.perf_counter()
+        began = (time.perf_counter(), time.process_time())
         plan = build_plan(request)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, (time.perf_counter() - began[0], time.process_time() - began[1]))
     return plan, best
 
 
 def main() -> None:
     """Print the table."""
     print(f"pure planner, {GPUS} GPUs and {PODS} pods a node\n")
-    print(f"{'nodes':>6} {'GPUs':>7} {'plan':>8} {'nothing to do':>14} {'plan file':>10} {'peak RSS':>9}")
+    print(f"{'':>14} {'all nodes change':>18} {'nothing to do':>18}")
+    print(f"{'nodes':>6} {'GPUs':>7} {'wall':>9} {'CPU':>8} {'wall':>9} {'CPU':>8} {'plan file':>10} {'peak RSS':>9}")
     for count in (100, 1000, 5000):
         request = make_request(count)
         plan, first = measure(request)
@@ -82,7 +78,8 @@ def main() -> None:
         assert plan["totals"]["nodes_changed"] == count
         size = len(json.dumps(plan)) / 1e6
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{count:>6} {count * GPUS:>7} {first:>6.2f} s {second:>12.2f} s {size:>7.1f} MB {peak:>6.0f} MB")
+        times = " ".join(f"{wall:>7.2f} s {cpu:>6.2f} s" for wall, cpu in (first, second))
+        print(f"{count:>6} {count * GPUS:>7} {times} {size:>7.1f} MB {peak:>6.0f} MB")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ class TimeSlicing:
 
 # The defaults of the plugin itself hide a broken node (failOnInitError false) or, with passDeviceSpecs false, leave
 # containers without their devices when systemd reloads and rewrites their device cgroups.
-_FLAGS = {"migStrategy": "none", "failOnInitError": True, "plugin": {"passDeviceSpecs": True}}
+_FLAGS = {"migStrategy": "none", "failOnInitError": True}
+_PLUGIN_FLAGS = {"passDeviceSpecs": True}
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class ConfigFile:
 
     def to_document(self) -> dict[str, Any]:
         """The file as data."""
-        own = {**_FLAGS, **{word: value for word, value in self.flags.items() if word != "plugin"}}
-        own["plugin"] = {**_FLAGS["plugin"], **self.flags.get("plugin", {})}  # type: ignore[dict-item]
+        own: dict[str, Any] = {**_FLAGS, **{word: value for word, value in self.flags.items() if word != "plugin"}}
+        own["plugin"] = {**_PLUGIN_FLAGS, **self.flags.get("plugin", {})}
         document: dict[str, Any] = {"version": "v1", "flags": own}
         if self.time_slicing:
             document["sharing"] = {"timeSlicing": self.time_slicing.to_document()}
