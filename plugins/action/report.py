@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -63,6 +64,8 @@ class ActionModule(ActionBase):
         try:
             _require_tabulate()
             document = getattr(view, f"show_{view.options['view']}")()
+            if self._task.check_mode and view.options["view"] in ("verification", "summary"):
+                document = replace(document, title=f"{document.title} (check mode: nothing was changed)")
             text = render_text(document, _screen())
             result.update(changed=False, text=text, paths={}, failed=False)
             if view.report is not None:

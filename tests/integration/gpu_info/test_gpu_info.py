@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import yaml
 from ansible.release import __version__ as ansible_version
-from setup.staging import find_interpreter
 
+from setup.staging import find_interpreter
 from simulator.nvml.state import NodeGpus, NvmlError, Process, install
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.oldest]
 
 ANSIBLE_PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 UID = "8c6f1d2e-3b4a-4f5e-9d6c-7a8b9c0d1e2f"
