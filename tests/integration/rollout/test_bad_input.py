@@ -71,7 +71,9 @@ def refused(operator: Operator, *said: str) -> None:
             id="query that does not parse",
         ),
         pytest.param(
-            configs(l20={**L20, "match": {"query": "product"}}), ["l20", "neither true nor false"], id="query without an answer"
+            configs(l20={**L20, "match": {"query": "product"}}),
+            ["l20", "neither true nor false"],
+            id="query without an answer",
         ),
         pytest.param(
             configs(l20={**L20, "process_memory_mib": 4000}), ["gpu-l20", "4621"], id="process larger than the slot"

@@ -19,6 +19,10 @@ from .operator import Ended, Operator
 DEPLOYMENT = "/apis/apps/v1/namespaces/nlp/deployments/nlp"
 
 
+# One whole rollout also with the oldest supported ansible-core.
+pytestmark = pytest.mark.oldest
+
+
 @dataclass
 class Story:
     """What was seen of one whole run."""

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prints what planning and rolling out cost. It measures and judges nothing: machines are noisy.
+
+Arguments: the sizes of the fleets in nodes (default 1000 5000).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tabulate import tabulate
+
+from benchmarks import bench_plan_core
+from benchmarks.fleet import Cost, Fleet, measure, reference_rollout
+
+SIZES = (1000, 5000)
+GPUS_PER_NODE = 8
+HEADERS = ["run", "wall s", "peak MiB", "GET", "other", "MB sent", "tasks x hosts"]
+
+
+def main() -> None:
+    """Run everything and print the tables."""
+    sizes = tuple(int(argument) for argument in sys.argv[1:]) or SIZES
+    bench_plan_core.main()
+    rows: list[list[str]] = []
+    with tempfile.TemporaryDirectory(prefix="kubegpu-bench-") as scratch:
+        for size in sizes:
+            with Fleet.start(size, GPUS_PER_NODE, Path(scratch) / str(size)) as fleet:
+                rows.append(_row(f"plan, {size} nodes x {GPUS_PER_NODE} GPUs, all to change", measure("plan", fleet)))
+                fleet.apply_plan()
+                rows.append(_row(f"rollout with nothing to do, {size} nodes", measure("rollout", fleet)))
+        first, second, writes = reference_rollout(Path(scratch) / "reference")
+    rows.append(_row("rollout of the reference cluster, 2 nodes change", first))
+    rows.append(_row("rollout of it with nothing to do", second))
+    print(f"\n{tabulate(rows, headers=HEADERS, disable_numparse=True, colalign=('left', *['right'] * 6))}")
+    print("\nWrites of the reference rollout by what they are for:")
+    print(tabulate(sorted(writes.items()), headers=["request", "count"]))
+
+
+def _row(name: str, cost: Cost) -> list[str]:
+    """One line of the table."""
+    return [
+        name,
+        f"{cost.wall:.1f}",
+        str(cost.rss_mib),
+        str(cost.reads),
+        str(cost.writes),
+        f"{cost.sent / 1e6:.1f}",
+        str(cost.executed),
+    ]
+
+
+if __name__ == "__main__":
+    main()
