@@ -9,13 +9,11 @@ import contextlib
 from typing import Any, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.figures import (
-    draw_memory,
-    draw_slots,
-    draw_timeline,
-)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page_template import STYLE, TEMPLATE
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.slots_figure import draw_slots
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.svg import Figure
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline_figure import draw_timeline
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import describe_count, describe_seconds
 
 # Comes with Ansible itself.

@@ -13,21 +13,20 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.figures import (
-    MAX_NODES,
-    draw_memory,
-    draw_slots,
-    draw_timeline,
-    group_layouts,
-    tick_label,
-    tick_step,
-)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.geometry import MAX_NODES
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory, group_layouts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page import render_page
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import show_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.slots_figure import draw_slots
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.summary import show_summary
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.svg import Figure, Rect, Text
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import STATES
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline_figure import (
+    draw_timeline,
+    tick_label,
+    tick_step,
+)
 
 
 def summary(story: Any, **extra: Any) -> dict[str, Any]:
