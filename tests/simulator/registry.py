@@ -222,7 +222,7 @@ class Registry:
 def _checked_config(name: str, config: Object) -> Object:
     """An applied configuration, named as its path. ApiError 400."""
     if not config.get("kind") or not config.get("apiVersion"):
-        group, _, version = str(config.get("apiVersion") or "").rpartition("/")
+        group, _unused, version = str(config.get("apiVersion") or "").rpartition("/")
         raise errors.bad_request(f"invalid object type: {group}/{version}, Kind={config.get('kind') or ''}")
     metadata = config.get("metadata") or {}
     if metadata.get("managedFields"):

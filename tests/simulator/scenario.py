@@ -238,7 +238,7 @@ def _names(node: Object) -> list[str]:
 def _nodes(content: Object) -> Iterator[NodeSpec]:
     number = 0
     for node in content["nodes"]:
-        cards = tuple(item["card"] for item in node.get("gpus", []) for _ in range(item.get("count", 1)))
+        cards = tuple(item["card"] for item in node.get("gpus", []) for _unused in range(item.get("count", 1)))
         optional = {
             key: node[key]
             for key in ("driver_version", "pods", "cgroup_version", "cgroup_driver", "container_runtime", "nvml_fault")

@@ -21,8 +21,8 @@ BEGIN, END = "<!-- variables: begin -->", "<!-- variables: end -->"
 def readme_with_table(role: Path) -> str:
     """The role's README with the table between its markers made anew."""
     readme = (role / "README.md").read_text(encoding="utf-8")
-    head, _, rest = readme.partition(BEGIN)
-    _, _, tail = rest.partition(END)
+    head, _unused, rest = readme.partition(BEGIN)
+    _unused, _unused, tail = rest.partition(END)
     return f"{head}{BEGIN}\n\n{_table(role)}\n\n{END}{tail}"
 
 

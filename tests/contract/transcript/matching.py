@@ -52,7 +52,7 @@ class Bindings:
         for match in PLACEHOLDER.finditer(expected):
             placeholder = match.group(0)
             pattern += re.escape(expected[at : match.start()])
-            kind, _, number = placeholder[1:-1].partition(":")
+            kind, _unused, number = placeholder[1:-1].partition(":")
             if placeholder in self.values:
                 pattern += re.escape(self.values[placeholder])
             elif kind == "repeat":
@@ -189,7 +189,7 @@ def _without_version(event: Any) -> Any:
 
 
 def _longest_common(alike: list[list[bool]]) -> int:
-    lengths = [[0] * (len(alike[0]) + 1) for _ in range(len(alike) + 1)]
+    lengths = [[0] * (len(alike[0]) + 1) for _unused in range(len(alike) + 1)]
     for row, line in enumerate(alike):
         for column, same in enumerate(line):
             best = max(lengths[row][column + 1], lengths[row + 1][column])

@@ -45,7 +45,7 @@ class NodeObserver:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         """Wait for the event of a last write of our own, so that nothing before it is missed."""
         name = self.seen[0]["metadata"]["name"]
         self._last = self.cluster.client().patch(

@@ -59,7 +59,7 @@ class Authenticator:
         return token, expires
 
     def _user(self, authorization: str) -> User:
-        scheme, _, token = authorization.partition(" ")
+        scheme, _unused, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             return ANONYMOUS
         if token in self._tokens:

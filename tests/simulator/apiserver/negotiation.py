@@ -53,4 +53,4 @@ def wants_aggregated_discovery(accept: str) -> bool:
 def _clause(text: str) -> tuple[str, dict[str, str]]:
     media_type, *parameters = [part.strip() for part in text.split(";")]
     pairs = (parameter.partition("=") for parameter in parameters)
-    return media_type, {name: value for name, _, value in pairs}
+    return media_type, {name: value for name, _unused, value in pairs}

@@ -113,7 +113,7 @@ class Preparation:
 
     def _name(self, kind: ResourceType, metadata: Object) -> None:
         if not metadata.get("name") and metadata.get("generateName"):
-            suffix = "".join(secrets.choice(NAME_ALPHABET) for _ in range(5))
+            suffix = "".join(secrets.choice(NAME_ALPHABET) for _unused in range(5))
             metadata["name"] = metadata["generateName"] + suffix
         if not metadata.get("name"):
             cause = errors.required("metadata.name", "name or generateName is required")

@@ -100,7 +100,7 @@ class Authorizer:
         if "system:authenticated" in user.groups and access.verb == "get":
             if any(access.path == path or access.path.startswith(f"{path}/") for path in DISCOVERY_PATHS):
                 return True
-        return any(_path_rule_allows(rule, access) for rule, _ in self.rules_of(user, ""))
+        return any(_path_rule_allows(rule, access) for rule, _unused in self.rules_of(user, ""))
 
 
 def _is_subject(subject: Object, user: User, namespace: str) -> bool:

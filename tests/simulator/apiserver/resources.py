@@ -86,7 +86,7 @@ class ResourceTable:
         return None
 
     def of_version(self, group: str, version: str) -> list[ResourceType]:
-        return [item for (name, number, _), item in self._by_path.items() if (name, number) == (group, version)]
+        return [item for (name, number, _unused), item in self._by_path.items() if (name, number) == (group, version)]
 
     def all(self) -> list[ResourceType]:
         return list(self._by_path.values())
@@ -101,7 +101,7 @@ class ResourceTable:
         for path in [path for path, item in self._by_path.items() if (item.group, item.plural) == (group, plural)]:
             del self._by_path[path]
         self._by_key.pop(f"{group}/{plural}", None)
-        remaining = {version for name, version, _ in self._by_path if name == group}
+        remaining = {version for name, version, _unused in self._by_path if name == group}
         self.groups[group] = [version for version in self.groups.get(group, []) if version in remaining]
         if not self.groups[group]:
             del self.groups[group]

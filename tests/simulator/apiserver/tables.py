@@ -55,8 +55,8 @@ def _columns(resource: str) -> list[Object]:
 
 
 def _parsed_column(text: str) -> Object:
-    text, _, priority = text.partition("/")
-    name, _, kind = text.partition(":")
+    text, _unused, priority = text.partition("/")
+    name, _unused, kind = text.partition(":")
     return _column(name, kind or "string", "", int(priority or 0))
 
 

@@ -169,7 +169,7 @@ class DaemonSetController:
             self._delete(daemon_set, stored)
 
     def _replace_old(self, daemon_set: Object, places: Places, revision: str) -> None:
-        desired = sum(should_run for should_run, _ in places.values())
+        desired = sum(should_run for should_run, _unused in places.values())
         for pod in pods_to_replace(daemon_set, self.pods_by_node(daemon_set), revision, desired=desired):
             self._delete(daemon_set, pod)
 
@@ -187,7 +187,7 @@ class DaemonSetController:
     def _count(self, daemon_set: Object, places: Places, revision: str) -> dict[str, int]:
         counts = dict.fromkeys((*_ALWAYS, *_IF_ANY), 0)
         by_node = self.pods_by_node(daemon_set)
-        for name, (should_run, _) in places.items():
+        for name, (should_run, _unused) in places.items():
             pods = by_node.get(name)
             counts["desiredNumberScheduled"] += should_run
             if not pods:

@@ -72,7 +72,7 @@ class DeploymentController:
         template = deployment["spec"]["template"]
         hashed = content_hash(key_of(deployment), template)
         labels = {**(template["metadata"].get("labels") or {}), HASH_LABEL: hashed}
-        surge, _ = rules.fenceposts(deployment)
+        surge, _unused = rules.fenceposts(deployment)
         running = sum(item["spec"].get("replicas", 0) for item in old)
         wanted = deployment["spec"]["replicas"]
         rolling = deployment["spec"]["strategy"]["type"] == "RollingUpdate"
@@ -134,7 +134,7 @@ class DeploymentController:
 
     def _sizes(self, deployment: Object) -> Object:
         wanted = deployment["spec"]["replicas"]
-        surge, _ = rules.fenceposts(deployment)
+        surge, _unused = rules.fenceposts(deployment)
         names = ("deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas")
         return dict(zip(names, (str(wanted), str(wanted + surge))))
 
@@ -160,14 +160,14 @@ class DeploymentController:
         wanted, present = deployment["spec"]["replicas"], new["spec"].get("replicas", 0)
         if present > wanted:
             return self._scale(deployment, new, wanted)
-        surge, _ = rules.fenceposts(deployment)
+        surge, _unused = rules.fenceposts(deployment)
         running = present + sum(item["spec"]["replicas"] for item in old)
         room = wanted + surge - running
         return room > 0 and self._scale(deployment, new, min(wanted, present + room))
 
     def _scale_down_old(self, deployment: Object, new: Object, old: list[Object]) -> None:
         """Old pods that do not work first; of the others as many as new ones are available beyond the minimum."""
-        _, max_unavailable = rules.fenceposts(deployment)
+        _unused, max_unavailable = rules.fenceposts(deployment)
         wanted = deployment["spec"]["replicas"]
         minimum = wanted - max_unavailable
         everything = [new, *old]

@@ -49,7 +49,7 @@ def counts(deployment: Object, replica_sets: list[Object], new: Object | None) -
 
 
 def availability(deployment: Object, status: Object, now: str) -> Object:
-    _, max_unavailable = fenceposts(deployment)
+    _unused, max_unavailable = fenceposts(deployment)
     enough = status.get("availableReplicas", 0) >= deployment["spec"]["replicas"] - max_unavailable
     if enough:
         return make_condition(AVAILABLE, True, "MinimumReplicasAvailable", "Deployment has minimum availability.", now)

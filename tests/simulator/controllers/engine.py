@@ -120,7 +120,7 @@ class Engine:
         """Let time pass until nothing is going on any more, at most ``limit`` simulated seconds."""
         end = self._time + limit
         self._drain()
-        while any(timer.settles and not timer.cancelled for _, _, timer in self._timers):
+        while any(timer.settles and not timer.cancelled for _unused, _unused, timer in self._timers):
             due = self._timers[0][0]
             if due > end:
                 break
@@ -157,7 +157,7 @@ class Engine:
     @property
     def settled(self) -> bool:
         """Nothing is queued and no timer is pending that a cluster at rest would not have."""
-        return not self._ready and not any(t.settles and not t.cancelled for _, _, t in self._timers)
+        return not self._ready and not any(t.settles and not t.cancelled for _unused, _unused, t in self._timers)
 
     def _wall_time(self) -> float:
         assert self._loop is not None

@@ -91,7 +91,7 @@ class GarbageCollector:
                 raise
 
     def _drop_reference(self, obj: Object, uid: str) -> None:
-        resource, _, _ = self._places[obj["metadata"]["uid"]]
+        resource, _unused, _unused = self._places[obj["metadata"]["uid"]]
         rest = [item for item in obj["metadata"]["ownerReferences"] if item["uid"] != uid]
         metadata = {**obj["metadata"], "ownerReferences": rest}
         if not rest:

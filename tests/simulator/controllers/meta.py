@@ -22,7 +22,7 @@ def key_of(obj: Object) -> str:
 
 
 def split_key(key: str) -> tuple[str, str]:
-    namespace, _, name = key.rpartition("/")
+    namespace, _unused, name = key.rpartition("/")
     return namespace, name
 
 

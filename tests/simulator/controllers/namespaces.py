@@ -81,8 +81,8 @@ class NamespaceController:
         return found
 
     def _describe(self, namespace: Object, remaining: list[tuple[str, Object]]) -> None:
-        plurals = Counter(resource.rpartition("/")[2] for resource, _ in remaining)
-        finalizers = Counter(item for _, obj in remaining for item in obj["metadata"].get("finalizers") or ())
+        plurals = Counter(resource.rpartition("/")[2] for resource, _unused in remaining)
+        finalizers = Counter(item for _unused, obj in remaining for item in obj["metadata"].get("finalizers") or ())
         content = ", ".join(f"{plural}. has {count} resource instances" for plural, count in sorted(plurals.items()))
         held = ", ".join(f"{item} in {count} resource instances" for item, count in sorted(finalizers.items()))
         now = self._context.now()

@@ -56,7 +56,7 @@ class ReplicaSetController:
     def _scale(self, replica_set: Object) -> None:
         active = [pod for pod in self._context.pods.of_owner(replica_set["metadata"]["uid"]) if is_active(pod)]
         difference = len(active) - replica_set["spec"].get("replicas", 1)
-        for _ in range(-difference):
+        for _unused in range(-difference):
             self._create(replica_set)
         if difference > 0:
             for pod in sorted(active, key=self._deletion_rank)[:difference]:

@@ -56,7 +56,7 @@ def _probe(call: Call, path: str) -> web.Response:
 
 
 def _version(version: str) -> Object:
-    major, minor, *_ = version.removeprefix("v").split(".")
+    major, minor, *_unused = version.removeprefix("v").split(".")
     return {
         "major": major,
         "minor": minor,

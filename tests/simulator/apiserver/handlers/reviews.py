@@ -67,7 +67,7 @@ def _rules(call: Call, namespace: str) -> Object:
             "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
             "incomplete": False,
         }
-    rules = [rule for rule, _ in call.server.authorizer.rules_of(call.user, namespace)]
+    rules = [rule for rule, _unused in call.server.authorizer.rules_of(call.user, namespace)]
     return {
         "resourceRules": [rule for rule in rules if rule.get("resources")],
         "nonResourceRules": [rule for rule in rules if rule.get("nonResourceURLs")],

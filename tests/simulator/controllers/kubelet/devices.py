@@ -103,7 +103,7 @@ class DeviceManager:
         """Give the pod's containers their devices, or raise AllocationError. Cleans up after pods that are gone."""
         uid = pod["metadata"]["uid"]
         wanted = _device_requests(pod)
-        if not any(resource in self.endpoints for _, resource, _ in wanted):
+        if not any(resource in self.endpoints for _unused, resource, _unused in wanted):
             return
         self._forget_gone({uid, *active})
         taken: list[Allocation] = []
@@ -168,7 +168,7 @@ class DeviceManager:
         for device in endpoint.devices.values():
             load[device.card] = load.get(device.card, 0) + (device.id in used)
         chosen: list[Device] = []
-        for _ in range(number):
+        for _unused in range(number):
             device = min((item for item in free if item not in chosen), key=lambda item: load[item.card])
             load[device.card] += 1
             chosen.append(device)

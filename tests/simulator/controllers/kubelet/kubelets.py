@@ -45,7 +45,7 @@ class Kubelets:
         return agent
 
     def reconcile(self, key: str) -> None:
-        node, _, pod = key.partition("|")
+        node, _unused, pod = key.partition("|")
         if node in self.agents:
             self.agents[node].sync(pod)
 

@@ -117,7 +117,7 @@ class NodeAgent:
 
     def _socket_gone(self, socket: str) -> None:
         self._sockets.pop(socket, None)
-        for _ in self.devices.socket_gone(socket):
+        for _unused in self.devices.socket_gone(socket):
             self.status_changed()
             self.context.engine.later(GRACE_SECONDS, self.status_changed, settles=False)
 

@@ -47,7 +47,7 @@ class ProcessTable:
             held = [device for item in allocations if item.container == container.name for device in item.devices]
             cards = [gpu for gpu in self.gpus.gpus if gpu.uuid in {device.card for device in held}]
             loads = [(gpu, process_memory_mib(pod, gpu.card.product)) for gpu in cards]
-            if any(used for _, used in loads):
+            if any(used for _unused, used in loads):
                 self._run(pod, container, [(gpu, used) for gpu, used in loads if used])
         self._write()
 

@@ -44,7 +44,7 @@ class Scheduler:
         """One scheduling cycle: the next active pod."""
         if not self._active:
             return
-        _, _, pod_key = heapq.heappop(self._active)
+        _unused, _unused, pod_key = heapq.heappop(self._active)
         if self._active:
             self._context.engine.enqueue(self, "cycle")
         pod = self._context.store.get("pods", *split_key(pod_key))

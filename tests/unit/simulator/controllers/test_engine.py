@@ -63,7 +63,7 @@ def test_refused_write_is_tried_again_later() -> None:
     worker = Recorder(engine, fails=2)
     engine.enqueue(worker, "a")
     engine.advance(1)
-    assert [key for _, key in worker.seen] == ["a", "a", "a"]
+    assert [key for _unused, key in worker.seen] == ["a", "a", "a"]
     assert engine.failures == []
 
 
@@ -90,11 +90,11 @@ def test_live_timers_keep_their_order_whatever_the_machine_does() -> None:
         engine.start(asyncio.get_running_loop())
         link(10)
         engine.later(1.05, engine.enqueue, worker, "long")
-        for _ in range(500):
+        for _unused in range(500):
             await asyncio.sleep(0.01)
             if len(worker.seen) == 2:
                 break
         engine.stop()
 
     asyncio.run(run())
-    assert [key for _, key in worker.seen] == ["chain", "long"]
+    assert [key for _unused, key in worker.seen] == ["chain", "long"]

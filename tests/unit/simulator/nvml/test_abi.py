@@ -61,7 +61,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     asked += [
         f"offsetof({name}, {renamed.get(member, member)})"
         for name, (python, renamed) in STRUCTURES.items()
-        for member, _ in python._fields_
+        for member, _unused in python._fields_
     ]
     asked += [f"NVML_STRUCT_VERSION({arguments})" for arguments in VERSIONS]
     asked += [name for name in vars(pynvml) if name.startswith("NVML_ERROR_")]
@@ -81,7 +81,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 def test_structure_is_laid_out_as_clients_expect(name: str, layout: dict[str, int]) -> None:
     python, renamed = STRUCTURES[name]
     assert layout[f"sizeof({name})"] == ctypes.sizeof(python)
-    expected = {member: getattr(python, member).offset for member, _ in python._fields_}
+    expected = {member: getattr(python, member).offset for member, _unused in python._fields_}
     found = {member: layout[f"offsetof({name}, {renamed.get(member, member)})"] for member in expected}
     assert found == expected
 

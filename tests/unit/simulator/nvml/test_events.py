@@ -89,7 +89,7 @@ def test_set_that_was_freed_is_invalid(listening: tuple[Any, Any]) -> None:
 
 
 def test_sets_run_out(node: Any) -> None:
-    for _ in range(64):
+    for _unused in range(64):
         node.nvml.nvmlEventSetCreate()
     with pytest.raises(node.nvml.NVMLError_Memory):
         node.nvml.nvmlEventSetCreate()

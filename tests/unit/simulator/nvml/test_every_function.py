@@ -42,7 +42,7 @@ OF_A_GPU = [name for name in ASKED if not WITHOUT_GPU.match(name)]
 def call(node: Any, name: str, first: Any = None) -> int:
     """Calls with room for whatever the function writes, or reads as its parameters."""
     room = ctypes.create_string_buffer(4096)
-    rest = [ctypes.byref(room) for _ in range(5)]
+    rest = [ctypes.byref(room) for _unused in range(5)]
     return int(getattr(node.raw, name)(first, *rest))
 
 

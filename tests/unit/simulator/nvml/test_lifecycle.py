@@ -21,7 +21,7 @@ def test_init_is_counted(make_node: Any) -> None:
     raw = node.raw
     assert raw.nvmlShutdown() == NvmlError.UNINITIALIZED
     assert [raw.nvmlInit(), raw.nvmlInit_v2(), raw.nvmlInitWithFlags(0)] == [0, 0, 0]
-    assert [raw.nvmlShutdown() for _ in range(4)] == [0, 0, 0, NvmlError.UNINITIALIZED]
+    assert [raw.nvmlShutdown() for _unused in range(4)] == [0, 0, 0, NvmlError.UNINITIALIZED]
 
 
 def test_init_with_unknown_flag_is_refused(make_node: Any) -> None:

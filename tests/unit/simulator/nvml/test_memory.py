@@ -40,7 +40,7 @@ def test_processes_and_what_nobody_owns_are_used(node: Any) -> None:
 def test_card_never_uses_more_than_it_has(node: Any) -> None:
     node.gpus.gpus[0].processes += [Process(1, 10000), Process(2, 10000)]
     node.write()
-    _, v2 = infos(node)
+    _unused, v2 = infos(node)
     assert (v2.free, v2.used + v2.reserved) == (0, v2.total)
 
 
@@ -107,8 +107,8 @@ def test_process_list_keeps_to_the_room_it_is_given(kind: str, version: str, siz
     assert buffer.raw[room:] == b"\xee" * 32
     pids = [int.from_bytes(buffer.raw[i : i + 4], "little") for i in range(0, room, size)]
     used = [int.from_bytes(buffer.raw[i + 8 : i + 16], "little") for i in range(0, room, size)]
-    assert pids == [pid for pid, _ in expected]
-    assert used == [2**64 - 1 if mib is None else mib * MIB for _, mib in expected]
+    assert pids == [pid for pid, _unused in expected]
+    assert used == [2**64 - 1 if mib is None else mib * MIB for _unused, mib in expected]
 
     assert function(handle, None, buffer) == NvmlError.INVALID_ARGUMENT
     assert function(handle, ctypes.byref(count), None) == NvmlError.INVALID_ARGUMENT

@@ -27,7 +27,7 @@ def test_threads_see_whole_states_only(node: Any) -> None:
             if any(p.usedGpuMemory != 100 * MIB for p in processes):
                 wrong.append([(p.pid, p.usedGpuMemory) for p in processes])
 
-    readers = [threading.Thread(target=read) for _ in range(4)]
+    readers = [threading.Thread(target=read) for _unused in range(4)]
     for reader in readers:
         reader.start()
     for number in range(200):

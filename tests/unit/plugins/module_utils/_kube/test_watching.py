@@ -55,7 +55,7 @@ def test_watched_list_notices_what_leaves_the_selection(api: FakeApi) -> None:
 
 @pytest.mark.parametrize(("status", "reason"), [(410, "Expired"), (500, "InternalError"), (429, "TooManyRequests")])
 def test_watched_list_reads_again_when_the_watch_is_refused(api: FakeApi, status: int, reason: str) -> None:
-    refusals = [api_error("GET", "/api/v1/nodes", status, reason) for _ in range(2)]
+    refusals = [api_error("GET", "/api/v1/nodes", status, reason) for _unused in range(2)]
 
     def refuse(_method: str, path: str) -> None:
         if path.endswith("?watch") and refusals:
