@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -68,8 +69,7 @@ def run(order: Order) -> None:
 
 async def _serve(order: Order) -> None:
     scenario = Scenario.load(order.scenario)
-    simulation = Simulation(scenario, directory=order.directory, speed=order.speed)
-    simulation.replay(log.info)
+    simulation = _replayed(scenario, order)
     token = secrets.token_urlsafe(24)
     app = create_app(
         simulation.registry,
@@ -100,6 +100,16 @@ async def _serve(order: Order) -> None:
         watcher.cancel()
         simulation.engine.stop()
         await served.close()
+
+
+def _replayed(scenario: Scenario, order: Order) -> Simulation:
+    """The cluster as it is now. A fleet is millions of long-lived objects that the garbage collector would walk in vain."""
+    gc.disable()
+    simulation = Simulation(scenario, directory=order.directory, speed=order.speed)
+    simulation.replay(log.info)
+    gc.freeze()
+    gc.enable()
+    return simulation
 
 
 async def _watch_parent(pid: int | None, ended: asyncio.Event) -> None:
