@@ -10,6 +10,7 @@ from typing import Iterable, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.lock import Lock, LockRequest
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NodeWrite
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import failed_pods, plugin_pods, pods_on
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session, Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import Decision
@@ -32,17 +33,19 @@ def take_out_of_service(session: Session, plan: RolloutPlan) -> Outcome:
     wave = Wave(session, plan, "in_maintenance")
     observed = wave.observe()
     context = _with_holder(wave, observed.values())
-    wave.write(observed, lambda node, target: decide_in_maintenance(node, target, context))
+
+    def tell(name: str, written: NodeWrite) -> None:
+        if not written.before.unschedulable:
+            wave.journal.note(name, states.SCHEDULABLE)
+        wave.journal.note(name, states.CORDONED, written.decision.reason)
+
+    wave.write(observed, lambda node, target: decide_in_maintenance(node, target, context), tell)
     for name, written in wave.writes.items():
         note = written.after.maintenance
         wave.results[name].facts.update(
             was_unschedulable=note.was_unschedulable if note else written.before.unschedulable,
             settled=written.decision.settled,
         )
-        if written.changed:
-            if not written.before.unschedulable:
-                wave.journal.note(name, states.SCHEDULABLE)
-            wave.journal.note(name, states.CORDONED, written.decision.reason)
     waiting = wave.unsettled()
     if session.check_mode:
         for name in waiting:
@@ -67,13 +70,15 @@ def put_into_service(session: Session, plan: RolloutPlan) -> Outcome:
             unmet = unmet_serving(node, pods.get(node.name, []), target)
         return decide_in_service(node, target, wave.context, unmet)
 
-    wave.write(observed, decide)
+    def tell(name: str, written: NodeWrite) -> None:
+        state = states.PROVEN if written.after.unschedulable else states.IN_SERVICE
+        wave.journal.note(name, state, written.decision.reason)
+
+    wave.write(observed, decide, tell)
     for name, written in wave.writes.items():
         held = wave.results[name].facts.get("held", False)
         in_service = not wave.results[name].failed and not held and not written.after.unschedulable
         wave.results[name].facts.update(in_service=in_service, held=held)
-        if written.changed:
-            wave.journal.note(name, states.IN_SERVICE if in_service else states.PROVEN, written.decision.reason)
     if not session.check_mode:
         _report_failed_pods(wave)
     return wave.outcome()

@@ -17,11 +17,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.namespaces import ensure_namespace, namespace_action
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.retrying import TRIES, passes, pause
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import lease as rules
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.lease import LeaseState, LockDecision, Sighting
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.names import LEASE_NAME
 
-_RACES = 10
 _LOOK_SECONDS = 2.0
 
 
@@ -91,22 +91,20 @@ class Lock:
 
         :raises KubeGpuError: another run holds it and gave it up in none of ``wait`` seconds.
         """
-        for _race in range(_RACES):
+        for attempt in range(TRIES):
             found, decision = self._decide()
             actions = self._actions(found, decision)
             if check_mode or decision.kind == rules.KEEP:
                 return LockChange(found, decision, actions, None if check_mode else found)
-            written = self._write(found, decision)
-            if written is not None:
-                return LockChange(found, decision, actions, written)
-        raise KubeGpuError(
-            f"Cannot take the lock {self._request.title} for run {self._request.run}: another writer was faster {_RACES} times. "
-            "Look at who writes this Lease, then run again."
-        )
+            try:
+                return LockChange(found, decision, actions, self._write(found, decision))
+            except ApiError as error:
+                trouble = self._bear(error, attempt)
+        raise trouble
 
     def release(self, check_mode: bool) -> LockChange:
         """Give the lock back if it is this run's own. Another run's is left alone."""
-        for _race in range(_RACES):
+        for attempt in range(TRIES):
             found = self.read()
             if found is None or found.holder != self._request.run:
                 return LockChange(found, LockDecision(rules.KEEP), lease=found)
@@ -116,14 +114,17 @@ class Lock:
             try:
                 obj = self._api.patch(self._path, rules.release_patch(found, self._request.run, self._clock.now()))
             except ApiError as error:
-                if error.status in (404, 409) or error.outcome_unknown:
-                    continue
-                raise
-            return LockChange(found, LockDecision(rules.KEEP), actions, rules.observe_lease(obj))
-        raise KubeGpuError(
-            f"Cannot give back the lock {self._request.title} of run {self._request.run}: it was changed {_RACES} times meanwhile. "
-            "It runs out by itself."
-        )
+                trouble = self._bear(error, attempt)
+            else:
+                return LockChange(found, LockDecision(rules.KEEP), actions, rules.observe_lease(obj))
+        raise trouble
+
+    def _bear(self, error: ApiError, attempt: int) -> ApiError:
+        """Get over a trouble that passes, or a lease that is no longer the one that was looked at."""
+        if not passes(error) and error.status != 404:
+            raise error
+        pause(self._clock, attempt, error)
+        return error
 
     def _decide(self) -> tuple[LeaseState | None, LockDecision]:
         """Look at the lease until it can be had, or until it is no use to wait on."""
@@ -166,23 +167,18 @@ class Lock:
         }
         return (*lines, words[decision.kind]) if decision.kind in words else ()
 
-    def _write(self, found: LeaseState | None, decision: LockDecision) -> LeaseState | None:
-        """Write the decision; None if the lease is no longer the one that was looked at."""
+    def _write(self, found: LeaseState | None, decision: LockDecision) -> LeaseState:
+        """Write the decision. It holds only for the lease that was looked at."""
         now = self._clock.now()
-        try:
-            if decision.kind == rules.CREATE:
-                ensure_namespace(self._api, self._request.namespace)
-                return rules.observe_lease(self._create())
-            assert found is not None  # all other decisions are about a lease that exists
-            if decision.kind == rules.RENEW:
-                body = rules.renew_patch(found, now, self._request.seconds)
-            else:
-                body = rules.acquire_patch(found, self._request.run, now, self._request.seconds, identify())
-            return rules.observe_lease(self._api.patch(self._path, body))
-        except ApiError as error:
-            if error.status in (404, 409) or error.outcome_unknown:
-                return None
-            raise
+        if decision.kind == rules.CREATE:
+            ensure_namespace(self._api, self._clock, self._request.namespace)
+            return rules.observe_lease(self._create())
+        assert found is not None  # all other decisions are about a lease that exists
+        if decision.kind == rules.RENEW:
+            body = rules.renew_patch(found, now, self._request.seconds)
+        else:
+            body = rules.acquire_patch(found, self._request.run, now, self._request.seconds, identify())
+        return rules.observe_lease(self._api.patch(self._path, body))
 
     def _create(self) -> dict[str, Any]:
         body = rules.acquire_patch(None, self._request.run, self._clock.now(), self._request.seconds, identify())

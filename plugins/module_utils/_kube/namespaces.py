@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.retrying import TRIES, passes, pause
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import names
 
 
@@ -17,14 +19,20 @@ def namespace_action(api: KubeApi, name: str) -> list[str]:
     return [f"create Namespace {name}"] if missing else []
 
 
-def ensure_namespace(api: KubeApi, name: str) -> None:
+def ensure_namespace(api: KubeApi, clock: Clock, name: str) -> None:
     """Create the namespace if it is missing. One that exists is left as it is, whoever made it."""
-    if api.get_or_none(api_path("namespaces", name=name)) is not None:
-        return
     labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    try:
-        api.create(api_path("namespaces"), body)
-    except ApiError as error:
-        if error.status != 409:  # somebody was faster
-            raise
+    for attempt in range(TRIES):
+        if api.get_or_none(api_path("namespaces", name=name)) is not None:
+            return
+        try:
+            api.create(api_path("namespaces"), body)
+        except ApiError as error:
+            if not passes(error):  # a conflict passes: somebody was faster
+                raise
+            trouble = error
+            pause(clock, attempt, error)
+        else:
+            return
+    raise trouble

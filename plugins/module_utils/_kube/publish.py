@@ -102,7 +102,7 @@ def _write(
 ) -> None:
     if namespace_missing:
         session.fence.check()
-        ensure_namespace(session.api, plan.namespace)
+        ensure_namespace(session.api, session.clock, plan.namespace)
     for change in own:
         objects.write(change)
     for release, change in released:

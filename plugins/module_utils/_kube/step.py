@@ -55,6 +55,11 @@ WAVE_SPEC = ArgumentSpec(
 ).merge(PLAN_SPEC)
 
 Decide = Callable[[NodeState, NodeTarget], Decision]
+Tell = Callable[[str, NodeWrite], None]
+
+
+def _say_nothing(_name: str, _written: NodeWrite) -> None:
+    """Nobody wants to hear of writes."""
 
 
 def check_run_options(params: Mapping[str, Any]) -> None:
@@ -171,13 +176,19 @@ class Wave:
                 )
         return found
 
-    def write(self, observed: Mapping[str, NodeState], decide: Decide) -> None:
-        """Decide for each node, and write the decision unless in check mode. Fills results and ``writes``."""
+    def write(self, observed: Mapping[str, NodeState], decide: Decide, tell: Tell = _say_nothing) -> None:
+        """Decide for each node, and write the decision unless in check mode. Fills results and ``writes``.
+
+        :param tell: hears of every node that was written to, at that moment and in that thread.
+        """
 
         def work(name: str) -> NodeWrite:
             target = self.targets[name]
             if not self.session.check_mode:
-                return self.nodes.write(observed[name], lambda node: decide(node, target))
+                written = self.nodes.write(observed[name], lambda node: decide(node, target))
+                if written.changed:
+                    tell(name, written)
+                return written
             node = assume_steps_before(self.step, observed[name], target, self.context)
             decision = decide(node, target)
             after = node.patched(decision.patch) if decision.verdict == PATCH else node

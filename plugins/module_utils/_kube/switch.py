@@ -81,10 +81,11 @@ def withdraw(session: Session, plan: RolloutPlan) -> Outcome:
 def serve(session: Session, plan: RolloutPlan) -> Outcome:
     """Let the plan's revision serve the nodes of a wave, and wait until each advertises what the plan says, without a break."""
     wave = Wave(session, plan, "serving")
-    wave.write(wave.observe(), lambda node, target: decide_serving(node, target, wave.context))
-    for name, written in wave.writes.items():
-        if written.changed:
-            wave.journal.note(name, states.SERVING, f"revision {wave.targets[name].revision}")
+    wave.write(
+        wave.observe(),
+        lambda node, target: decide_serving(node, target, wave.context),
+        lambda name, _written: wave.journal.note(name, states.SERVING, f"revision {wave.targets[name].revision}"),
+    )
     timing = Timing(session.params["timeout_seconds"], session.params["soak_seconds"])
     wait = Wait(
         timing=timing,

@@ -1,0 +1,218 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A simulated cluster with a plan for it, a rollout to drive by its modules, and somebody who watches the law."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unit.plugins.fakes.driver import Driver
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import SystemClock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
+from ansible_collections.kubegpu.sharing.plugins.modules import gpu_resources_info
+from simulator.cluster import SimulatedCluster
+from simulator.nvml.cards import CARDS
+
+GPU = "nvidia.com/gpu"
+REVISION = "kubegpu.sharing/revision"
+MAINTENANCE = "kubegpu.sharing/maintenance"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kubegpu-system/leases/kubegpu-rollout"
+OPTIONS = {"timeout_seconds": 30.0, "soak_seconds": 0.3, "settle_seconds": 0.05}
+
+CONFIGS: dict[str, Any] = {
+    "reference": {
+        "l20": {"match": {"product": "NVIDIA L20"}, "sharing": "time_slicing", "process_memory_mib": 4621},
+        "t4": {"match": {"product": "Tesla T4"}, "sharing": "time_slicing", "process_memory_mib": 4401},
+    },
+    "addon-owned": {"l40s": {"match": {"product": "NVIDIA L40S"}, "sharing": "time_slicing", "replicas": 4}},
+}
+GPUS: dict[str, dict[str, list[str]]] = {
+    "reference": {"gpu-l20": ["L20"], "gpu-t4": ["T4"]},
+    "addon-owned": {f"gpu-{number}": ["L40S", "L40S"] for number in (1, 2, 3)},
+}
+#: The foreign DaemonSet of each scenario.
+FOREIGN = {
+    "reference": "kube-system/nvidia-device-plugin-daemonset",
+    "addon-owned": "kube-system/nvidia-gpu-device-plugin",
+}
+
+
+@dataclass
+class Law:
+    """At no moment is a node schedulable while what it advertises differs from the revision recorded on it.
+
+    Follows the nodes by a watch of its own. ``served``: what each revision of a node advertises, None for none of ours.
+    """
+
+    api: KubeClient
+    served: dict[str, dict[str | None, int]]
+    violations: list[str] = field(default_factory=list)
+    seen: int = 0
+
+    def __post_init__(self) -> None:
+        self._stop = threading.Event()
+        page = next(self.api.pages("/api/v1/nodes"))
+        self._version = page.resource_version
+        for node in page.items:
+            self._judge(node)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def end(self) -> list[str]:
+        self._stop.set()
+        self._thread.join(timeout=10)
+        return self.violations
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                for event in self.api.watch("/api/v1/nodes", self._version, 1):
+                    obj = event["object"]
+                    self._version = obj["metadata"]["resourceVersion"]
+                    if event["type"] == "MODIFIED":
+                        self._judge(obj)
+            except ApiError:
+                if self._stop.wait(0.1):
+                    return
+
+    def _judge(self, node: dict[str, Any]) -> None:
+        name, labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
+        if name not in self.served:
+            return
+        self.seen += 1
+        advertised = int((node["status"].get("allocatable") or {}).get(GPU, 0))
+        expected = self.served[name].get(labels.get(REVISION), 0)
+        if not node["spec"].get("unschedulable") and advertised != expected:
+            self.violations.append(f"{name}: schedulable as {labels.get(REVISION)} while it advertises {advertised}")
+
+
+@dataclass
+class Stage:
+    """One test's cluster. ``scenario`` is one that comes along with the simulator."""
+
+    cluster: SimulatedCluster
+    scenario: str
+    directory: Path
+    law: Law | None = None
+
+    def __post_init__(self) -> None:
+        self.client = self.cluster.client()
+        self.plan: dict[str, Any] = self.make_plan()
+
+    def api(self) -> KubeClient:
+        return KubeClient.from_params({"kubeconfig": str(self.cluster.kubeconfig)})
+
+    def make_plan(self) -> dict[str, Any]:
+        """A plan by the modules that read and by the planner, from facts as NVML gives them."""
+        path = self.directory / "cluster.json"
+        options = {"dest": str(path), "namespace": "kubegpu-system", "resource_prefix": "nvidia.com/", "nodes": []}
+        gpu_resources_info.run(options, self.api())
+        gpus = GPUS[self.scenario]
+        plan = build_plan(
+            PlanRequest(
+                configs=CONFIGS[self.scenario],
+                cluster=json.loads(path.read_text()),
+                host_facts={name: _host_facts(name, cards) for name, cards in gpus.items()},
+                hosts={name: name for name in gpus},
+            )
+        )
+        (self.directory / "plan.json").write_text(json.dumps(plan))
+        return plan
+
+    def driver(self, run: str = "run-1", **options: Any) -> Driver:
+        return Driver(
+            api=self.api(),
+            clock=SystemClock(),
+            plan_path=str(self.directory / "plan.json"),
+            nodes=tuple(GPUS[self.scenario]),
+            run=run,
+            journal=self.directory / "journal.jsonl",
+            options={**OPTIONS, **options},
+        )
+
+    def watch_the_law(self) -> Law:
+        """From now on. To be asked once the cluster is as the plan found it."""
+        served: dict[str, dict[str | None, int]] = {}
+        for name, node in self.plan["nodes"].items():
+            served[name] = {None: node["slots_before"], node["to"]["revision"]: node["slots_after"]}
+        self.law = Law(self.api(), served)
+        return self.law
+
+    def node(self, name: str) -> dict[str, Any]:
+        return self.client.get(f"/api/v1/nodes/{name}")
+
+    def patch_node(self, name: str, body: dict[str, Any]) -> None:
+        self.client.patch(f"/api/v1/nodes/{name}", body)
+
+    def schedulable(self, name: str) -> bool:
+        return not self.node(name)["spec"].get("unschedulable")
+
+    def allocatable(self, name: str) -> int:
+        return int(self.node(name)["status"]["allocatable"].get(GPU, 0))
+
+    def uids(self, namespace: str) -> dict[str, str]:
+        return {
+            pod["metadata"]["name"]: pod["metadata"]["uid"]
+            for pod in self.client.items(f"/api/v1/namespaces/{namespace}/pods")
+        }
+
+    def let_lease_run_out(self) -> None:
+        self.client.patch(LEASE, {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}})
+
+    def unfinished(self) -> dict[str, str]:
+        """Nodes that are not as the plan wants them, in service, without a note; and what is wrong."""
+        wrong = {}
+        for name, planned in self.plan["nodes"].items():
+            node = self.node(name)
+            labels, annotations = node["metadata"]["labels"], node["metadata"].get("annotations") or {}
+            state = (
+                labels.get(REVISION),
+                int(node["status"]["allocatable"].get(GPU, 0)),
+                bool(node["spec"].get("unschedulable")),
+                MAINTENANCE in annotations,
+            )
+            if state != (planned["to"]["revision"], planned["slots_after"], False, False):
+                wrong[name] = f"revision, allocatable, unschedulable, note: {state}"
+        return wrong
+
+
+def failures(results: dict[str, Any]) -> dict[str, str]:
+    """Reason by node of the first step that failed for it."""
+    found: dict[str, str] = {}
+    for result in results.values():
+        for name in result.get("failed_nodes", []):
+            found.setdefault(name, result["nodes"][name]["reason"])
+    return found
+
+
+def _host_facts(name: str, cards: list[str]) -> dict[str, Any]:
+    gpus = []
+    for index, key in enumerate(cards):
+        card = CARDS[key]
+        gpus.append(
+            {
+                "index": index,
+                "uuid": f"GPU-{name}-{index}",
+                "product": card.product,
+                "architecture": card.architecture,
+                "compute_capability": card.compute_capability,
+                "memory_total_mib": card.memory_total_mib,
+                "memory_reserved_mib": card.memory_reserved_mib,
+                "memory_used_mib": 0,
+                "memory_free_mib": card.memory_total_mib,
+                "compute_mode": "default",
+                "state": "ok",
+                "processes": [],
+                "mig": {"capable": False, "mode": None},
+            }
+        )
+    return {"nvml_available": True, "gpus": gpus}
