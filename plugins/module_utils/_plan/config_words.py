@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_words import check_mig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.query import Query
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.flags import check_flags
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import GPU_RESOURCE, MIG_PREFIX
@@ -59,7 +60,7 @@ def read_config(key: str, given: Any, is_default: bool, version: Version) -> tup
         return None, [f"{where} is {kind_of(given)}; give a mapping with match and sharing."]
     problems = unknown_words(where, given, _WORDS)
     product, query, match_problems = _read_match(where, given.get("match"), is_default)
-    problems += match_problems + _check_sharing(where, given) + _check_mig(where, given.get("mig"))
+    problems += match_problems + _check_sharing(where, given) + check_mig(where, given.get("mig"))
     process, process_problems = _read_number(where, given, "process_memory_mib", _process_memory)
     replicas, replicas_problems = _read_number(where, given, "replicas", _replicas)
     problems += process_problems + replicas_problems
@@ -171,22 +172,3 @@ def _replicas(value: Any) -> int:
             f"{value!r} replicas share nothing, and the device plugin refuses them; give 2 or more, or sharing: none"
         )
     return number
-
-
-def _check_mig(where: str, mig: Any) -> list[str]:
-    """Problems of the form, or else that it is not supported yet."""
-    if mig is None:
-        return []
-    if not isinstance(mig, Mapping):
-        return [f"{where}.mig is {kind_of(mig)}; give a mapping with strategy and devices."]
-    problems = unknown_words(f"{where}.mig", mig, ("strategy", "devices"))
-    strategy, devices = mig.get("strategy", "mixed"), mig.get("devices", {})
-    if strategy not in ("none", "single", "mixed"):
-        problems.append(f"{where}.mig.strategy is {strategy!r}; give one of none, single, mixed.")
-    if not isinstance(devices, (Mapping, list, tuple)):
-        problems.append(
-            f"{where}.mig.devices is {kind_of(devices)}; give counts by profile, or a list of {{gpus, devices}}."
-        )
-    if not problems and (strategy != "none" or devices):
-        problems.append(f"{where}.mig is not supported yet; take it out, and GPUs with MIG enabled are left to you.")
-    return problems
