@@ -338,6 +338,19 @@ def test_pod_that_does_not_fit_its_node_is_rejected_by_the_kubelet() -> None:
     )
 
 
+def test_pods_deleted_around_a_reboot_are_gone_after_it() -> None:
+    simulation = world(apply=[plugin(), gpu_pod("ending"), gpu_pod("late", gpus=0), gpu_pod("staying")])
+    simulation.registry.delete("pods", NAMESPACE, "ending")
+    simulation.engine.advance(0.1)
+    simulation.agent("gpu-1").reboot()
+    simulation.engine.advance(1)
+    simulation.registry.delete("pods", NAMESPACE, "late")
+    simulation.engine.advance(120)
+    names = {pod["metadata"]["name"] for pod in simulation.pods(NAMESPACE) if "plugin" not in pod["metadata"]["labels"]}
+    assert names == {"staying"}
+    assert all(is_ready(pod) for pod in simulation.pods(NAMESPACE))
+
+
 def test_crashing_plugin_backs_off_and_recovers() -> None:
     simulation = world(apply=[plugin()])
     agent = simulation.agent("gpu-1")

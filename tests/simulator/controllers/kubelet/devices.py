@@ -103,7 +103,7 @@ class DeviceManager:
         """Give the pod's containers their devices, or raise AllocationError. Cleans up after pods that are gone."""
         uid = pod["metadata"]["uid"]
         wanted = _device_requests(pod)
-        if not any(resource in self.endpoints for _unused, resource, _unused in wanted):
+        if not any(item[1] in self.endpoints for item in wanted):
             return
         self._forget_gone({uid, *active})
         taken: list[Allocation] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from simulator.controllers.kubelet.files import NodeFiles
 from simulator.controllers.kubelet.node_status import first_boot_id, node_status
 from simulator.controllers.kubelet.plugin_config import Settings
 from simulator.controllers.kubelet.pods import PodRuntime
+from simulator.controllers.kubelet.power import PowerCycle
 from simulator.controllers.kubelet.processes import ProcessTable
 from simulator.controllers.kubelet.spec import NodeSpec
 from simulator.controllers.meta import is_finished, is_terminating, key_of, split_key
@@ -31,9 +31,6 @@ STATUS_PERIOD_SECONDS = 10.0
 #: A mounted ConfigMap follows a change after the kubelet's sync period and its cache's age.
 MIN_CONFIG_MAP_LAG_SECONDS, MAX_CONFIG_MAP_LAG_SECONDS = 30.0, 120.0
 GFD_SECONDS = 5.0
-BOOT_SECONDS = 20.0
-#: After a boot GPU pods wait this long for a plugin before they are admitted without one, which fails.
-PLUGIN_WAIT_SECONDS = 60.0
 
 
 class NodeAgent:
@@ -121,6 +118,11 @@ class NodeAgent:
             self.status_changed()
             self.context.engine.later(GRACE_SECONDS, self.status_changed, settles=False)
 
+    def forget_plugins(self) -> None:
+        """A kubelet that starts clears the socket directory; allocations come back from its checkpoint."""
+        self._sockets.clear()
+        self.devices.restart()
+
     def _label(self, settings: Settings) -> None:
         node = self.context.store.get("nodes", None, self.name)
         if node is None:
@@ -152,10 +154,10 @@ class NodeAgent:
     def _admit(self, pod: Object) -> None:
         runtime = PodRuntime(self, pod)
         self.runtimes[runtime.key] = runtime
-        if self._admitted(runtime):
+        if self.admits(runtime):
             runtime.set_up()
 
-    def _admitted(self, runtime: PodRuntime) -> bool:
+    def admits(self, runtime: PodRuntime) -> bool:
         """Devices first, as in the real kubelet, then the room on the node."""
         try:
             self.devices.allocate(runtime.pod, self._active_uids())
@@ -184,6 +186,7 @@ class NodeAgent:
         runtime.begin_stop(float(pod["metadata"].get("deletionGracePeriodSeconds") or 0))
 
     def pod_stopped(self, runtime: PodRuntime) -> None:
+        """The containers of a pod that is being deleted have ended: the object goes."""
         self._forget(runtime)
         pod = self.context.store.get("pods", *split_key(runtime.key))
         if pod is not None and pod["metadata"]["uid"] == runtime.uid:
@@ -230,8 +233,7 @@ class NodeAgent:
 
     def restart_kubelet(self) -> None:
         """Containers keep running; plugins notice the new socket and register again."""
-        self._sockets.clear()
-        self.devices.restart()
+        self.forget_plugins()
         self.status_changed()
         for runtime in list(self.runtimes.values()):
             for plugin in runtime.plugins():
@@ -239,54 +241,7 @@ class NodeAgent:
 
     def reboot(self) -> None:
         """Power off, and on again a little later."""
-        self.reports = False
-        for runtime in self.runtimes.values():
-            runtime.power_off()
-        self._sockets.clear()
-        self.processes.clear()
-        self.context.engine.later(BOOT_SECONDS, self._boot)
-
-    def _boot(self) -> None:
-        self.boot_id = str(uuid.uuid4())
-        self.reports = True
-        self.devices.restart()
-        self.post_status(rebooted=True)
-        node = self.context.store.get("nodes", None, self.name)
-        if node is not None:
-            message = f"Node {self.name} has been rebooted, boot id: {self.boot_id}"
-            self.context.event(node, "Rebooted", message, "kubelet", warning=True)
-        waiting = []
-        for runtime in sorted(self.runtimes.values(), key=lambda item: item.pod["metadata"]["creationTimestamp"]):
-            if runtime.rejected or is_finished(runtime.pod):
-                continue
-            if self.devices.held_by(runtime.uid):
-                waiting.append(runtime)
-            else:
-                self._boot_pod(runtime)
-        self._boot_gpu_pods(waiting, self.context.engine.time + PLUGIN_WAIT_SECONDS)
-        for pod in self.context.pods.on_node(self.name):
-            if key_of(pod) not in self.runtimes or is_terminating(pod):
-                self.sync(key_of(pod))
-
-    def _boot_gpu_pods(self, waiting: list[PodRuntime], until: float) -> None:
-        """Pods with devices are admitted again once a plugin has registered them, or when patience ends."""
-        served = all(
-            self.devices.endpoints[item.resource].serving
-            for runtime in waiting
-            for item in self.devices.held_by(runtime.uid)
-            if item.resource in self.devices.endpoints
-        )
-        if not served and self.context.engine.time < until:
-            self.context.engine.later(0.5, self._boot_gpu_pods, waiting, until)
-            return
-        for runtime in waiting:
-            self._boot_pod(runtime)
-
-    def _boot_pod(self, runtime: PodRuntime) -> None:
-        if self.runtimes.get(runtime.key) is not runtime or is_terminating(runtime.pod):
-            return
-        if self._admitted(runtime):
-            runtime.boot()
+        PowerCycle(self).begin()
 
     def go_silent(self) -> None:
         """The kubelet stops reporting; what runs goes on running."""
@@ -316,9 +271,8 @@ class NodeAgent:
         for endpoint in self.devices.endpoints.values():
             if endpoint.serving:
                 sick = {gpu.uuid for gpu in self.gpus.gpus if gpu.lost or gpu.xid}
-                endpoint.devices = {
-                    name: _with_health(device, device.card not in sick) for name, device in endpoint.devices.items()
-                }
+                devices = endpoint.devices.items()
+                endpoint.devices = {name: replace(item, healthy=item.card not in sick) for name, item in devices}
         self.status_changed()
 
     def _write_checkpoint(self) -> None:
@@ -328,10 +282,6 @@ class NodeAgent:
         if text != self._known_checkpoint:
             self.files.write_checkpoint(text)
             self._known_checkpoint = text
-
-
-def _with_health(device: Any, healthy: bool) -> Any:
-    return replace(device, healthy=healthy)
 
 
 def node_gpus(spec: NodeSpec, facts: Facts) -> NodeGpus:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from simulator.scenario import SCENARIOS, Scenario, ScenarioError, generate, parse_age
+from simulator.scenario import SCENARIOS, Scenario, ScenarioError, generate
+from simulator.scenario_check import parse_age
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SCENARIOS.glob("*.yml")))
