@@ -81,22 +81,29 @@ def test_watched_list_counts_what_it_may_have_missed_and_shows_all_that_it_saw(a
         for number in range(3):
             api.change("/api/v1/nodes/a", {"metadata": {"labels": {"n": str(number)}}})
         seen: list[str] = []
-        assert eventually(lambda: seen.extend(nodes.passed()) or len(seen) == 3)  # type: ignore[func-returns-value]
+
+        def saw_all() -> bool:
+            seen.extend(nodes.passed())
+            return len(seen) == 3
+
+        assert eventually(saw_all)
 
 
-def test_watched_list_goes_on_where_a_broken_watch_ended(api: FakeApi) -> None:
-    follow = api.watch
-    begun: list[str] = []
+class Broken(FakeApi):
+    """The first three watches break at once."""
 
-    def watch(path: str, resource_version: str, timeout_seconds: float, **query: Any) -> Iterator[dict[str, Any]]:
-        begun.append(resource_version)
-        if len(begun) <= 3:
-            return iter(())  # the connection broke
-        return follow(path, resource_version, timeout_seconds, **query)
+    begun = 0
 
-    api.watch = watch  # type: ignore[method-assign]
+    def watch(self, path: str, resource_version: str, timeout_seconds: float, **query: Any) -> Iterator[dict[str, Any]]:
+        self.begun += 1
+        return super().watch(path, resource_version, timeout_seconds, **query) if self.begun > 3 else iter(())
+
+
+def test_watched_list_goes_on_where_a_broken_watch_ended() -> None:
+    api = Broken()
+    api.put("/api/v1/nodes/a", {})
     with watched(api) as nodes:
-        assert eventually(lambda: len(begun) > 3)
+        assert eventually(lambda: api.begun > 3)
         api.put("/api/v1/nodes/b", {"spec": {}})
         assert eventually(lambda: sorted(nodes.things()) == ["a", "b"])
     assert api.requests.get == 2  # one list, one watch that was not replaced
