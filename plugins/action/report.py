@@ -113,7 +113,8 @@ class _Views:
 
     def write(self, check_mode: bool) -> dict[str, Any]:
         """Write the files if anything but the time of the report has changed."""
-        assert self.report is not None
+        if self.report is None:
+            raise AssertionError("the report is shown before it is written")
         directory = self.options["dest_dir"]
         paths = {kind: os.path.join(directory, f"report.{kind}") for kind in ("json", "html")}
         changed = not (_same_report(paths["json"], self.report) and os.path.exists(paths["html"]))

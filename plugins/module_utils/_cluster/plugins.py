@@ -18,7 +18,7 @@ try:
     import yaml
 except ImportError:
     # PyYAML comes with the kubernetes library, without which nothing gets here.
-    yaml = None  # type: ignore[assignment]
+    yaml = None  # type: ignore[assignment]  # such an optional import has no type
 
 # k8s-device-plugin is NVIDIA's own; clouds ship it, or a plugin of their own for the same resource, under other names.
 _IMAGE = re.compile(r"(?:k8s|nvidia(?:-gpu)?|volcano(?:-v?gpu)?)-device-plugin(?:-.*)?")

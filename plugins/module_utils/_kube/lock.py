@@ -146,7 +146,8 @@ class Lock:
             self._clock.sleep(min(decision.wait, _LOOK_SECONDS))
 
     def _held(self, lease: LeaseState | None) -> KubeGpuError:
-        assert lease is not None  # a lock that does not exist is free
+        if lease is None:
+            raise AssertionError("a lock that does not exist is free")
         waited = f" It was waited for {self._request.wait:g} s." if self._request.wait else ""
         return KubeGpuError(
             f"Cannot take the lock {self._request.title} for run {self._request.run}: it is held by {lease.describe()}.{waited} "
@@ -173,7 +174,8 @@ class Lock:
         if decision.kind == rules.CREATE:
             ensure_namespace(self._api, self._clock, self._request.namespace)
             return rules.observe_lease(self._create())
-        assert found is not None  # all other decisions are about a lease that exists
+        if found is None:
+            raise AssertionError("all other decisions are about a lease that exists")
         if decision.kind == rules.RENEW:
             body = rules.renew_patch(found, now, self._request.seconds)
         else:

@@ -105,7 +105,8 @@ class Objects:
         if change.kind == rules.CREATE:
             self._api.create(collection, change.manifest)
             return
-        assert change.live is not None  # only an object that exists can be changed
+        if change.live is None:
+            raise AssertionError("only an object that exists can be changed")
         if change.kind == rules.RECREATE:
             self._api.delete(path, _only(change.live))
             self._api.create(collection, change.manifest)

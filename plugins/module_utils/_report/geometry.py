@@ -38,7 +38,7 @@ class Rows:
     :param width: of the whole figure.
     :param left: where bars begin.
     :param height: from one row to the next.
-    :param bar: how thick a bar is.
+    :param thickness: of a bar.
     :param drop: from the row's top to the first bar's.
     :param scale: of the bars.
     """
@@ -46,7 +46,7 @@ class Rows:
     width: float
     left: float
     height: float
-    bar: float
+    thickness: float
     drop: float
     scale: Scale
 

@@ -51,10 +51,12 @@ def draw_slots(nodes: Mapping[str, Mapping[str, Any]], width: float = 440) -> Fi
 def _draw_pair(name: str, counts: tuple[int, int], y: float, rows: Rows) -> list[Shape]:
     shapes: list[Shape] = []
     for number, (when, count) in enumerate(zip(("before", "after"), counts)):
-        top, length = y + number * (rows.bar + (1 if rows.left else 3)), max(rows.scale.length(count), 1)
-        shapes.append(Rect(rows.left, top, length, rows.bar, when, f"{name}, {when}: {describe_count(count, 'slot')}"))
+        top, length = y + number * (rows.thickness + (1 if rows.left else 3)), max(rows.scale.length(count), 1)
+        shapes.append(
+            Rect(rows.left, top, length, rows.thickness, when, f"{name}, {when}: {describe_count(count, 'slot')}")
+        )
         if not rows.left:
-            shapes.append(Text(length + 6, top + rows.bar - 2, str(count), "figure"))
+            shapes.append(Text(length + 6, top + rows.thickness - 2, str(count), "figure"))
     if rows.left:
         before, after = counts
         end = rows.left + rows.scale.length(max(counts)) + 5

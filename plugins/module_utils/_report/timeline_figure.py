@@ -68,7 +68,7 @@ def _draw_segments(name: str, segments: Sequence[Mapping[str, Any]], y: float, p
         length = max(scale.length(end - begin), _NARROWEST_SEGMENT)
         words = f"{name}: {state} {lasted}{message}"
         left = places.left + scale.length(begin)
-        shapes.append(Rect(left, y, length, places.bar + 2, state.replace(" ", "-"), words, radius=0))
+        shapes.append(Rect(left, y, length, places.thickness + 2, state.replace(" ", "-"), words, radius=0))
     return shapes
 
 

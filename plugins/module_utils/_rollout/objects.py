@@ -96,7 +96,8 @@ def plan_release(release: DaemonSetRelease, live: Mapping[str, Any] | None) -> O
     problem = changed_since_plan(release, live)
     if problem and not (live is not None and uid_of(live) == release.uid and covers(live, release.patch)):
         return ObjectChange(REFUSED, manifest, live, problem=problem)
-    assert live is not None  # a missing one is a problem
+    if live is None:
+        raise AssertionError("a DaemonSet that is missing is a problem, which was dealt with above")
     before, after = difference(live, release.patch)
     return ObjectChange(REPLACE if after else NOTHING, manifest, live, before=before, after=after)
 

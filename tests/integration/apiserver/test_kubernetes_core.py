@@ -69,7 +69,7 @@ def test_present_patched_apply_info_and_absent(cluster: SimulatedCluster, namesp
     changed = {**manifest, "data": {"a": "2"}}
     patch = {"metadata": {"labels": {"example.com/by": "ansible"}}}
     named = {"api_version": "v1", "kind": "ConfigMap", "name": "settings", "namespace": namespace}
-    info = {key: value for key, value in named.items() if key != "name"}
+    info: dict[str, Any] = {key: value for key, value in named.items() if key != "name"}
     info |= {"label_selectors": ["example.com/by=ansible"]}
     tasks = [
         k8s(state="present", definition=manifest),

@@ -95,7 +95,12 @@ def test_gpu_resources_info_comes_through_an_unsteady_api(cluster: SimulatedClus
     try:
         cluster.fault("api", action="cut", path="/api/v1/nodes", count=1)
         cluster.fault("api", action="status", status=503, path="/apis/apps/v1/daemonsets", count=2)
-        params = {"dest": None, "namespace": "kubegpu-system", "resource_prefix": "nvidia.com/", "nodes": []}
+        params: dict[str, Any] = {
+            "dest": None,
+            "namespace": "kubegpu-system",
+            "resource_prefix": "nvidia.com/",
+            "nodes": [],
+        }
         facts = gpu_resources_info.run(params, client(cluster)).facts
     finally:
         cluster.clear_api_faults()

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible.errors import AnsibleFilterError
 
@@ -44,11 +46,11 @@ NODES = ["gpu-1", "gpu-2"]
         ),
     ],
 )
-def test_step_failures_of_a_wave_names_node_and_reason(results, expected):
+def test_step_failures_of_a_wave_names_node_and_reason(results: Any, expected: dict[str, str]) -> None:
     assert step_failures(results, NODES) == expected
 
 
 @pytest.mark.parametrize("results", ["ok", 3, ["ok"]])
-def test_step_failures_of_something_else_is_refused(results):
+def test_step_failures_of_something_else_is_refused(results: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="expected a registered result"):
         step_failures(results, NODES)

@@ -307,7 +307,7 @@ class TestOtherObjects:
         ]
 
     def test_nodes_of_nvidias_dra_driver_are_told(self, inventory: Inventory) -> None:
-        slices = [
+        slices: list[dict[str, Any]] = [
             {"spec": {"driver": "gpu.nvidia.com", "nodeName": "gpu-2"}},
             {"spec": {"driver": "gpu.nvidia.com", "nodeName": "gpu-1"}},
             {"spec": {"driver": "gpu.nvidia.com", "nodeName": "gpu-1"}},

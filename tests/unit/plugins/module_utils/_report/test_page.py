@@ -51,10 +51,10 @@ def texts(figure: Figure) -> list[str]:
 
 
 def assert_inside(figure: Figure) -> None:
-    for bar in rects(figure):
-        assert bar.x >= 0
-        assert bar.x + bar.width <= figure.width + 0.01
-        assert bar.y + bar.height <= figure.height + 0.01
+    for shape in rects(figure):
+        assert shape.x >= 0
+        assert shape.x + shape.width <= figure.width + 0.01
+        assert shape.y + shape.height <= figure.height + 0.01
 
 
 def test_draw_slots_bars_are_on_one_scale(story: Any) -> None:
@@ -68,7 +68,7 @@ def test_draw_slots_bars_are_on_one_scale(story: Any) -> None:
 
 def test_draw_slots_of_none_keeps_a_visible_bar(story: Any) -> None:
     node = {**summary(story)["nodes"]["gpu-l20"], "resources_before": {}, "resources_after": {}}
-    assert [bar.width for bar in rects(draw_slots({"gpu-l20": node}))] == [1, 1]
+    assert [shape.width for shape in rects(draw_slots({"gpu-l20": node}))] == [1, 1]
 
 
 @pytest.mark.parametrize("count", [9, 40, 41, 5000])
@@ -92,7 +92,7 @@ def test_draw_memory_slots_fill_the_card_and_processes_their_part(story: Any) ->
     assert (len(processes), len(slots)) == (11, 11)
     assert processes[0].width / slots[0].width == pytest.approx(4621 / 5758)
     # both cards are on one scale of memory
-    assert sum(bar.width + 2 for bar in slots[8:]) / sum(bar.width + 2 for bar in slots[:8]) == pytest.approx(
+    assert sum(shape.width + 2 for shape in slots[8:]) / sum(shape.width + 2 for shape in slots[:8]) == pytest.approx(
         15360 / 46068, rel=0.01
     )
     assert "8 slots × 5758 MiB: 4621 process + 1137 headroom" in texts(figure)
@@ -110,7 +110,7 @@ def test_draw_memory_not_measured_is_shown_as_such(story: Any) -> None:
 
 def test_group_layouts_joins_nodes_that_are_divided_alike(story: Any) -> None:
     groups = group_layouts(many(summary(story)["nodes"]["gpu-t4"], 3))
-    ((layout, names),) = groups.items()
+    [(layout, names)] = list(groups.items())
     assert (layout.replicas, layout.slot, names) == (3, 5120, ["gpu-0", "gpu-1", "gpu-2"])
     assert group_layouts({"x": {"memory_total_mib": None, "slot_mib": None}}) == {}
 
@@ -118,9 +118,9 @@ def test_group_layouts_joins_nodes_that_are_divided_alike(story: Any) -> None:
 def test_draw_timeline_segments_follow_each_other(story: Any) -> None:
     figure = draw_timeline(summary(story)["timeline"], 1000)
     first_row = rects(figure)[:5]
-    assert [bar.style for bar in first_row] == ["cordoned", "withdrawn", "serving", "proven", "in-service"]
-    for bar, following in zip(first_row, first_row[1:]):
-        assert following.x == pytest.approx(bar.x + bar.width)
+    assert [shape.style for shape in first_row] == ["cordoned", "withdrawn", "serving", "proven", "in-service"]
+    for shape, following in zip(first_row, first_row[1:]):
+        assert following.x == pytest.approx(shape.x + shape.width)
     assert first_row[0].width / first_row[1].width == pytest.approx(3.0 / 3.5)
     assert first_row[-1].x + first_row[-1].width == pytest.approx(1000)
     assert "gpu-l20: cordoned from 0.0 s to 3.0 s" in figure.description
@@ -157,14 +157,14 @@ class Checker(HTMLParser):
         self.references: list[str] = []
         self.ids: list[str] = []
 
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.references += [value or "" for name, value in attributes if name in ("src", "href", "srcset", "action")]
-        self.ids += [value or "" for name, value in attributes if name == "id"]
+        self.references += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
-    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
