@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 Object = dict[str, Any]
@@ -14,7 +13,7 @@ def ready_containers(pod: Object) -> str:
     return f"{ready}/{len(pod['spec'].get('containers') or [])}"
 
 
-def pod_restarts(pod: Object, now: datetime) -> str:
+def pod_restarts(pod: Object) -> str:
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
     return str(sum(status.get("restartCount", 0) for status in statuses))
 

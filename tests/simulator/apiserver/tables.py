@@ -144,7 +144,7 @@ def _pod(obj: Object, now: datetime) -> list[Any]:
         status.get("nominatedNodeName") or NONE,
         NONE,
     ]
-    return [ready_containers(obj), pod_status(obj), pod_restarts(obj, now), _age(obj, now), *wide]
+    return [ready_containers(obj), pod_status(obj), pod_restarts(obj), _age(obj, now), *wide]
 
 
 def _template_cells(obj: Object) -> list[str]:
