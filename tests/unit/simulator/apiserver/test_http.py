@@ -45,7 +45,7 @@ def test_initial_events_end_with_an_annotated_bookmark() -> None:
         query = {"watch": "true", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         query |= {"allowWatchBookmarks": "true", "timeoutSeconds": "1"}
         async with client.get(MAPS, params=query) as response:
-            added, bookmark, *_ = await events(response)
+            added, bookmark, *_unused = await events(response)
         assert (added["type"], added["object"]["metadata"]["name"]) == ("ADDED", "a")
         assert bookmark["type"] == "BOOKMARK"
         assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
