@@ -32,7 +32,6 @@ class Expected:
     group: str
     version: str
     kind: str
-    group_is_core: bool = True
 
     @property
     def api_version(self) -> str:

@@ -56,64 +56,58 @@ class Manager:
 
 def owned_fields(obj: Object, struct: Struct | None, *, containers: bool) -> dict[Path, Any]:
     """The leaves of an object with their values. ``containers``: also a ``.`` for every map and list."""
-    found: dict[Path, Any] = {}
+    walker = _Walker(containers)
     for key, value in obj.items():
         if key not in ("apiVersion", "kind"):
-            _walk_field(found, (), key, value, struct, containers)
-    return {path: value for path, value in found.items() if not _is_unowned(path)}
+            walker.field((), key, value, struct)
+    return {path: value for path, value in walker.found.items() if not _is_unowned(path)}
 
 
 def _is_unowned(path: Path) -> bool:
     return path[0] == "f:metadata" and len(path) > 1 and path[1].removeprefix("f:") in UNOWNED_META
 
 
-def _walk_field(
-    found: dict[Path, Any], prefix: Path, key: str, value: Any, struct: Struct | None, containers: bool
-) -> None:
-    field = struct.fields.get(key, ANY) if struct else None
-    path = (*prefix, f"f:{key}")
-    keys = apply_keys(struct.name, key) if struct else ()
-    if (
-        isinstance(value, dict)
-        and value
-        and keys != ("atomic",)
-        and (field is None or field.shape in ("struct", "map"))
-    ):
+class _Walker:
+    def __init__(self, containers: bool) -> None:
+        self.found: dict[Path, Any] = {}
+        self._containers = containers
+
+    def field(self, prefix: Path, key: str, value: Any, struct: Struct | None) -> None:
+        """One field of a struct; ``struct`` None: of a value without a schema."""
+        field = struct.fields.get(key, ANY) if struct else None
+        path = (*prefix, f"f:{key}")
+        keys = apply_keys(struct.name, key) if struct else ()
+        is_granular = field is None or field.shape in ("struct", "map")
+        if isinstance(value, dict) and value and keys != ("atomic",) and is_granular:
+            self._own_container(path)
+            self._members(path, value, field)
+        elif isinstance(value, list) and keys and field is not None and field.inner is not None:
+            self._own_container(path)
+            self._items(path, value, keys, field.inner)
+        else:
+            self.found[path] = value
+
+    def _own_container(self, path: Path) -> None:
+        if self._containers and path[-1].removeprefix("f:") not in ALWAYS_PRESENT:
+            self.found[(*path, ".")] = None
+
+    def _members(self, path: Path, value: Object, field: FieldType | None) -> None:
         inner = SCHEMA.structs[field.name] if field is not None and field.shape == "struct" else None
-        if containers and key not in ALWAYS_PRESENT:
-            found[(*path, ".")] = None
         for name, item in value.items():
             if field is not None and field.shape == "map":
-                found[(*path, f"f:{name}")] = item
+                self.found[(*path, f"f:{name}")] = item
             else:
-                _walk_field(found, path, name, item, inner, containers)
-    elif isinstance(value, list) and keys and field is not None and field.inner is not None:
-        _walk_list(found, path, value, keys, field.inner, containers, key)
-    else:
-        found[path] = value
+                self.field(path, name, item, inner)
 
-
-def _walk_list(
-    found: dict[Path, Any],
-    path: Path,
-    value: list[Any],
-    keys: tuple[str, ...],
-    inner: FieldType,
-    containers: bool,
-    key: str,
-) -> None:
-    if containers and key not in ALWAYS_PRESENT:
-        found[(*path, ".")] = None
-    if keys == ("set",):
+    def _items(self, path: Path, value: list[Any], keys: tuple[str, ...], inner: FieldType) -> None:
+        if keys == ("set",):
+            self.found.update({(*path, f"v:{json.dumps(item)}"): item for item in value})
+            return
         for item in value:
-            found[(*path, f"v:{json.dumps(item)}")] = item
-        return
-    struct = SCHEMA.structs[inner.name]
-    for item in value:
-        item_path = (*path, item_element(item, keys))
-        found[(*item_path, ".")] = None
-        for name, part in item.items():
-            _walk_field(found, item_path, name, part, struct, containers)
+            item_path = (*path, item_element(item, keys))
+            self.found[(*item_path, ".")] = None
+            for name, part in item.items():
+                self.field(item_path, name, part, SCHEMA.structs[inner.name])
 
 
 def item_element(item: Object, keys: tuple[str, ...]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from aiohttp import web
 
 from simulator.apiserver.authn import User
@@ -72,13 +74,9 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 def answer(call: Call, obj: Object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """An object in the form that the client asked for, JSON or YAML."""
     if call.form.media_type == YAML:
-        import yaml
-
         text = yaml.safe_dump(obj, default_flow_style=False, allow_unicode=True).encode()
         return answer_bytes(call, text, status=status, content_type=YAML, headers=headers)
     if "pretty" in call.request.query and call.request.query["pretty"] not in ("false", "0"):
-        import json
-
         text = json.dumps(obj, indent=2).encode() + b"\n"
         return answer_bytes(call, text, status=status, headers=headers)
     return answer_bytes(call, encode(obj), status=status, headers=headers)
