@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -32,7 +32,8 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "cluster_path": {"type": "path", "required": True},
     "facts_dir": {"type": "path"},
     "facts": {"type": "str", "default": "auto", "choices": list(MODES)},
-    "hosts": {"type": "dict", "default": {}},
+    "hosts": {"type": "raw", "default": {}},
+    "node_name_variable": {"type": "str", "default": "kubegpu_node_name"},
     "limited": {"type": "bool", "default": False},
     "wave": {"type": "raw", "default": "25%"},
     "max_unavailable": {"type": "raw", "default": "25%"},
@@ -85,10 +86,30 @@ def to_result(plan: Mapping[str, Any], dest: str | None) -> dict[str, Any]:
     }
 
 
-def make_request(params: Mapping[str, Any]) -> PlanRequest:
-    """The planner's input, with the files read."""
-    hosts = {str(host): str(node or "") for host, node in params["hosts"].items()}
+def name_nodes(
+    hosts: Sequence[str], certain: Collection[str], variables: Mapping[str, Mapping[str, Any]], variable: str
+) -> dict[str, str]:
+    """Node by host, "" for the host's own name.
+
+    Reading one host's variables takes Ansible a millisecond, which is seconds for thousands of hosts.
+
+    :param certain: hosts whose own name is taken without a look at their variables.
+    """
+    return {host: "" if host in certain else str(variables[host].get(variable) or "") for host in hosts}
+
+
+def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str, Any]]) -> PlanRequest:
+    """The planner's input, with the files read.
+
+    :param variables: of every host in the inventory, by host.
+    """
     cluster = read_json(params["cluster_path"], SCHEMA_VERSION)
+    if isinstance(params["hosts"], Mapping):
+        hosts = {str(host): str(node or "") for host, node in params["hosts"].items()}
+    else:
+        # Where no facts of hosts are used and no nodes are left out by host, a host's node matters only if it does not exist.
+        certain = cluster["nodes"] if params["facts"] == "labels" and not params["limited"] else ()
+        hosts = name_nodes(params["hosts"], certain, variables, params["node_name_variable"])
     return PlanRequest(
         configs=params["configs"],
         cluster=cluster,
@@ -125,7 +146,7 @@ class ActionModule(ActionBase):
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         params = to_plain(given)
         try:
-            plan = build_plan(make_request(params))
+            plan = build_plan(make_request(params, (task_vars or {}).get("hostvars") or {}))
             if params["dest"]:
                 write_plan(params["dest"], plan)
         except KubeGpuError as error:

@@ -82,9 +82,17 @@ options:
     choices: [auto, nodes, labels]
     default: auto
   hosts:
-    description: Kubernetes node by host, of the hosts that take part. An empty value means the host's own name.
-    type: dict
+    description:
+      - Kubernetes node by host, of the hosts that take part. An empty value means the host's own name.
+      - Or a list of hosts, whose nodes O(node_name_variable) names.
+    type: raw
     default: {}
+  node_name_variable:
+    description:
+      - Inventory variable with the name of a host's node, for O(hosts) as a list. A host without it bears its node's name.
+      - With O(facts=labels) and O(limited=false) it is read only for hosts whose own name is no node.
+    type: str
+    default: kubegpu_node_name
   limited:
     description:
       - Whether only the nodes of O(hosts) are planned. Otherwise all GPU nodes of the cluster are.

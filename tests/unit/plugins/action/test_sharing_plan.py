@@ -63,17 +63,43 @@ def test_options_are_documented_as_they_are() -> None:
 
 
 def test_make_request_reads_cluster_and_facts(files: Path) -> None:
-    assert build_plan(sharing_plan.make_request(params(files))) == build_plan(fleet.reference())
+    assert build_plan(sharing_plan.make_request(params(files), {})) == build_plan(fleet.reference())
 
 
 def test_make_request_labels_mode_reads_no_host(files: Path) -> None:
-    assert sharing_plan.make_request(params(files, facts="labels")).host_facts == {}
+    assert sharing_plan.make_request(params(files, facts="labels"), {}).host_facts == {}
 
 
 def test_make_request_host_names_may_hold_anything(files: Path) -> None:
     (files / "facts" / "gpu-t4.json").rename(files / "facts" / "rack%2F1.json")
-    request = sharing_plan.make_request(params(files, hosts={"rack/1": "gpu-t4", "unread": "gpu-l20"}))
+    request = sharing_plan.make_request(params(files, hosts={"rack/1": "gpu-t4", "unread": "gpu-l20"}), {})
     assert request.host_facts.keys() == {"rack/1"}
+
+
+HOSTS = {"gpu-l20": {}, "gpu-t4": {"kubegpu_node_name": "gpu-l20"}, "rack-1": {"kubegpu_node_name": "gpu-t4"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        pytest.param({}, {"gpu-l20": "", "gpu-t4": "gpu-l20", "rack-1": "gpu-t4"}, id="every host is asked"),
+        pytest.param(
+            {"facts": "labels", "limited": True},
+            {"gpu-l20": "", "gpu-t4": "gpu-l20", "rack-1": "gpu-t4"},
+            id="also where a limit depends on it",
+        ),
+        pytest.param(
+            {"facts": "labels"},
+            {"gpu-l20": "", "gpu-t4": "", "rack-1": "gpu-t4"},
+            id="with labels, only hosts that bear no node's name",
+        ),
+    ],
+)
+def test_make_request_reads_node_names_of_a_list_of_hosts(
+    files: Path, given: dict[str, Any], named: dict[str, str]
+) -> None:
+    request = sharing_plan.make_request(params(files, hosts=list(HOSTS), **given), HOSTS)
+    assert request.hosts == named
 
 
 @pytest.mark.parametrize("name", ["cluster.json", "facts/gpu-t4.json"])
@@ -81,12 +107,12 @@ def test_make_request_host_names_may_hold_anything(files: Path) -> None:
 def test_make_request_file_that_is_not_ours_is_refused(files: Path, name: str, content: str) -> None:
     (files / name).write_text(content, encoding="utf-8")
     with pytest.raises(KubeGpuError, match=name.rpartition("/")[2]):
-        sharing_plan.make_request(params(files))
+        sharing_plan.make_request(params(files), {})
 
 
 def test_make_request_missing_cluster_file_is_refused(files: Path) -> None:
     with pytest.raises(KubeGpuError, match=r"Reading .*nowhere.json failed: No such file"):
-        sharing_plan.make_request(params(files, cluster_path=str(files / "nowhere.json")))
+        sharing_plan.make_request(params(files, cluster_path=str(files / "nowhere.json")), {})
 
 
 def test_to_result_gives_what_the_waves_need() -> None:
