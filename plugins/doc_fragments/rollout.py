@@ -47,7 +47,8 @@ options:
 options:
   nodes:
     description:
-      - Nodes of the plan to work on, all in one call. A node that the plan does not have is an error.
+      - Nodes of the plan to work on, all in one call. A node that the plan does not have is an error, and so is an empty list
+        where the state is about nodes.
     type: list
     elements: str
     default: []

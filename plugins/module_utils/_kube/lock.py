@@ -92,7 +92,7 @@ class Lock:
         :raises KubeGpuError: another run holds it and gave it up in none of ``wait`` seconds.
         """
         for attempt in range(TRIES):
-            found, decision = self._decide()
+            found, decision = self._decide(check_mode)
             actions = self._actions(found, decision)
             if check_mode or decision.kind == rules.KEEP:
                 return LockChange(found, decision, actions, None if check_mode else found)
@@ -126,8 +126,8 @@ class Lock:
         pause(self._clock, attempt, error)
         return error
 
-    def _decide(self) -> tuple[LeaseState | None, LockDecision]:
-        """Look at the lease until it can be had, or until it is no use to wait on."""
+    def _decide(self, check_mode: bool) -> tuple[LeaseState | None, LockDecision]:
+        """Look at the lease until it can be had, or until it is no use to wait on. In check mode, look once."""
         started = self._clock.monotonic()
         seen_version, seen_at = "", started
         while True:
@@ -140,15 +140,17 @@ class Lock:
             decision = rules.decide_lock(lease, self._request.run, self._clock.now(), self._request.seconds, sighting)
             if decision.kind != rules.WAIT:
                 return lease, decision
+            if check_mode and decision.dead:
+                return lease, LockDecision(rules.TAKE_OVER)
             # Making sure that a dead run is dead is no waiting for another run: it takes a third of a lease at most.
-            if not decision.dead and now - started >= self._request.wait:
-                raise self._held(lease)
+            if not decision.dead and (check_mode or now - started >= self._request.wait):
+                raise self._held(lease, now - started)
             self._clock.sleep(min(decision.wait, _LOOK_SECONDS))
 
-    def _held(self, lease: LeaseState | None) -> KubeGpuError:
+    def _held(self, lease: LeaseState | None, seconds: float) -> KubeGpuError:
         if lease is None:
             raise AssertionError("a lock that does not exist is free")
-        waited = f" It was waited for {self._request.wait:g} s." if self._request.wait else ""
+        waited = f" It was waited for {seconds:.0f} s." if seconds >= 1 else ""
         return KubeGpuError(
             f"Cannot take the lock {self._request.title} for run {self._request.run}: it is held by {lease.describe()}.{waited} "
             "Wait until that run has ended (or set wait_seconds). If it is dead, its lease runs out by itself and the next "

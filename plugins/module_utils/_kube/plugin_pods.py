@@ -28,7 +28,7 @@ def pods_on(api: KubeApi, node: str) -> list[PodState]:
 def plugin_pods(api: KubeApi, plan: RolloutPlan, targets: Sequence[NodeTarget]) -> dict[str, list[PodState]]:
     """Plugin pods by node, ours and those of the DaemonSets that the nodes were to leave."""
     pods: dict[str, dict[str, PodState]] = {}
-    for namespace, selector in pod_selectors(plan, read_daemonsets(api, plan, targets)):
+    for namespace, selector in pod_selectors(read_daemonsets(api, plan, targets)):
         for pod in _read(api, api_path("pods", namespace), labelSelector=selector or None):
             pods.setdefault(pod.node, {})[pod.uid] = pod
     return {node: list(found.values()) for node, found in pods.items()}
@@ -43,9 +43,12 @@ def read_daemonsets(api: KubeApi, plan: RolloutPlan, targets: Sequence[NodeTarge
     return found
 
 
-def pod_selectors(plan: RolloutPlan, daemonsets: Mapping[str, Mapping[str, Any] | None]) -> list[tuple[str, str]]:
-    """(namespace, label selector) of all pods that serve, or have served, the nodes. Ours bear the revision label."""
-    selectors = [(plan.namespace, REVISION_LABEL)]
+def pod_selectors(daemonsets: Mapping[str, Mapping[str, Any] | None]) -> list[tuple[str, str]]:
+    """(namespace, label selector) of all pods that serve, or have served, the nodes.
+
+    Ours bear the revision label. They are looked for in all namespaces: an older revision may live in another one.
+    """
+    selectors = [("", REVISION_LABEL)]
     for title, daemonset in sorted(daemonsets.items()):
         selector = ((daemonset or {}).get("spec") or {}).get("selector") or {}
         # The pods of a DaemonSet that is gone may still be there: all of its namespace are looked at then.

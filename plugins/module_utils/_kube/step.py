@@ -138,6 +138,8 @@ class Wave:
 
     def __init__(self, session: Session, plan: RolloutPlan, step: str) -> None:
         params = session.params
+        if not params["nodes"]:
+            raise InputError("nodes", ["no node is named, so nothing would be done. Name nodes of the plan."])
         self.session = session
         self.plan = plan
         self.step = step

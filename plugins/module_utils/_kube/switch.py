@@ -74,7 +74,7 @@ def withdraw(session: Session, plan: RolloutPlan) -> Outcome:
         state=states.WITHDRAWN,
         cure="Look at the pod and at the node's kubelet, then run the rollout again: it goes on here. The node stays cordoned.",
     )
-    _wait(wave, waiting, wait, pod_selectors(plan, daemonsets))
+    _wait(wave, waiting, wait, pod_selectors(daemonsets))
     return wave.outcome()
 
 
@@ -101,7 +101,7 @@ def serve(session: Session, plan: RolloutPlan) -> Outcome:
     selectors = []
     if waiting and not session.check_mode:
         targets = [wave.targets[name] for name in waiting]
-        selectors = pod_selectors(plan, read_daemonsets(session.api, plan, targets))
+        selectors = pod_selectors(read_daemonsets(session.api, plan, targets))
     _wait(wave, waiting, wait, selectors)
     return wave.outcome()
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import Callable, Mapping, Protocol, Sequence
 
@@ -20,6 +21,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof imp
 
 #: So often the lease is looked after and deadlines are noticed.
 _TICK_SECONDS = 1.0
+#: Events of many nodes come in bursts: they are looked at together.
+_BURST_SECONDS = 0.02
 
 Unmet = Callable[[NodeState, Sequence[PodState]], "list[str]"]
 
@@ -91,7 +94,8 @@ class ClusterView:
 
     def wait(self, seconds: float) -> None:
         """Return when something has changed, or after so many seconds."""
-        self._changes.wait(seconds)
+        if self._changes.wait(seconds):
+            time.sleep(_BURST_SECONDS)
 
 
 class Waiter:

@@ -38,10 +38,10 @@ class Changes:
         with self.guard:
             self._seen = self._count
 
-    def wait(self, seconds: float) -> None:
-        """Return at a change since the last look, or after so many seconds."""
+    def wait(self, seconds: float) -> bool:
+        """Return at a change since the last look (True), or after so many seconds."""
         with self.guard:
-            self.guard.wait_for(lambda: self._count != self._seen, seconds)
+            return self.guard.wait_for(lambda: self._count != self._seen, seconds)
 
 
 class WatchedList(Generic[Thing]):

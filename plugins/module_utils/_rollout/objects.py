@@ -74,14 +74,15 @@ def plan_object(manifest: Mapping[str, Any], live: Mapping[str, Any] | None) -> 
     before, after = difference(live, manifest)
     if not after:
         return ObjectChange(NOTHING, manifest, live)
-    return ObjectChange(_means(manifest, after), manifest, live, before=before, after=after)
-
-
-def _means(manifest: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """An immutable ConfigMap's data and a DaemonSet's selector cannot be changed in place."""
-    fixed = ("data", "binaryData", "immutable") if manifest.get("kind") == "ConfigMap" else ()
-    selector = "selector" in (after.get("spec") or {}) if manifest.get("kind") == "DaemonSet" else False
-    return RECREATE if selector or any(name in after for name in fixed) else REPLACE
+    if manifest.get("kind") == "DaemonSet" and "selector" in (after.get("spec") or {}):
+        problem = (
+            f"{title_of(manifest)} has another selector than it was made with. That cannot be changed in place, and to delete "
+            "it would stop the plugin on the nodes that it serves. Delete it when they are cordoned, then run again."
+        )
+        return ObjectChange(REFUSED, manifest, live, problem=problem)
+    # The data of an immutable ConfigMap cannot be changed in place. Pods that have it mounted keep what they have.
+    fixed = manifest.get("kind") == "ConfigMap" and any(name in after for name in ("data", "binaryData", "immutable"))
+    return ObjectChange(RECREATE if fixed else REPLACE, manifest, live, before=before, after=after)
 
 
 def plan_release(release: DaemonSetRelease, live: Mapping[str, Any] | None) -> ObjectChange | None:

@@ -13,7 +13,7 @@ import pytest
 
 from simulator.cluster import SimulatedCluster
 
-from .stage import Stage
+from .stage import Stage, fleet
 
 SPEED = 100.0
 Open = Callable[..., Stage]
@@ -28,7 +28,8 @@ def open_stage(tmp_path: Path) -> Iterator[Open]:
         def start(scenario: str = "reference", speed: float = SPEED) -> Stage:
             directory = tmp_path / f"stage-{len(stages)}"
             directory.mkdir()
-            cluster = stack.enter_context(SimulatedCluster.start(scenario, directory / "cluster", speed=speed))
+            source = fleet() if scenario == "fleet" else scenario
+            cluster = stack.enter_context(SimulatedCluster.start(source, directory / "cluster", speed=speed))
             stage = Stage(cluster, scenario, directory)
             stage.watch_the_law()
             stages.append(stage)

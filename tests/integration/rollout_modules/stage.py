@@ -39,6 +39,37 @@ GPUS: dict[str, dict[str, list[str]]] = {
     "reference": {"gpu-l20": ["L20"], "gpu-t4": ["T4"]},
     "addon-owned": {f"gpu-{number}": ["L40S", "L40S"] for number in (1, 2, 3)},
 }
+FLEET_SIZE = 40
+
+
+def fleet() -> dict[str, Any]:
+    """A scenario with more nodes than are read one by one, all served by a plugin that is left by label."""
+    selector = {"name": "plugin"}
+    containers = [{"name": "plugin", "image": "nvcr.io/nvidia/k8s-device-plugin:v0.17.1"}]
+    daemonset = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "plugin", "namespace": "kube-system"},
+        "spec": {
+            "selector": {"matchLabels": selector},
+            "template": {
+                "metadata": {"labels": selector},
+                "spec": {"nodeSelector": {"gpu-plugin": "on"}, "containers": containers},
+            },
+        },
+    }
+    node = {
+        "name": "t4-{n}",
+        "count": FLEET_SIZE,
+        "labels": {"gpu-plugin": "on"},
+        "gpus": [{"card": "T4", "count": 2}],
+    }
+    return {"name": "fleet", "speed": 10, "nodes": [node], "history": [{"age": "9d", "apply": [daemonset]}]}
+
+
+CONFIGS["fleet"] = {"t4": {"match": {"product": "Tesla T4"}, "sharing": "time_slicing", "replicas": 3}}
+GPUS["fleet"] = {f"t4-{number}": ["T4", "T4"] for number in range(1, FLEET_SIZE + 1)}
+
 #: The foreign DaemonSet of each scenario.
 FOREIGN = {
     "reference": "kube-system/nvidia-device-plugin-daemonset",

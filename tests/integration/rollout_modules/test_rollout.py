@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from .conftest import Open
-from .stage import FOREIGN, GPUS, failures
+from .stage import FLEET_SIZE, FOREIGN, GPUS, failures
 
 SCENARIOS = ["reference", "addon-owned"]
 
@@ -62,6 +62,26 @@ def test_rollout_writes_four_times_to_a_node_each_time_on_condition(open_stage: 
     stage.driver().roll_out()
     writes = Counter(item["name"] for item in stage.cluster.writes() if item["resource"] == "nodes")
     assert writes == dict.fromkeys(GPUS[scenario], 4)
+
+
+def test_a_large_wave_is_read_and_watched_as_a_whole(open_stage: Open) -> None:
+    """Forty nodes at once: four writes to each, and reads that do not grow with every look."""
+    stage = open_stage("fleet", speed=50)
+    results = stage.driver().roll_out()
+    assert failures(results) == {}
+    assert stage.unfinished() == {}
+    writes = Counter(item["name"] for item in stage.cluster.writes() if item["resource"] == "nodes")
+    assert writes == dict.fromkeys(GPUS["fleet"], 4)
+    reads = [
+        item for item in stage.cluster.audit() if item["verb"] == "GET" and "kubegpu.sharing/" in item["user_agent"]
+    ]
+    ours = [
+        item for item in reads if not item["path"].startswith("/api/v1/nodes?watch") and item["path"] != "/api/v1/nodes"
+    ]
+    single = [item for item in ours if item["resource"] == "nodes" and item["name"]]
+    assert len(single) <= FLEET_SIZE  # after a conflict with the kubelet's own status
+    listed = [item for item in ours if "fieldSelector=spec.nodeName" in item["path"]]
+    assert len(listed) == 2 * FLEET_SIZE
 
 
 def test_requests_of_the_result_are_those_of_the_audit(open_stage: Open) -> None:

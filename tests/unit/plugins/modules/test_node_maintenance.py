@@ -227,6 +227,7 @@ def test_in_service_without_a_switch_says_that_nothing_was_done(start: Start) ->
     [
         ({"nodes": ["gpu-1", "gpu-9"]}, "node 'gpu-9' is not in plan 0123456789abcdef"),
         ({"plan_path": "/nonexistent/plan.json"}, "plan /nonexistent/plan.json: 1 problem, nothing was changed."),
+        ({"nodes": []}, "no node is named, so nothing would be done."),
         ({"parallel": 0}, "parallel is 0: use 1 or more."),
         ({"settle_seconds": -0.5}, "settle_seconds is -0.5: use 0 or more."),
     ],

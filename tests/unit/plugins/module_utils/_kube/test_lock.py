@@ -106,7 +106,7 @@ def test_acquire_waits_for_a_run_that_ends(api: FakeApi, clock: FakeClock) -> No
 
 def test_acquire_gives_up_after_its_wait(api: FakeApi, clock: FakeClock) -> None:
     lock(api, clock).acquire(check_mode=False)
-    with pytest.raises(KubeGpuError, match=r"It was waited for 5 s\."):
+    with pytest.raises(KubeGpuError, match=r"It was waited for 6 s\."):
         lock(api, clock, "run-2", wait=5).acquire(check_mode=False)
     assert clock.seconds == pytest.approx(6, abs=1)
 
@@ -128,6 +128,15 @@ def test_acquire_makes_sure_of_a_lease_that_ran_out_just_now(api: FakeApi, clock
     clock.sleep(70)
     assert lock(api, clock, "run-2").acquire(check_mode=False).taken_over == "run-1"
     assert clock.seconds == pytest.approx(90)
+
+
+def test_acquire_in_check_mode_waits_for_nothing(api: FakeApi, clock: FakeClock) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    with pytest.raises(KubeGpuError, match="it is held by run run-1"):
+        lock(api, clock, "run-2", wait=600).acquire(check_mode=True)
+    clock.sleep(70)
+    assert lock(api, clock, "run-2").acquire(check_mode=True).taken_over == "run-1"
+    assert clock.slept == [70]
 
 
 def test_acquire_heeds_a_sign_of_life(api: FakeApi, clock: FakeClock) -> None:

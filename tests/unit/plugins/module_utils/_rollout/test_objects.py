@@ -89,9 +89,11 @@ def test_plan_object_config_that_differs_is_made_anew(change: dict[str, Any]) ->
     assert plan_object(CONFIG, live(CONFIG, **change)).kind == rules.RECREATE
 
 
-def test_plan_object_other_selector_is_made_anew() -> None:
+def test_plan_object_other_selector_is_refused_for_its_pods_would_go() -> None:
     other = live(DAEMONSET, spec={"selector": {"matchLabels": {"kubegpu.sharing/key": "x"}}})
-    assert plan_object(DAEMONSET, other).kind == rules.RECREATE
+    change = plan_object(DAEMONSET, other)
+    assert change.kind == rules.REFUSED
+    assert "to delete it would stop the plugin on the nodes that it serves" in change.problem
 
 
 @pytest.mark.parametrize(
