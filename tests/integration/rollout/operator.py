@@ -89,6 +89,7 @@ class Operator:
             "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "120",
             "ANSIBLE_HOME": str(self.directory / "ansible"),
         }
         result = subprocess.run(
