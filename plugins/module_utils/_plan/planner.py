@@ -38,6 +38,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request impo
     Wanted,
     read_request,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.settings_change import settings_changes
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import stale_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.survey import Survey, survey
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.totals import hints, totals
@@ -114,7 +115,7 @@ class _Draft:
 
     def finish(self) -> dict[str, Any]:
         """The plan's file."""
-        scope, cluster = self.wanted.scope, self.wanted.request.cluster
+        scope = self.wanted.scope
         configs = self._configs()
         releases = self._release_entries()
         out = frozenset(name for name, state in scope.nodes.items() if state.out_of_service)
@@ -134,10 +135,16 @@ class _Draft:
             "waves": waves,
             "wave_sizes": [len(wave) for wave in waves],
             "totals": totals(self.nodes, scope.nodes, len(self.found.skipped)),
-            "compatibility": compatibility(Outlook(cluster, scope.nodes, self.nodes, refusing)),
+            "compatibility": self._compatibility(refusing),
             "warnings": self._warnings(out if changed else frozenset()),
             "problems": [],
         }
+
+    def _compatibility(self, refusing: frozenset[str]) -> list[dict[str, str]]:
+        cluster = self.wanted.request.cluster
+        documents = {key: plan.config_file.to_document() for key, plan in self._plans().items()}
+        settings = settings_changes(cluster.get("plugins") or (), self.nodes, documents)
+        return [*compatibility(Outlook(cluster, self.wanted.scope.nodes, self.nodes, refusing)), *settings]
 
     def _configs(self) -> dict[str, Any]:
         nodes_of: dict[str, list[str]] = {}

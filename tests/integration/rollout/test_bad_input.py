@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import pytest
 import yaml
 
 from simulator.cluster import SimulatedCluster
+from simulator.scenario import generate
 
 from .conftest import REFERENCE_HOSTS, REFERENCE_VARIABLES
 from .operator import Operator
@@ -92,6 +93,30 @@ def refused(operator: Operator, *said: str) -> None:
 )
 def test_rollout_of_bad_variables_is_refused(operator: Operator, variables: dict[str, Any], said: list[str]) -> None:
     operator.write_inventory(REFERENCE_HOSTS, {**REFERENCE_VARIABLES, **variables})
+    refused(operator, *said)
+
+
+@pytest.fixture(scope="module")
+def mixed_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
+    """One node with an L20 and a T4."""
+    data = generate(1, plugin_version="v0.17.1", speed=20)
+    data["nodes"][0]["gpus"] = [{"card": "L20", "count": 1}, {"card": "T4", "count": 1}]
+    with SimulatedCluster.start(data, tmp_path_factory.mktemp("mixed")) as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        pytest.param({"l20": L20, "t4": T4}, ["gpu-1", "NVIDIA L20", "under l20", "Tesla T4", "under t4"], id="two"),
+        pytest.param({"l20": L20}, ["gpu-1", "NVIDIA L20", "under l20", "Tesla T4", "under none"], id="one and none"),
+    ],
+)
+def test_rollout_on_a_node_with_gpus_of_several_configs_is_refused(
+    mixed_cluster: SimulatedCluster, tmp_path: Path, wanted: dict[str, Any], said: list[str]
+) -> None:
+    operator = Operator(mixed_cluster, tmp_path)
+    operator.write_inventory(["gpu-1"], {"kubegpu_sharing_configs": wanted})
     refused(operator, *said)
 
 
