@@ -169,3 +169,9 @@ def units_oldest(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Playbooks, modules and clients against the simulated cluster (or the one of KUBEGPU_TEST_KUBECONFIG)."""
     run(session, "pytest", "-q", *PARALLEL, *(session.posargs or ["tests/integration"]))
+
+
+@nox.session
+def molecule(session: nox.Session) -> None:
+    """Every molecule scenario: check mode, converge, converge again without a change, testinfra."""
+    run(session, "molecule", "test", "--all", *session.posargs)
