@@ -16,14 +16,14 @@ from . import fleet
 OURS = {"version": "v1", "flags": {"migStrategy": "none", "plugin": {"passDeviceSpecs": True}}}
 
 
-def told(settings: dict[str, Any], document: dict[str, Any] = OURS) -> list[tuple[str, str]]:
+def told(settings: dict[str, Any], document: dict[str, Any] | None = None) -> list[tuple[str, str]]:
     plugin = fleet.foreign_plugin(["n1", "n2"], settings=settings)
     release = {"method": "label", "daemonset": f"kube-system/{fleet.FOREIGN}"}
-    nodes = {name: {"key": "t4", "release": release} for name in ("n1", "n2")}
+    nodes: dict[str, dict[str, Any]] = {name: {"key": "t4", "release": release} for name in ("n1", "n2")}
     nodes["n3"] = {"key": "t4", "release": None}
     return [
         (entry["severity"], entry["message"].split(" To ")[0])
-        for entry in settings_changes([plugin], nodes, {"t4": document})
+        for entry in settings_changes([plugin], nodes, {"t4": document or OURS})
     ]
 
 
