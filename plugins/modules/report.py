@@ -141,12 +141,18 @@ report:
       type: int
     second_run_writes: {description: "Writes to the API in a second run; null unless O(extra) has it.", type: int}
     duration_seconds: {description: "Seconds from the journal's first entry of a node's state to its last; null without journal.", type: float}
-    as_planned: {description: Whether every node is as planned., type: bool}
+    as_planned:
+      description:
+        - Whether every node of the plan is as planned; false if the plan has no node. Nodes that a person holds out of service count as
+          planned if nothing else differs.
+      type: bool
+    resumed_from: {description: "The rollout that this one went on with, as the plan or O(extra) tells; null if there is none.", type: str}
     nodes:
       description:
         - "By node: C(product), C(gpu_count), C(key), C(sharing), C(replicas), C(memory_total_mib), C(process_memory_mib), C(slot_mib),
           C(headroom_mib), C(utilization), C(arithmetic), C(changed), C(resources_before), C(resources_after) (allocatable by
-          resource, without zeros), C(expected_resources), C(differences) and C(seconds_out_of_service)."
+          resource, without zeros), C(expected_resources), C(differences), C(held) (why a person keeps the node out of
+          service; null if nobody does) and C(seconds_out_of_service)."
       type: dict
     other_gpu_nodes: {description: GPU nodes that the plan leaves alone., type: list, elements: str}
     pods: {description: "The pods behind the figures above, and those that still run on device ids from before (C(stale)).", type: dict}

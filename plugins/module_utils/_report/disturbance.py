@@ -40,7 +40,7 @@ def compare_pods(before: Cluster, after: Cluster, journal: Sequence[Mapping[str,
     disturbance = Disturbance()
     present = {pod["uid"]: (node, pod) for node, pod in _workload_pods(after)}
     disturbance.evicted.extend(_evicted(before, present, journal))
-    disturbance.refused.extend(_refused(before, after))
+    disturbance.refused.extend(refused_pods(before, after))
     evicted = {entry["uid"] for entry in disturbance.evicted}
     newer = _running_templates(present.values())
     for node, pod in _workload_pods(before):
@@ -106,7 +106,8 @@ def _evicted(
             }
 
 
-def _refused(before: Cluster, after: Cluster) -> Iterator[dict[str, Any]]:
+def refused_pods(before: Cluster, after: Cluster) -> Iterator[dict[str, Any]]:
+    """Pods that failed a kubelet's admission between two readings of the cluster."""
     known = {pod["uid"] for pod in before.get("failed") or []}
     for pod in after.get("failed") or []:
         if pod["uid"] not in known:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 Row = Sequence[str]
 
@@ -66,3 +66,9 @@ def capped_items(items: Sequence[str], limit: int) -> list[str]:
     """The first ``limit`` items, and a last one that says how many are left out."""
     left_out = len(items) - limit
     return [*items[:limit], *([f"… and {left_out} more"] if left_out > 0 else [])]
+
+
+def list_left_alone(skipped: Sequence[Mapping[str, Any]], limit: int) -> Optional[Section]:
+    """Nodes that a plan leaves alone, with the reasons; None if there are none."""
+    items = [f"{entry.get('node')}: {entry.get('reason')}" for entry in skipped]
+    return Section("Left alone", items=capped_items(items, limit)) if items else None

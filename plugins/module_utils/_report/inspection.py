@@ -148,8 +148,6 @@ def _plugins_section(cluster: Cluster, limit: int) -> Section:
         Column("DaemonSet"),
         Column("Version"),
         Column("Owner", wrap=True),
-        Column("Arguments", wrap=True),
-        Column("Config", wrap=True),
         Column("Nodes", wrap=True),
     ]
     rows = [
@@ -157,8 +155,6 @@ def _plugins_section(cluster: Cluster, limit: int) -> Section:
             object_name(plugin),
             describe_value(plugin.get("version")),
             describe_owner(plugin.get("owner") or {}),
-            "\n".join(plugin.get("args") or []) or "none",
-            _describe_config(plugin),
             f"{len(plugin.get('nodes') or [])}: {join_some(in_order(plugin.get('nodes') or []))}"
             if plugin.get("nodes")
             else "none",
@@ -166,7 +162,16 @@ def _plugins_section(cluster: Cluster, limit: int) -> Section:
         for plugin in plugins
     ]
     text = "" if rows else "No device plugin was found: nothing advertises GPUs."
-    return Section("Device plugins", text, capped_table(columns, rows, limit) if rows else None)
+    # Arguments and names of ConfigMaps are too long for a column.
+    items = [_describe_settings(plugin) for plugin in plugins]
+    return Section(
+        "Device plugins", text, capped_table(columns, rows, limit) if rows else None, capped_items(items, limit)
+    )
+
+
+def _describe_settings(plugin: Mapping[str, Any]) -> str:
+    arguments = " ".join(plugin.get("args") or [])
+    return f"{object_name(plugin)}: {_describe_config(plugin)}; {f'arguments {arguments}' if arguments else 'no arguments'}"
 
 
 def _risks_sections(cluster: Cluster, limit: int) -> Iterator[Section]:
@@ -187,8 +192,8 @@ def _describe_config(plugin: Mapping[str, Any]) -> str:
     source = plugin.get("config_source") or "none"
     if source == "configmap":
         key = "by node label" if plugin.get("config_per_node") else plugin.get("config_key")
-        return " ".join(str(part) for part in ("ConfigMap", plugin.get("config_map"), key) if part)
-    return "file on the node" if source == "file" else "no file"
+        return " ".join(str(part) for part in ("config from ConfigMap", plugin.get("config_map"), key) if part)
+    return "config from a file on the node" if source == "file" else "no config file"
 
 
 def _slots_section(cluster: Cluster, limit: int) -> Section:

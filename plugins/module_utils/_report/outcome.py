@@ -15,8 +15,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_vi
     gpu_nodes,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.disturbance import Disturbance, compare_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.node_verdict import judge_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import Timeline, build_timeline
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import node_differences
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import in_order
 
 SCHEMA_VERSION = 1
@@ -54,6 +54,7 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
     plan, before, after = rollout.plan, rollout.before, rollout.after
     disturbance, timeline = rollout.disturbance, rollout.timeline
     names = in_order(plan.get("nodes") or {})
+    nodes = {name: _node(name, rollout, timeline) for name in names}
     return {
         "schema_version": SCHEMA_VERSION,
         "created": created,
@@ -67,8 +68,10 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
         "pods_restarted": len(disturbance.restarted),
         "second_run_writes": None,
         "duration_seconds": round(timeline.seconds, 3) if timeline else None,
-        "as_planned": not any(node_differences(name, plan["nodes"][name], after) for name in names),
-        "nodes": {name: _node(name, rollout, timeline) for name in names},
+        # over nothing there is no success to tell of
+        "as_planned": bool(nodes) and not any(node["differences"] for node in nodes.values()),
+        "resumed_from": plan.get("resumed_from"),
+        "nodes": nodes,
         "waves": plan.get("waves") or [],
         "skipped": plan.get("skipped") or [],
         "other_gpu_nodes": [name for name in gpu_nodes(after) if name not in (plan.get("nodes") or {})],
@@ -91,6 +94,7 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
 def _node(name: str, rollout: Rollout, timeline: Optional[Timeline]) -> dict[str, Any]:
     planned = rollout.plan["nodes"][name]
     sizing = planned.get("sizing") or {}
+    verdict = judge_node(name, planned, rollout.after)
     return {
         "product": planned.get("product"),
         "gpu_count": planned.get("gpu_count"),
@@ -107,7 +111,8 @@ def _node(name: str, rollout: Rollout, timeline: Optional[Timeline]) -> dict[str
         "resources_before": allocatable((rollout.before.get("nodes") or {}).get(name) or {}),
         "resources_after": allocatable((rollout.after.get("nodes") or {}).get(name) or {}),
         "expected_resources": planned.get("expected_resources") or {},
-        "differences": node_differences(name, planned, rollout.after),
+        "differences": list(verdict.differences),
+        "held": verdict.held or None,
         "seconds_out_of_service": round(timeline.out_of_service(name), 3) if timeline else None,
     }
 

@@ -12,6 +12,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page_template import STYLE, TEMPLATE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.slots_figure import draw_slots
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.summary import describe_verdict
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.svg import Figure
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline_figure import draw_timeline
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import describe_count, describe_seconds
@@ -40,11 +41,17 @@ def render_page(figures: Mapping[str, Any], documents: list[Document]) -> str:
         style=STYLE,
         figures=figures,
         cards=_cards(figures),
+        verdict=_verdict(figures),
         drawings=drawings,
         documents=documents,
         created=figures["created"],
         time=figures["created"].replace("T", " ").replace("Z", " UTC"),
     )
+
+
+def _verdict(figures: Mapping[str, Any]) -> str:
+    words = describe_verdict(figures)
+    return words[0].upper() + words[1:]
 
 
 def _drawing(name: str, variants: list[Figure]) -> dict[str, Any]:

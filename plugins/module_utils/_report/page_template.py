@@ -124,11 +124,7 @@ TEMPLATE = """<!DOCTYPE html>
 <p class="subtitle">
 {%- if figures.cluster is defined %}Cluster {{ figures.cluster }} · {% endif -%}
 plan <code>{{ figures.plan_id }}</code> · <time datetime="{{ created }}">{{ time }}</time></p>
-{% if figures.as_planned %}
-<p class="verdict good">Every node is as planned.</p>
-{% else %}
-<p class="verdict bad">Not every node is as planned; see the differences below.</p>
-{% endif %}
+<p class="verdict {{ 'good' if figures.as_planned else 'bad' }}">{{ verdict }}.</p>
 <ul class="cards">
 {% for card in cards %}
 <li><b>{{ card.value }}</b><span>{{ card.words }}</span></li>

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import LABELS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
     Column,
     Document,
@@ -14,11 +15,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     Table,
     capped_items,
     capped_table,
+    list_left_alone,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     NOTHING,
     describe_amounts,
     describe_count,
+    describe_left_alone,
     describe_share,
     describe_value,
     in_order,
@@ -28,7 +31,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words impo
 Plan = Mapping[str, Any]
 
 _DISRUPTION = {
-    "none": "nothing",
+    # only nodes that change are shown with it
+    "none": "nothing: the plugin stays, the node is put back into service",
     "switch": "cordoned, plugin switched, nothing evicted",
     "affected": "pods on the GPUs that change are evicted",
     "gpu_pods": "all GPU pods of the node are evicted",
@@ -36,6 +40,8 @@ _DISRUPTION = {
 }
 _SHARING = {"none": "not shared", "time_slicing": "time-slicing", "mps": "MPS"}
 _SEVERITIES = ("error", "warning", "info")
+# Reasons that begin so repeat the columns of slots and of the present plugin.
+_SHOWN_ELSEWHERE = ("advertises ", "served by ")
 
 
 def show_plan(plan: Plan, limit: int) -> Document:
@@ -63,12 +69,17 @@ def show_plan(plan: Plan, limit: int) -> Document:
 def _subtitle(plan: Plan) -> str:
     totals = plan.get("totals") or {}
     nodes = plan.get("nodes") or {}
-    slots = f"GPU slots {totals.get('slots_before')} → {totals.get('slots_after')}"
+    # The report counts the whole cluster: say what is counted here.
+    slots = f"GPU slots {totals.get('slots_before')} → {totals.get('slots_after')} on the planned nodes"
+    left_alone = describe_left_alone(len(plan.get("skipped") or []))
+    if not nodes:
+        return f"No node is planned for{left_alone}."
+    planned = describe_count(len(nodes), "planned GPU node")
     if plan.get("empty"):
-        return f"Nothing to change: {describe_count(len(nodes), 'GPU node')} already as wanted; {slots}."
+        return f"Nothing to change: {planned} already as wanted; {slots}{left_alone}."
     changed = sum(1 for node in nodes.values() if node.get("changed"))
     verb = "changes" if changed == 1 else "change"
-    return f"{changed} of {describe_count(len(nodes), 'GPU node')} {verb}, in {describe_count(len(plan.get('waves') or []), 'wave')}; {slots}."
+    return f"{changed} of {planned} {verb}, in {describe_count(len(plan.get('waves') or []), 'wave')}; {slots}{left_alone}."
 
 
 def _refusal(plan: Plan) -> Optional[Section]:
@@ -134,7 +145,19 @@ def _sharing_section(plan: Plan, names: list[str], limit: int) -> Section:
         "Replicas = floor(highest use × GPU memory / measured)."
     )
     table = Table(columns, rows, total, left_out=len(names) - len(rows))
-    return Section("How each GPU is shared", text if rows else "No node is planned for.", table if rows else None)
+    if not rows:
+        return Section("How each GPU is shared", "No node is planned for.")
+    return Section("How each GPU is shared", text, table, list(_unsure_facts(plan, names)))
+
+
+def _unsure_facts(plan: Plan, names: list[str]) -> Iterator[str]:
+    """What was taken on trust of nodes that nobody looked into."""
+    by_confidence: dict[str, list[str]] = {}
+    for name in names:
+        if plan["nodes"][name].get("facts") == LABELS:
+            by_confidence.setdefault(str(plan["nodes"][name].get("confidence") or "from labels"), []).append(name)
+    for confidence, found in by_confidence.items():
+        yield f"Facts of {join_some(found, 8)}: {confidence}. So the memory in use there was not checked against the slots."
 
 
 def _sharing_row(name: str, node: Mapping[str, Any]) -> tuple[str, ...]:
@@ -166,18 +189,30 @@ def _changes_section(plan: Plan, names: list[str], limit: int) -> Optional[Secti
     rows = [
         (
             name,
-            "; ".join(str(reason) for reason in node.get("reasons") or []) or NOTHING,
+            _describe_reasons(node),
             _DISRUPTION.get(str(node.get("disruption")), describe_value(node.get("disruption"))),
-            _describe_release(node.get("release")),
+            _describe_release(node),
         )
         for name, node in ((name, plan["nodes"][name]) for name in changed)
     ]
     return Section("What changes, and who is disturbed", table=capped_table(columns, rows, limit))
 
 
-def _describe_release(release: Optional[Mapping[str, Any]]) -> str:
+def _describe_reasons(node: Mapping[str, Any]) -> str:
+    """The reasons that no other column shows; all of them if there are no others."""
+    reasons = [str(reason) for reason in node.get("reasons") or []]
+    return (
+        "; ".join(reason for reason in reasons if not reason.startswith(_SHOWN_ELSEWHERE))
+        or "; ".join(reasons)
+        or NOTHING
+    )
+
+
+def _describe_release(node: Mapping[str, Any]) -> str:
+    release = node.get("release")
     if not release:
-        return "label of our own DaemonSet"
+        ours = node.get("disruption") != "none" and (node.get("from") or {}).get("revision")
+        return "label of our own DaemonSet" if ours else NOTHING
     if release.get("method") == "label":
         return f"removal of {_describe_labels(release.get('label'))}"
     return "affinity of its DaemonSet, and our label"
@@ -265,13 +300,7 @@ def _warnings_section(plan: Plan, limit: int) -> Optional[Section]:
 
 
 def _skipped_section(plan: Plan, limit: int) -> Optional[Section]:
-    items = list(_skipped(plan))
-    return Section("Left alone", items=capped_items(items, limit)) if items else None
-
-
-def _skipped(plan: Plan) -> Iterator[str]:
-    for entry in plan.get("skipped") or []:
-        yield f"{entry.get('node')}: {entry.get('reason')}"
+    return list_left_alone(plan.get("skipped") or [], limit)
 
 
 def _message(entry: Any) -> str:

@@ -14,12 +14,15 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     Section,
     capped_items,
     capped_table,
+    list_left_alone,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import describe_sharing
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import describe_verdicts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     NOTHING,
     describe_amounts,
     describe_duration,
+    describe_left_alone,
     describe_seconds,
     describe_share,
     describe_value,
@@ -34,17 +37,28 @@ def show_summary(figures: Figures, limit: int) -> Document:
     :param figures: content of report.json.
     :param limit: rows of a table at most.
     """
-    verdict = "every node is as planned" if figures["as_planned"] else "not every node is as planned"
-    slots = f"GPU slots {figures['slots_before']} → {figures['slots_after']}"
+    everywhere = " in the whole cluster" if figures["other_gpu_nodes"] else ""
+    slots = f"GPU slots {figures['slots_before']} → {figures['slots_after']}{everywhere}"
     pending = f"pending GPU pods {figures['pending_before']} → {figures['pending_after']}"
-    subtitle = f"{slots}; {pending}; {verdict}."
+    subtitle = f"{slots}; {pending}; {describe_verdict(figures)}."
     sections = [
         _nodes_section(figures, limit),
         _figures_section(figures),
         *_pods_sections(figures, limit),
         _differences_section(figures, limit),
+        _held_section(figures, limit),
+        list_left_alone(figures["skipped"], limit),
+        _resumed_section(figures),
     ]
     return Document(f"Report on plan {figures['plan_id']}", subtitle, [section for section in sections if section])
+
+
+def describe_verdict(figures: Figures) -> str:
+    """The verdict on all nodes, and how many were left alone."""
+    nodes = figures["nodes"].values()
+    differ, held = (sum(1 for node in nodes if node.get(word)) for word in ("differences", "held"))
+    verdict = describe_verdicts(len(nodes), differ, held)
+    return f"{verdict[0].lower()}{verdict[1:]}{describe_left_alone(len(figures['skipped']))}"
 
 
 def count_resources(resources: Mapping[str, int]) -> int:
@@ -148,5 +162,21 @@ def _no_longer_pending(pods: Mapping[str, Any]) -> list[str]:
 
 
 def _differences_section(figures: Figures, limit: int) -> Optional[Section]:
-    items = [f"{name}: {difference}." for name, node in figures["nodes"].items() for difference in node["differences"]]
+    items = [difference for node in figures["nodes"].values() for difference in node["differences"]]
     return Section("Not as planned", items=capped_items(items, limit)) if items else None
+
+
+def _held_section(figures: Figures, limit: int) -> Optional[Section]:
+    items = [f"{name}: held: {node['held']}" for name, node in figures["nodes"].items() if node.get("held")]
+    text = "As planned, and kept out of service by the annotation kubegpu.sharing/hold. Once it is removed, run the rollout again."
+    return Section("Held", text, items=capped_items(items, limit)) if items else None
+
+
+def _resumed_section(figures: Figures) -> Optional[Section]:
+    if not figures.get("resumed_from"):
+        return None
+    text = (
+        f"This run went on with {figures['resumed_from']}, which had not finished. What is called before here is the state that this "
+        "run found, not the one that the first run found."
+    )
+    return Section("A resumed rollout", text)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import textwrap
 from dataclasses import dataclass
 from typing import Any, Sequence
@@ -23,6 +24,8 @@ _INDENT = "  "
 _GAP = 2
 # Prose in a table is not made narrower than this.
 _MIN_COLUMN = 12
+# What stays on one line: up to a space or a comma.
+_PIECES = re.compile(r"[^\s,]*(?:,\s*|\s+|$)")
 
 _ASCII = str.maketrans({"→": "->", "×": "x", "…": "...", "·": "-", "─": "-", "–": "-", "✓": "+", "✗": "!", "≥": ">="})
 
@@ -106,8 +109,19 @@ def _wrap_cell(cell: str, limit: int | None) -> str:
     if limit is None:
         return cell
     # arguments and label names stay whole where they can: hyphens are no places to break
-    lines = (textwrap.wrap(line, limit, break_on_hyphens=False) or [""] for line in cell.split("\n"))
-    return "\n".join(line for wrapped in lines for line in wrapped)
+    return "\n".join(line for part in cell.split("\n") for line in _fill(part, limit))
+
+
+def _fill(line: str, limit: int) -> list[str]:
+    """Lines of at most so many characters, broken at spaces and after commas; elsewhere only where a word is longer than a line."""
+    lines = [""]
+    for piece in _PIECES.findall(line):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > limit:
+            lines.append("")
+        lines[-1] += piece
+        while len(lines[-1].rstrip()) > limit:
+            lines[-1:] = [lines[-1][:limit], lines[-1][limit:]]
+    return [found.rstrip() for found in lines]
 
 
 def fit_columns(table: Table, rows: Sequence[Sequence[str]], width: int) -> list[int | None]:
@@ -116,7 +130,7 @@ def fit_columns(table: Table, rows: Sequence[Sequence[str]], width: int) -> list
     The widest column of prose gives way first, down to its longest word; words are broken only if that is not enough.
     """
     titles = [len(column.title) for column in table.columns]
-    words = [[word for row in rows for word in row[number].split()] for number in range(len(titles))]
+    words = [[word.rstrip() for row in rows for word in _PIECES.findall(row[number])] for number in range(len(titles))]
     full = [
         max([title, *(len(line) for row in rows for line in row[number].split("\n"))])
         for number, title in enumerate(titles)

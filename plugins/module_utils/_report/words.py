@@ -47,6 +47,11 @@ def describe_count(count: int, noun: str, plural: str = "") -> str:
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
+def describe_left_alone(count: int) -> str:
+    """What a headline adds where not every node took part, as "; 2 nodes left alone"; empty if all did."""
+    return f"; {describe_count(count, 'node')} left alone" if count else ""
+
+
 def describe_amounts(amounts: Mapping[str, Any]) -> str:
     """Amounts by resource; the name is left out for nvidia.com/gpu alone, which is what everybody means."""
     if not amounts:

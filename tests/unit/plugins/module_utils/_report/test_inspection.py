@@ -29,7 +29,12 @@ def test_inspect_cluster_fits_into_120_columns(story: Any) -> None:
 
 def test_inspect_cluster_shows_plugin_with_owner_arguments_and_risks(story: Any) -> None:
     text = show(story)
-    for words in ("v0.14.5", "Helm release", "nvidia-gpu", "--fail-on-init-error=false", "no file", "gpu-l20,"):
+    for words in (
+        "v0.14.5",
+        "Helm release nvidia-gpu",
+        "2: gpu-l20, gpu-t4",
+        "no config file; arguments --mig-strategy=single",
+    ):
         assert words in text
     assert (
         "What is risky about kube-system/nvidia-device-plugin-daemonset\n  · failOnInitError is false: a broken" in text
@@ -103,3 +108,11 @@ def test_inspect_cluster_of_nothing_says_so() -> None:
 
 def test_inspect_cluster_caps_tables(story: Any) -> None:
     assert "… and 1 more, not shown here" in show(story, limit=1)
+
+
+def test_inspect_cluster_keeps_arguments_and_names_whole_on_a_narrow_screen(story: Any) -> None:
+    long = "nvidia-device-plugin-configuration-for-every-node-of-the-cluster"
+    story.before["plugins"][0].update(config_source="configmap", config_map=long, config_per_node=True)
+    text = render_text(inspect_cluster(story.before, story.facts, 50), Screen.of(80, "utf-8"))
+    for word in (*story.before["plugins"][0]["args"], long):
+        assert sum(word in line for line in text.splitlines()) == 1

@@ -159,7 +159,7 @@ def test_summarise_extra_keys_are_added(story: Any) -> None:
 
 def test_show_summary_fits_and_tells_the_end_of_the_wait(story: Any) -> None:
     text = render_text(show_summary(figures(story), 50), Screen())
-    assert "GPU slots 2 → 11; pending GPU pods 1 → 0; every node is as planned." in text
+    assert "GPU slots 2 → 11; pending GPU pods 1 → 0; all 2 planned nodes as planned." in text
     assert "· default/nlp-2, which had waited for 28 days" in text
     assert "Total                                               2     11" in text
     assert max(len(line) for line in text.splitlines()) <= 120
@@ -178,4 +178,34 @@ def test_show_summary_lists_what_is_not_as_planned(story: Any) -> None:
     story.after["nodes"]["gpu-l20"]["revision"] = None
     found = figures(story)
     assert found["as_planned"] is False
-    assert "· gpu-l20: its revision is not set, planned is rev-l20." in render_text(show_summary(found, 50), Screen())
+    assert "· node gpu-l20: labels are key 'l20' and revision None, not 'l20' and 'rev-l20'" in render_text(
+        show_summary(found, 50), Screen()
+    )
+
+
+def test_summarise_over_no_node_is_no_success(story: Any) -> None:
+    story.plan.update(nodes={}, skipped=[{"node": "gpu-l20", "reason": "on hold: x"}])
+    found = figures(story)
+    assert found["as_planned"] is False
+    text = render_text(show_summary(found, 50), Screen())
+    assert "in the whole cluster; pending GPU pods 1 → 0; no node was planned for; 1 node left alone." in text
+    assert "Left alone\n  · gpu-l20: on hold: x" in text
+
+
+def test_summarise_held_node_is_as_planned_and_said_to_be_held(story: Any) -> None:
+    story.after["nodes"]["gpu-l20"].update(unschedulable=True, hold="until Monday", maintenance={"run": "r1"})
+    found = figures(story)
+    assert (found["as_planned"], found["nodes"]["gpu-l20"]["held"], found["nodes"]["gpu-t4"]["held"]) == (
+        True,
+        "until Monday",
+        None,
+    )
+    text = render_text(show_summary(found, 50), Screen())
+    assert "all 2 planned nodes as planned, 1 of them held out of service." in text
+    assert "· gpu-l20: held: until Monday" in text
+
+
+def test_show_summary_of_a_resumed_rollout_says_what_before_means(story: Any) -> None:
+    assert "A resumed rollout" not in render_text(show_summary(figures(story), 50), Screen())
+    text = render_text(show_summary(figures(story, resumed_from="run r0"), 50), Screen())
+    assert "This run went on with run r0" in text

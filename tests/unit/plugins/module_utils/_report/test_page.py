@@ -205,7 +205,7 @@ def test_render_page_shows_figures_plan_and_legend(story: Any) -> None:
         "Cluster reference",
         "0123456789abcdef",
         "2026-03-01 12:01:00 UTC",
-        "Every node is as planned.",
+        "All 2 planned nodes as planned.",
     ):
         assert words in text
     assert "floor(0.9 x 46068 / 4621) = 8" in text

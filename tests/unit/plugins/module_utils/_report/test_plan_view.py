@@ -17,7 +17,9 @@ def show(story: Any, limit: int = 50) -> str:
 
 def test_show_plan_makes_the_arithmetic_visible(story: Any) -> None:
     text = show(story)
-    assert text.startswith("Plan 0123456789abcdef\n2 of 2 GPU nodes change, in 1 wave; GPU slots 2 → 11.\n")
+    assert text.startswith(
+        "Plan 0123456789abcdef\n2 of 2 planned GPU nodes change, in 1 wave; GPU slots 2 → 11 on the planned nodes.\n"
+    )
     for row in (
         "gpu-l20  l20     time-slicing      4621  floor(0.9 x 46068 / 4621) = 8  80.2 %  5758      1137   1 → 8  nvml",
         "gpu-t4   t4      time-slicing      4401  floor(0.9 x 15360 / 4401) = 3  86.0 %  5120       719   1 → 3  nvml",
@@ -56,6 +58,7 @@ def test_show_plan_lists_stale_pods_compatibility_waves_warnings_and_skipped(sto
     assert "· Wave 1, 2 nodes (canaries of l20, t4): gpu-l20, gpu-t4" in text
     assert "· computed 1: not shared" in text
     assert "· gpu-x: on hold: until Monday" in text
+    assert "on the planned nodes; 1 node left alone." in text
 
 
 def test_show_plan_empty_one_says_that_nothing_changes(story: Any) -> None:
@@ -63,7 +66,7 @@ def test_show_plan_empty_one_says_that_nothing_changes(story: Any) -> None:
     for node in story.plan["nodes"].values():
         node["changed"] = False
     text = show(story)
-    assert "Nothing to change: 2 GPU nodes already as wanted; GPU slots 11 → 11." in text
+    assert "Nothing to change: 2 planned GPU nodes already as wanted; GPU slots 11 → 11 on the planned nodes." in text
     assert "What changes" not in text
     assert "Waves" not in text
 
@@ -100,3 +103,42 @@ def test_show_plan_names_canaries_only_where_a_config_is_tried_first(story: Any)
     assert "· Wave 1, 1 node (canary of l20): gpu-l20" in text
     assert "· Wave 2, 1 node (canary of t4): gpu-t4" in text
     assert "· Wave 3, 1 node: gpu-x" in text
+
+
+def test_show_plan_says_under_the_table_how_sure_facts_from_labels_are(story: Any) -> None:
+    assert "Facts of" not in show(story)
+    story.plan["nodes"]["gpu-t4"].update(facts="labels", confidence="from labels, every card taken as alike")
+    text = show(story)
+    note = "· Facts of gpu-t4: from labels, every card taken as alike. So the memory in use there was not checked"
+    assert text.index("Total") < text.index(note) < text.index("What changes")
+
+
+def test_show_plan_that_plans_nothing_does_not_read_as_done(story: Any) -> None:
+    story.plan.update(nodes={}, empty=True, waves=[], releases=[], skipped=[{"node": "gpu-x", "reason": "on hold: x"}])
+    text = show(story)
+    assert "No node is planned for; 1 node left alone." in text
+    assert "already as wanted" not in text
+
+
+def test_show_plan_reasons_do_not_repeat_other_columns(story: Any) -> None:
+    l20, t4 = (story.plan["nodes"][name] for name in ("gpu-l20", "gpu-t4"))
+    l20["reasons"] = ["new config l20", "advertises 1, planned 8", "served by a plugin that is not ours"]
+    t4["reasons"] = ["advertises 2, planned 3"]
+    text = show(story)
+    assert "gpu-l20  new config l20           cordoned, plugin switched, nothing evicted" in text
+    assert "gpu-t4   advertises 2, planned 3  cordoned" in text, "the only reason is shown"
+
+
+def test_show_plan_node_that_is_only_resumed_keeps_its_plugin(story: Any) -> None:
+    story.plan["nodes"]["gpu-l20"].update(disruption="none", release=None, reasons=["resumed after run r0"])
+    (row,) = (line for line in show(story).splitlines() if "resumed after run r0" in line)
+    assert "nothing: the plugin stays" in row
+    assert row.split()[-1] == "-"
+    assert "switched" not in row
+
+
+def test_show_plan_a_plugin_of_ours_leaves_by_label(story: Any) -> None:
+    story.plan["nodes"]["gpu-l20"].update(release=None)
+    assert "label of our own DaemonSet" not in show(story)
+    story.plan["nodes"]["gpu-l20"]["from"]["revision"] = "old"
+    assert "label of our own DaemonSet" in show(story)

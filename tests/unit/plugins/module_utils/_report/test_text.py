@@ -96,3 +96,11 @@ def test_capped_table_counts_what_it_leaves_out() -> None:
 def test_capped_items_end_with_what_is_left_out() -> None:
     assert capped_items(["a", "b", "c"], 2) == ["a", "b", "… and 1 more"]
     assert capped_items(["a", "b"], 2) == ["a", "b"]
+
+
+def test_render_text_breaks_after_commas_before_it_breaks_names() -> None:
+    names = ",".join(f"--option-{number}=value" for number in range(8))
+    table = Table([Column("Arguments", wrap=True), Column("B")], [(names, "x" * 30)])
+    lines = render(Section("Heading", table=table), Screen(80, 80)).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(sum(f"--option-{number}=value" in line for line in lines) == 1 for number in range(8))

@@ -9,17 +9,18 @@ from typing import Any, Callable
 
 import pytest
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.node_verdict import judge_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import node_differences, verify
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import verify
 
 
 def differences(story: Any, name: str = "gpu-l20") -> list[str]:
-    return node_differences(name, story.plan["nodes"][name], story.after)
+    return list(judge_node(name, story.plan["nodes"][name], story.after).differences)
 
 
 def test_verify_says_that_all_is_as_planned(story: Any) -> None:
     text = render_text(verify(story.plan, story.before, story.after, 50), Screen())
-    assert "All 2 nodes as planned; 0 GPU pods pending, 1 before." in text
+    assert "All 2 planned nodes as planned; 0 GPU pods pending, 1 before." in text
     assert "gpu-l20  l20     rev-l20         8           8  ✓ as planned" in text
     assert "Differences" not in text
 
@@ -35,57 +36,81 @@ def _our_pod(story: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        pytest.param(lambda s: s.after["nodes"].pop("gpu-l20"), "the cluster no longer has this node", id="node-gone"),
-        pytest.param(lambda s: _node(s).update(key="t4"), "its key is t4, planned is l20", id="key"),
+        pytest.param(lambda s: s.after["nodes"].pop("gpu-l20"), "is not in the cluster", id="node-gone"),
         pytest.param(
-            lambda s: _node(s).update(revision=None), "its revision is not set, planned is rev-l20", id="revision"
+            lambda s: _node(s).update(key="t4"),
+            "labels are key 't4' and revision 'rev-l20', not 'l20' and 'rev-l20'",
+            id="key",
+        ),
+        pytest.param(
+            lambda s: _node(s).update(revision=None),
+            "labels are key 'l20' and revision None, not 'l20' and 'rev-l20'",
+            id="revision",
         ),
         pytest.param(
             lambda s: _node(s)["resources"]["nvidia.com/gpu"].update(allocatable=0),
-            "it advertises 0 of nvidia.com/gpu, planned are 8",
+            "allocatable nvidia.com/gpu is 0, expected 8",
             id="allocatable",
         ),
         pytest.param(
             lambda s: _node(s)["resources"].update({"nvidia.com/gpu.shared": {"allocatable": 8}}),
-            "it advertises 8 of nvidia.com/gpu.shared, planned are 0",
+            "allocatable nvidia.com/gpu.shared is 8, expected 0",
             id="unplanned-resource",
         ),
         pytest.param(
-            lambda s: s.after["plugins"][0].update(pods=[]), "no plugin pod of revision rev-l20 runs there", id="no-pod"
+            lambda s: s.after["plugins"][0].update(pods=[]),
+            "no plugin pod of revision rev-l20 is on the node",
+            id="no-pod",
         ),
-        pytest.param(lambda s: _our_pod(s).update(ready=False), "plugin pod ours-l20 is not ready", id="pod-not-ready"),
+        pytest.param(
+            lambda s: _our_pod(s).update(ready=False),
+            "plugin pod is not ready (kubegpu-system/ours-l20: no phase)",
+            id="pod-not-ready",
+        ),
         pytest.param(
             lambda s: s.after["plugins"].append(
-                {"uid": "x", "pods": [{"name": "theirs", "uid": "y", "node": "gpu-l20", "ready": True}]}
+                {
+                    "namespace": "ns",
+                    "uid": "x",
+                    "pods": [{"name": "theirs", "uid": "y", "node": "gpu-l20", "ready": True}],
+                }
             ),
-            "plugin pod theirs, which is not of revision rev-l20, is still there",
+            "another plugin pod is on the node (ns/theirs: no phase)",
             id="foreign-pod",
         ),
-        pytest.param(lambda s: _node(s).update(ready=False), "it is not Ready", id="not-ready"),
+        pytest.param(lambda s: _node(s).update(ready=False), "node is not Ready (see its conditions)", id="not-ready"),
         pytest.param(
-            lambda s: _node(s).update(unschedulable=True, maintenance={"reason": "allocatable is 0"}),
-            "it is still in maintenance (allocatable is 0)",
+            lambda s: _node(s).update(
+                unschedulable=True, maintenance={"run": "r1", "since": "noon", "step": "serving"}
+            ),
+            "is still in maintenance of run r1 since noon, last step serving",
             id="maintenance",
         ),
-        pytest.param(lambda s: _node(s).update(unschedulable=True), "it is cordoned, by somebody else", id="cordoned"),
+        pytest.param(
+            lambda s: _node(s).update(unschedulable=True),
+            "is cordoned, and was not when the plan was made",
+            id="cordoned",
+        ),
     ],
 )
-def test_node_differences_names_what_differs(story: Any, change: Callable[[Any], None], difference: str) -> None:
+def test_judge_node_names_what_differs(story: Any, change: Callable[[Any], None], difference: str) -> None:
     assert differences(story) == []
     change(story)
-    assert differences(story) == [difference]
+    (found,) = differences(story)
+    assert found.startswith("node gpu-l20")
+    assert found.endswith(difference)
     text = render_text(verify(story.plan, story.before, story.after, 50), Screen())
-    assert "1 of 2 nodes not as planned" in text
-    assert f"· gpu-l20: {difference}." in text
+    assert "1 of 2 planned nodes not as planned" in text
+    assert f"· {found}" in text
 
 
-def test_node_differences_node_that_was_cordoned_before_may_stay_so(story: Any) -> None:
+def test_judge_node_node_that_was_cordoned_before_may_stay_so(story: Any) -> None:
     story.plan["nodes"]["gpu-l20"]["was_unschedulable"] = True
     _node(story)["unschedulable"] = True
     assert differences(story) == []
 
 
-def test_node_differences_resources_of_other_plugins_do_not_count(story: Any) -> None:
+def test_judge_node_resources_of_other_plugins_do_not_count(story: Any) -> None:
     _node(story)["resources"]["nvidia.com/hostdev"] = {"allocatable": 4}
     assert differences(story) == []
 
@@ -97,3 +122,41 @@ def test_verify_lists_nodes_that_differ_first_and_pods_that_wait(story: Any) -> 
     assert text.index("gpu-t4") < text.index("gpu-l20")
     assert "1 GPU pod pending." in text
     assert "Still pending" in text
+
+
+def test_judge_node_says_that_the_label_of_another_plugin_is_back(story: Any) -> None:
+    _node(story)["labels"] = {"nvidia-device-enable": "enable"}
+    (found,) = differences(story)
+    assert found.startswith("node gpu-l20: label nvidia-device-enable=enable is back")
+
+
+@pytest.mark.parametrize("maintenance", [None, {"run": "r1", "since": "noon"}])
+def test_verify_node_that_is_held_out_of_service_does_not_differ(story: Any, maintenance: Any) -> None:
+    _node(story).update(unschedulable=True, hold="disk swap", maintenance=maintenance)
+    assert differences(story) == []
+    text = render_text(verify(story.plan, story.before, story.after, 50), Screen())
+    assert "All 2 planned nodes as planned, 1 of them held out of service;" in text
+    assert "held: disk swap" in text
+    assert "Differences" not in text
+
+
+def test_verify_node_that_is_held_and_not_proven_differs(story: Any) -> None:
+    _node(story).update(unschedulable=True, hold="disk swap", maintenance={"run": "r1"}, revision=None)
+    assert any("labels are" in difference for difference in differences(story))
+
+
+def test_verify_over_no_node_is_no_success(story: Any) -> None:
+    story.plan.update(nodes={}, skipped=[{"node": "gpu-l20", "reason": "on hold: x"}])
+    text = render_text(verify(story.plan, story.before, story.after, 50), Screen())
+    assert "No node was planned for; 1 node left alone;" in text
+    assert "All 0" not in text
+    assert "Left alone\n  · gpu-l20: on hold: x" in text
+
+
+def test_verify_lists_pods_that_a_kubelet_refused_meanwhile(story: Any) -> None:
+    refused = {"namespace": "nlp", "name": "a", "uid": "1", "node": "gpu-t4", "reason": "UnexpectedAdmissionError"}
+    story.before["failed"] = [{**refused, "uid": "0", "name": "old", "message": "m"}]
+    story.after["failed"] = [*story.before["failed"], {**refused, "message": "no healthy devices"}]
+    text = render_text(verify(story.plan, story.before, story.after, 50), Screen())
+    assert "refused meanwhile\n  · nlp/a on gpu-t4: UnexpectedAdmissionError: no healthy devices" in text
+    assert "nlp/old" not in text
