@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+import yaml
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
@@ -98,6 +99,23 @@ def name_nodes(
     return {host: "" if host in certain else str(variables[host].get(variable) or "") for host in hosts}
 
 
+def read_names(given: Sequence[str]) -> tuple[str, ...]:
+    """A list of names, also one written as text ('["a", "b"]'), which -e name=value and surveys make of it.
+
+    :param given: as Ansible reads the option: a list, or text split at its commas.
+    """
+    text = ",".join(given).strip()
+    if text.startswith("["):
+        try:
+            read = yaml.safe_load(text)
+        except yaml.YAMLError:
+            read = None
+        if isinstance(read, list):
+            given = [str(one) for one in read]
+    # What is no list after all is told as a node that the cluster does not have.
+    return tuple(name.strip() for name in given if name.strip())
+
+
 def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str, Any]]) -> PlanRequest:
     """The planner's input, with the files read.
 
@@ -115,7 +133,7 @@ def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str,
         cluster=cluster,
         host_facts={} if params["facts"] == "labels" else read_host_facts(params["facts_dir"], sorted(hosts)),
         hosts=hosts,
-        accept_live_memory=tuple(params["accept_live_memory"]),
+        accept_live_memory=read_names(params["accept_live_memory"]),
         **{
             word: params[word]
             for word in (

@@ -16,6 +16,7 @@ description:
   - Decides from measured memory, the facts of the nodes and the state of the cluster how each GPU is shared, which nodes
     change, in which order, and what that does to the pods that run.
   - Refuses what cannot be right, with all problems at once, each with its place, the value and the cure.
+  - A plan for no node at all is refused too, if there are GPU nodes that could have been planned.
   - The same input gives the same plan, and planning on the result of a plan gives an empty one.
   - Runs on the control node alone, reads files and writes one. Reaches neither a host nor the cluster.
 extends_documentation_fragment:
@@ -96,7 +97,9 @@ options:
   limited:
     description:
       - Whether only the nodes of O(hosts) are planned. Otherwise all GPU nodes of the cluster are.
-      - All nodes count for the arithmetic in any case, since a config has one number of replicas.
+      - All nodes count for the arithmetic in any case, since a config has one number of replicas. A limit is refused if it hides
+        the cards of GPU nodes, and a config that computes replicas matches by query or is the default, so that the number might
+        be another without the limit.
     type: bool
     default: false
   wave:
@@ -110,7 +113,9 @@ options:
     type: raw
     default: 25%
   accept_live_memory:
-    description: Nodes whose running processes may exceed the planned slots. Name a node after a look at it.
+    description:
+      - Nodes whose running processes may exceed the planned slots. Name a node after a look at it.
+      - A list written as text (V(["gpu-1", "gpu-2"])) is taken as well.
     type: list
     elements: str
     default: []
@@ -207,7 +212,8 @@ plan:
       C(expected_resources), C(changed) and C(reasons), C(disruption), C(release), C(stale_pods) and C(was_unschedulable).
     - C(configs) has for each key C(revision), C(replicas), C(config_file), C(objects), C(nodes) and C(sizing).
     - C(releases) are the device plugins of others that leave nodes, C(skipped) the nodes that are left alone, with the reason.
-    - C(totals), C(compatibility) and C(warnings) are for people.
+    - C(totals), C(compatibility) and C(warnings) are for people. C(totals.left_alone) counts nodes in C(skipped) that bear a
+      config, or that a run left out of service.
   type: dict
   returned: success
 dest:

@@ -41,7 +41,7 @@ def check_node(context: NodeContext, ids_change: bool, wanted: Wanted, findings:
     if len(context.incumbents) > 1:
         names = " and ".join(daemonset_of(plugin) for plugin in context.incumbents)
         findings.problems.add(
-            name, f"two device plugins of others serve it ({names}), on one socket. Remove one of them first."
+            name, f"two device plugins of others serve or select it ({names}), on one socket. Remove one of them first."
         )
     if (state.key, state.revision) == (context.plan.config.key, context.plan.objects.revision):
         # It bears its config already and is only to be repaired: its slots are those that its pods were given.

@@ -11,7 +11,7 @@ from typing import Any, Mapping, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import NodeFacts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import Release, daemonset_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import Release, serves
 
 
 @dataclass(frozen=True)
@@ -35,39 +35,53 @@ class NodeContext:
         return self.plan.config_file.resources_of(len(self.facts.cards))
 
 
-def reasons_to_change(context: NodeContext) -> list[str]:
+def reasons_to_switch(context: NodeContext) -> list[str]:
     """Why the node is not as planned; empty if it is."""
     state, plan = context.state, context.plan
     key, revision = plan.config.key, plan.objects.revision
     reasons = []
     if state.key != key:
-        reasons.append(f"config is {state.key or 'none'}, to be {key}")
+        reasons.append(f"config {key} instead of {state.key}" if state.key else f"new config {key}")
     elif state.revision != revision:
-        reasons.append(f"revision is {state.revision or 'none'}, to be {revision}")
+        reasons.append(f"another revision of config {key}")
     if state.resources != context.expected:
-        reasons.append(f"advertises {_show(state.resources)}, to be {_show(context.expected)}")
-    for plugin in context.incumbents:
-        reasons.append(f"served by DaemonSet {daemonset_of(plugin)}, which is not ours")
+        now, planned = _show(state.resources, context.expected)
+        reasons.append(f"advertises {now}, planned {planned}")
+    if any(state.name in serves(plugin) for plugin in context.incumbents):
+        reasons.append("served by a plugin that is not ours")
+    elif context.incumbents:
+        reasons.append("selected by a plugin that is not ours")
     if (state.key, state.revision) == (key, revision):
         reasons += [f"{what} is missing" for what in context.missing]
-    if state.maintenance:
-        run, step = state.maintenance.get("run") or "unknown", state.maintenance.get("step") or "unknown"
-        reasons.append(f"run {run} left it out of service at step {step}")
     return reasons
 
 
-def _show(resources: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in sorted(resources.items())) or "no GPU"
+def reasons_to_resume(state: NodeState) -> list[str]:
+    """Why a node that is as planned is still not done with."""
+    return [f"resumed after run {state.maintenance.get('run') or 'unknown'}"] if state.maintenance else []
+
+
+def _show(now: Mapping[str, int], planned: Mapping[str, int]) -> tuple[str, str]:
+    """Both as short as they can be told apart: the names of resources matter only where there are several."""
+    if len({*now, *planned}) == 1:
+        return str(sum(now.values())), str(sum(planned.values()))
+    return _list(now), _list(planned)
+
+
+def _list(resources: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(resources.items())) or "0"
 
 
 @dataclass(frozen=True)
 class Change:
     """What is decided about a node; without reasons it is left as it is.
 
+    :param disruption: none, also for a node that is only put back into service, or switch.
     :param stale: pods that keep device ids which the node will not have.
     """
 
     reasons: Sequence[str]
+    disruption: str
     stale: Sequence[Mapping[str, Any]]
     release: Release | None = None
 
@@ -95,7 +109,7 @@ def node_entry(context: NodeContext, change: Change) -> dict[str, Any]:
         "sizing": plan.sizing_of(facts.smallest),
         "changed": bool(change.reasons),
         "reasons": list(change.reasons),
-        "disruption": "switch" if change.reasons else "none",
+        "disruption": change.disruption,
         "release": change.release.for_node() if change.release and change.reasons else None,
         "stale_pods": list(change.stale),
         "was_unschedulable": state.was_unschedulable,

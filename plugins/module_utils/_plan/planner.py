@@ -20,11 +20,18 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.checks impor
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.compatibility import Outlook, compatibility
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan, describe_key
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.left_alone import (
+    bearers,
+    beyond_the_limit,
+    nothing_planned,
+    tell_bearers,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import (
     Change,
     NodeContext,
     node_entry,
-    reasons_to_change,
+    reasons_to_resume,
+    reasons_to_switch,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.plan_id import plan_id
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import (
@@ -59,7 +66,7 @@ def build_plan(request: PlanRequest) -> dict[str, Any]:
     problems += found.problems.tell()
     draft = _Draft(wanted, found)
     if wanted.complete:
-        problems += draft.fill()
+        problems += nothing_planned(wanted, found) + beyond_the_limit(wanted, found) + draft.fill()
     if problems:
         raise InputError("The plan was refused", problems)
     return draft.finish()
@@ -76,7 +83,7 @@ class _Draft:
     def fill(self) -> List[str]:
         """Decide every node; returns the reasons to refuse the plan."""
         cluster = self.wanted.request.cluster
-        incumbents = foreign_plugins(cluster.get("plugins") or ())
+        incumbents = foreign_plugins(cluster.get("plugins") or (), self.wanted.scope.nodes)
         plans = self._plans()
         missing = {key: missing_objects(plan, self.wanted.options.namespace, cluster) for key, plan in plans.items()}
         for name in sorted(self.found.planned):
@@ -91,11 +98,13 @@ class _Draft:
                 incumbents=incumbents.get(name, ()),
                 missing=missing[key],
             )
-            reasons = reasons_to_change(context)
+            to_switch = reasons_to_switch(context)
+            reasons = to_switch + reasons_to_resume(context.state)
             stale = stale_pods(context.state, context.facts, context.plan, bool(reasons))
             if reasons:
                 check_node(context, bool(stale), self.wanted, self.findings)
-            self.nodes[name] = node_entry(context, Change(reasons, stale, self._release(context)))
+            disruption = "switch" if to_switch else "none"
+            self.nodes[name] = node_entry(context, Change(reasons, disruption, stale, self._release(context)))
         in_use = {self.found.matches[name].key for name in self.found.planned}
         own = [plan for key, plan in plans.items() if key in in_use]
         return check_names(own, self.wanted.options.namespace, cluster) + self.findings.problems.tell()
@@ -134,7 +143,10 @@ class _Draft:
             "skipped": [{"node": node, "reason": self.found.skipped[node]} for node in sorted(self.found.skipped)],
             "waves": waves,
             "wave_sizes": [len(wave) for wave in waves],
-            "totals": totals(self.nodes, scope.nodes, len(self.found.skipped)),
+            "totals": {
+                **totals(self.nodes, scope.nodes, len(self.found.skipped)),
+                "left_alone": len(bearers(self.wanted, self.found)),
+            },
             "compatibility": self._compatibility(refusing),
             "warnings": self._warnings(out if changed else frozenset()),
             "problems": [],
@@ -166,7 +178,8 @@ class _Draft:
     def _warnings(self, out: frozenset[str]) -> list[str]:
         told = [warning for key in sorted(self.found.keys) for warning in self.found.keys[key].warnings]
         told += [warning for name in sorted(self.releases) for warning in self.releases[name].warnings()]
-        return told + self.findings.warnings.tell() + hints(self.wanted, self.found, out)
+        told += tell_bearers(self.wanted, self.found) + self.findings.warnings.tell()
+        return told + hints(self.wanted, self.found, out)
 
 
 def plan_diff(plan: Mapping[str, Any]) -> dict[str, Any]:

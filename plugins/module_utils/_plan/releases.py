@@ -13,6 +13,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.selection import selects
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import CONFIG_LABEL, REVISION_LABEL
 
 # Labels that somebody keeps putting back, or that stand for what the node is: the kubelet, the cloud, NFD and GFD.
@@ -84,13 +86,24 @@ def is_ours(plugin: Mapping[str, Any]) -> bool:
     return (plugin.get("owner") or {}).get("kind") == "kubegpu"
 
 
-def foreign_plugins(plugins: Sequence[Mapping[str, Any]]) -> Dict[str, List[Mapping[str, Any]]]:
-    """Other people's device plugins by the node that they serve."""
+def serves(plugin: Mapping[str, Any]) -> set[str]:
+    """Nodes on which a plugin has a pod."""
+    pods = (pod.get("node") for pod in plugin.get("pods") or ())
+    return {*(plugin.get("nodes") or ()), *filter(None, pods)}
+
+
+def foreign_plugins(
+    plugins: Sequence[Mapping[str, Any]], nodes: Mapping[str, NodeState]
+) -> Dict[str, List[Mapping[str, Any]]]:
+    """Other people's device plugins by the node that they serve, or select: a pod that is missing now may come beside ours.
+
+    :param nodes: all GPU nodes.
+    """
     by_node: Dict[str, List[Mapping[str, Any]]] = defaultdict(list)
     for plugin in sorted(plugins, key=daemonset_of):
         if not is_ours(plugin):
-            pods = (pod.get("node") for pod in plugin.get("pods") or ())
-            for node in sorted({*(plugin.get("nodes") or ()), *filter(None, pods)}):
+            selected = {name for name, state in nodes.items() if selects(plugin, name, state.labels)}
+            for node in sorted(selected | serves(plugin)):
                 by_node[node].append(plugin)
     return dict(by_node)
 

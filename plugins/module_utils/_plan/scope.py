@@ -56,11 +56,23 @@ def read_scope(
         if state.has_gpu() or host_of.get(name) in with_gpus:
             nodes[name] = state
     selected = tuple(name for name in nodes if not limited or name in host_of)
+    problems += _tell_clashes(selected, host_of)
     if limited and not selected and not problems:
         problems.append(
             f"none of the hosts in this run ({', '.join(sorted(hosts)) or 'none'}) is a GPU node; name others in --limit."
         )
     return Scope(nodes, selected, host_of), problems
+
+
+def _tell_clashes(selected: Tuple[str, ...], host_of: Mapping[str, str]) -> list[str]:
+    """Nodes without a host that bear the name of another node's host: as hosts of a rollout they would be one."""
+    node_of = {host: node for node, host in host_of.items()}
+    return [
+        f"host {name} is node {node_of[name]}, but there is also a node {name}, which no host is: a rollout could not tell the two "
+        f"apart. Rename the host, correct its kubegpu_node_name, or add a host for node {name}."
+        for name in selected
+        if name in node_of and name not in host_of
+    ]
 
 
 def _tell_unknown(unknown: Mapping[str, str], known: Mapping[str, Any]) -> list[str]:

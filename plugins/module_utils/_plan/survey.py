@@ -28,6 +28,7 @@ class Survey:
     :param keys: what each config that matches something becomes.
     :param planned: nodes in scope that get a config.
     :param skipped: why others in scope are left alone.
+    :param unknown: why nothing is known of a node's GPUs, in or out of scope.
     """
 
     facts: Dict[str, NodeFacts] = field(default_factory=dict)
@@ -35,16 +36,18 @@ class Survey:
     keys: Dict[str, Decided] = field(default_factory=dict)
     planned: List[str] = field(default_factory=list)
     skipped: Dict[str, str] = field(default_factory=dict)
+    unknown: Dict[str, str] = field(default_factory=dict)
     problems: NodeFindings = field(default_factory=NodeFindings)
 
 
 def survey(wanted: Wanted) -> Survey:
     """Look at all nodes, decide the configs, and say which nodes are planned.
 
-    Nodes out of scope count for the arithmetic too: a config has one number of replicas, whatever --limit says.
+    Nodes out of scope count for the arithmetic too, as far as they are known: a config has one number of replicas, whatever
+    --limit says.
     """
     found = Survey()
-    unknown = _read_facts(wanted, found)
+    _read_facts(wanted, found)
     cards: Dict[str, Dict[Card, None]] = {}
     for name, match in found.matches.items():
         if match.key:
@@ -55,7 +58,7 @@ def survey(wanted: Wanted) -> Survey:
     dra_nodes = frozenset(wanted.request.cluster.get("dra_nodes") or ())
     for name in wanted.scope.selected:
         state = wanted.scope.nodes[name]
-        reason = _why_left_alone(state) or unknown.get(name) or _why_unmatched(state, found)
+        reason = _why_left_alone(state) or found.unknown.get(name) or _why_unmatched(state, found)
         if reason:
             found.skipped[name] = reason
         else:
@@ -66,19 +69,17 @@ def survey(wanted: Wanted) -> Survey:
     return found
 
 
-def _read_facts(wanted: Wanted, found: Survey) -> Dict[str, str]:
-    """Fill facts and matches; returns why the other nodes have none."""
+def _read_facts(wanted: Wanted, found: Survey) -> None:
+    """Fill facts, matches, and unknown for the other nodes."""
     reader, matcher = FactReader(wanted.request.facts), Matcher(wanted.vocabulary, wanted.complete)
-    unknown: Dict[str, str] = {}
     for name, state in wanted.scope.nodes.items():
         host = wanted.scope.host_of.get(name)
         try:
             facts = reader.read(state.entry, wanted.request.host_facts.get(host) if host else None)
         except NoFactsError as error:
-            unknown[name] = str(error)
+            found.unknown[name] = str(error)
         else:
             found.facts[name], found.matches[name] = facts, matcher.match(facts)
-    return unknown
 
 
 def _why_left_alone(state: NodeState) -> str:

@@ -38,11 +38,8 @@ def totals(nodes: Mapping[str, Mapping[str, Any]], states: Mapping[str, NodeStat
     }
 
 
-def hints(wanted: Wanted, found: Survey, out: frozenset[str]) -> list[str]:
-    """Configs that match nothing, and a limit that is used up.
-
-    :param out: GPU nodes out of service; empty if the plan changes nothing.
-    """
+def unmatched_configs(wanted: Wanted, found: Survey) -> list[str]:
+    """Configs that match nothing, perhaps for a misspelt model."""
     told = []
     models = sorted({card.name for facts in found.facts.values() for card in facts.cards})
     for key, config in wanted.vocabulary.configs.items():
@@ -50,6 +47,15 @@ def hints(wanted: Wanted, found: Survey, out: frozenset[str]) -> list[str]:
             continue
         hint = did_you_mean(config.product, models) if config.product else ""
         told.append(f"{WHERE}.{key} matches no GPU. The models found are {', '.join(models) or 'none'}.{hint}")
+    return told
+
+
+def hints(wanted: Wanted, found: Survey, out: frozenset[str]) -> list[str]:
+    """Configs that match nothing, and a limit that is used up.
+
+    :param out: GPU nodes out of service; empty if the plan changes nothing.
+    """
+    told = unmatched_configs(wanted, found)
     allowed = wanted.limits.max_unavailable.of(len(wanted.scope.nodes))
     if out and len(out) >= allowed:
         told.append(

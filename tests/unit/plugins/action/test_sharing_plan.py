@@ -102,6 +102,24 @@ def test_make_request_reads_node_names_of_a_list_of_hosts(
     assert request.hosts == named
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ([], ()),
+        (["a", "b"], ("a", "b")),
+        (["a", " b", ""], ("a", "b")),
+        (['["gpu-t4"]'], ("gpu-t4",)),
+        (['["a"', ' "b"]'], ("a", "b")),
+        (["[a", "b]"], ("a", "b")),
+        (["['a'", " 7]"], ("a", "7")),
+        (["[]"], ()),
+        (['["a'], ('["a',)),
+    ],
+)
+def test_read_names_takes_a_list_that_was_written_as_text(given: list[str], names: tuple[str, ...]) -> None:
+    assert sharing_plan.read_names(given) == names
+
+
 @pytest.mark.parametrize("name", ["cluster.json", "facts/gpu-t4.json"])
 @pytest.mark.parametrize("content", ["{", "[]", '{"schema_version": 99}'])
 def test_make_request_file_that_is_not_ours_is_refused(files: Path, name: str, content: str) -> None:

@@ -215,7 +215,13 @@ def _create(after: dict[str, Any], manifest: Mapping[str, Any], nodes: Iterable[
 
 def _without(plugin: dict[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
     gone = {name for name, planned in plan["nodes"].items() if planned["changed"]}
-    return {**plugin, "nodes": [name for name in plugin["nodes"] if name not in gone]}
+    left = {**plugin, "nodes": [name for name in plugin["nodes"] if name not in gone]}
+    for release in plan["releases"]:
+        if release["daemonset"] == f"{plugin['namespace']}/{plugin['name']}" and release["patch"]:
+            spec = release["patch"]["spec"]
+            left["node_affinity"] = spec["template"]["spec"]["affinity"]["nodeAffinity"]
+            left["update_strategy"] = spec["updateStrategy"]["type"]
+    return left
 
 
 def _switch(entry: dict[str, Any], planned: Mapping[str, Any]) -> None:

@@ -41,6 +41,12 @@ def in_cluster(request: PlanRequest, **fields: Any) -> PlanRequest:
     return replace(request, cluster={**request.cluster, **fields})
 
 
+def beside_another(request: PlanRequest) -> PlanRequest:
+    """With a second T4, known by its labels."""
+    another = fleet.node(1, labels=fleet.labelled("Tesla-T4", 15360))
+    return in_cluster(request, nodes={**request.cluster["nodes"], "another": another})
+
+
 def test_reference_cluster_goes_from_two_slots_to_eleven() -> None:
     plan = build_plan(fleet.reference())
     assert plan["totals"]["slots_before"] == 2
@@ -172,7 +178,7 @@ def test_mig_that_is_enabled_is_refused_for_now() -> None:
 def test_two_foreign_plugins_on_a_node_are_refused() -> None:
     plugins = [fleet.foreign_plugin(["t4-1"]), fleet.foreign_plugin(["t4-1"], name="another")]
     problems = refusal(in_cluster(one_node(), plugins=plugins))
-    assert "node t4-1: two device plugins of others serve it (kube-system/another and" in problems[0]
+    assert "node t4-1: two device plugins of others serve or select it (kube-system/another and" in problems[0]
 
 
 def test_hosts_of_another_cluster_are_told_once() -> None:
@@ -237,22 +243,99 @@ def test_a_misspelt_config_leaves_no_false_trace_on_its_nodes() -> None:
     ],
 )
 def test_node_to_leave_alone_is_listed(fields: dict[str, Any], reason: str) -> None:
-    plan = build_plan(one_node(**fields))
+    plan = build_plan(beside_another(one_node(**fields)))
     assert plan["skipped"] == [{"node": "t4-1", "reason": reason}]
-    assert plan["empty"]
+    assert list(plan["nodes"]) == ["another"]
+    # No rollout has been there, so that it is as it always was.
+    assert plan["totals"]["left_alone"] == 0
+    assert not any("was left alone" in warning for warning in plan["warnings"])
 
 
 def test_node_that_nothing_matches_is_listed() -> None:
-    plan = build_plan(one_node(configs={"l20": fleet.REFERENCE_CONFIGS["l20"]}))
-    assert plan["skipped"] == [{"node": "t4-1", "reason": "no config matches Tesla T4"}]
-    assert plan["warnings"] == ["kubegpu_sharing_configs.l20 matches no GPU. The models found are Tesla T4."]
+    request = in_cluster(one_node(), nodes={**one_node().cluster["nodes"], "l20-1": fleet.node()})
+    facts = {**request.host_facts, "l20-1": fleet.host_facts([fleet.gpu("NVIDIA L20")])}
+    plan = build_plan(replace(request, hosts={"t4-1": "", "l20-1": ""}, host_facts=facts))
+    assert plan["skipped"] == [{"node": "l20-1", "reason": "no config matches NVIDIA L20"}]
+    configs = {**request.configs, "h20": {"match": {"product": "NVIDIA H20"}, "sharing": "none"}}
+    assert build_plan(replace(request, configs=configs))["warnings"] == [
+        "kubegpu_sharing_configs.h20 matches no GPU. The models found are Tesla T4."
+    ]
 
 
 def test_node_without_facts_is_listed() -> None:
-    plan = build_plan(replace(one_node(), hosts={}, host_facts={}))
+    request = beside_another(one_node())
+    plan = build_plan(replace(request, hosts={}, host_facts={}))
     assert plan["skipped"][0]["reason"].startswith(
         "the node was not read, and it lacks the labels of GPU Feature Discovery"
     )
+
+
+NO_NODE = "no GPU node can be planned, so this run would share nothing: "
+CURE = (
+    "Give facts (a host in the inventory that is reached, or labels of GPU Feature Discovery), a match in kubegpu_sharing_configs or a "
+    "kubegpu_default_config for the models found, take a hold off (annotation kubegpu.sharing/hold), or wait until the node is Ready."
+)
+
+
+@pytest.mark.parametrize(
+    ("request_", "problems"),
+    [
+        (one_node(hold="mine"), [f"{NO_NODE}node t4-1: on hold: mine. {CURE}"]),
+        (one_node(ready=False), [f"{NO_NODE}node t4-1: the node is not Ready. {CURE}"]),
+        (
+            one_node(configs={"l20": {"match": {"product": "Tesla T44"}, "sharing": "none"}}),
+            [
+                f"{NO_NODE}node t4-1: no config matches Tesla T4. {CURE}",
+                "kubegpu_sharing_configs.l20 matches no GPU. The models found are Tesla T4. Did you mean Tesla T4?",
+            ],
+        ),
+        (
+            replace(one_node(), hosts={}, host_facts={}),
+            [
+                f"{NO_NODE}node t4-1: the node was not read, and it lacks the labels of GPU Feature Discovery (nvidia.com/gpu.product, "
+                f"nvidia.com/gpu.memory, nvidia.com/gpu.count). {CURE}"
+            ],
+        ),
+    ],
+    ids=["held", "not-ready", "no-match", "no-facts"],
+)
+def test_plan_for_no_node_at_all_is_refused_with_the_reasons(request_: PlanRequest, problems: list[str]) -> None:
+    assert refusal(request_) == problems
+
+
+def test_cluster_without_gpus_needs_no_plan() -> None:
+    plan = build_plan(PlanRequest(configs={"t4": T4}, cluster=fleet.cluster({"web": fleet.node(0, labels={})})))
+    assert (plan["empty"], plan["nodes"]) == (True, {})
+
+
+@pytest.mark.parametrize(
+    ("fields", "warning"),
+    [
+        ({"hold": "mine", "key": "old"}, "node t4-1: bears config old, but was left alone: on hold: mine."),
+        ({"ready": False, "revision": "withdrawn"}, "node t4-1: bears revision withdrawn, but was left alone: the node is not Ready."),
+        (
+            {"hold": "mine", "key": "t4", "maintenance": {"run": "r1", "step": "serving"}},
+            "node t4-1: bears config t4 and was left out of service by run r1, but was left alone: on hold: mine.",
+        ),
+    ],
+)  # fmt: skip
+def test_node_of_a_rollout_that_is_left_alone_is_warned_of(fields: dict[str, Any], warning: str) -> None:
+    plan = build_plan(beside_another(one_node(**fields)))
+    assert warning in plan["warnings"]
+    assert plan["totals"]["left_alone"] == 1
+
+
+def test_host_that_bears_another_nodes_name_is_refused() -> None:
+    request = beside_another(one_node())
+    assert refusal(replace(request, hosts={"another": "t4-1"}, host_facts={})) == [
+        "host another is node t4-1, but there is also a node another, which no host is: a rollout could not tell the two apart. Rename "
+        "the host, correct its kubegpu_node_name, or add a host for node another."
+    ]
+    facts = {"another": request.host_facts["t4-1"]}
+    crossed = build_plan(replace(request, hosts={"another": "t4-1", "t4-1": "another"}, host_facts=facts))
+    assert {name: node["host"] for name, node in crossed["nodes"].items()} == {"another": "t4-1", "t4-1": "another"}
+    alone = replace(request, hosts={"another": "t4-1"}, host_facts=facts, limited=True)
+    assert list(build_plan(alone)["nodes"]) == ["t4-1"]
 
 
 def test_host_without_a_gpu_is_listed() -> None:
@@ -276,9 +359,13 @@ def test_node_that_a_run_left_without_a_plugin_is_still_planned() -> None:
     note = {"run": "r1", "step": "withdrawn", "was_unschedulable": False}
     request = one_node(labels={}, resources={}, maintenance=note, unschedulable=True)
     node = build_plan(request)["nodes"]["t4-1"]
-    assert node["reasons"][-1] == "run r1 left it out of service at step withdrawn"
-    labelled = replace(request, hosts={}, host_facts={})
+    assert node["reasons"] == ["new config t4", "advertises 0, planned 3", "resumed after run r1"]
+    assert node["disruption"] == "switch"
+    labelled = beside_another(replace(request, hosts={}, host_facts={}))
     assert build_plan(labelled)["skipped"][0]["node"] == "t4-1"
+    assert build_plan(labelled)["warnings"][0].startswith(
+        "node t4-1: was left out of service by run r1, but was left alone: the node was not read"
+    )
 
 
 def test_query_gives_the_same_answer_after_sharing_changed_the_label() -> None:
@@ -298,6 +385,63 @@ def test_limited_plans_the_hosts_alone_with_the_same_revision() -> None:
     assert limited["plan_id"] != whole["plan_id"]
     assert limited["nodes"]["t4-1"]["to"] == whole["nodes"]["t4-1"]["to"]
     assert limited["nodes"]["t4-1"]["replicas"] == 2
+
+
+ANY = {"match": {"query": "memory_total_mib > `1`"}, "sharing": "time_slicing", "process_memory_mib": 4700}
+UNREAD = (
+    "kubegpu_sharing_configs.all computes its replicas from the smallest card that it matches, and what cards node gpu-t4 outside "
+    "--limit has is unknown: a run without --limit might come to another number. Run without --limit, have GPU Feature Discovery "
+    "label all GPU nodes, match by product, or state replicas."
+)
+
+
+def limited_to_l20(config: Any, **fields: Any) -> PlanRequest:
+    """The reference cluster with one config, as a run with --limit gpu-l20 sees it."""
+    request = fleet.reference()
+    facts = {"gpu-l20": request.host_facts["gpu-l20"]}
+    request = replace(request, configs={"all": config}, hosts={"gpu-l20": ""}, host_facts=facts, limited=True)
+    return replace(request, **fields)
+
+
+def test_limit_that_hides_a_smaller_card_is_refused() -> None:
+    whole = replace(fleet.reference(), configs={"all": ANY})
+    assert build_plan(whole)["nodes"]["gpu-l20"]["replicas"] == 2
+    assert refusal(limited_to_l20(ANY)) == [UNREAD]
+    default = {"sharing": "time_slicing", "process_memory_mib": 4700}
+    assert refusal(limited_to_l20(default, default_config="all")) == [UNREAD]
+    by_product = {**default, "match": {"product": "NVIDIA L20"}}
+    assert refusal(limited_to_l20(by_product, default_config="all")) == [UNREAD]
+
+
+def test_limit_names_all_nodes_that_it_hides() -> None:
+    request = limited_to_l20(ANY)
+    request.cluster["nodes"]["gpu-2"] = fleet.node()
+    assert "what cards nodes gpu-2, gpu-t4 outside --limit have is unknown" in refusal(request)[0]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {**ANY, "match": {"product": "NVIDIA L20"}},
+        {"match": ANY["match"], "sharing": "time_slicing", "replicas": 8},
+        {"match": ANY["match"], "sharing": "none"},
+    ],
+    ids=["product", "stated", "whole"],
+)
+def test_limit_is_harmless_where_hidden_cards_decide_nothing(config: Any) -> None:
+    assert list(build_plan(limited_to_l20(config))["nodes"]) == ["gpu-l20"]
+
+
+def test_limit_with_labels_elsewhere_gives_the_number_of_the_full_run() -> None:
+    request = limited_to_l20(ANY)
+    request.cluster["nodes"]["gpu-t4"]["labels"].update(fleet.labelled("Tesla-T4", 15360))
+    assert build_plan(request)["nodes"]["gpu-l20"]["replicas"] == 2
+
+
+def test_limit_with_facts_from_labels_hides_nothing_that_a_full_run_would_see() -> None:
+    request = limited_to_l20(ANY, facts="labels")
+    request.cluster["nodes"]["gpu-l20"]["labels"].update(fleet.labelled("NVIDIA-L20", 46068))
+    assert list(build_plan(request)["nodes"]) == ["gpu-l20"]
 
 
 @pytest.mark.parametrize("hosts", [{}, {"web": ""}])
@@ -351,12 +495,17 @@ def after_rollout(request: PlanRequest) -> PlanRequest:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda node: node["resources"]["nvidia.com/gpu"].update(allocatable=0), "advertises no GPU, to be nvidia.com/gpu 3"),
-        (lambda node: node.update(key="old"), "config is old, to be t4"),
-        (lambda node: node.update(revision="withdrawn"), "revision is withdrawn, to be "),
+        (lambda node: node["resources"]["nvidia.com/gpu"].update(allocatable=0), "advertises 0, planned 3"),
+        (lambda node: node.update(key="old"), "config t4 instead of old"),
+        (lambda node: node.update(key=None), "new config t4"),
+        (lambda node: node.update(revision="withdrawn"), "another revision of config t4"),
+        (
+            lambda node: node["resources"].update({"nvidia.com/gpu.shared": {"allocatable": 2}}),
+            "advertises nvidia.com/gpu 3, nvidia.com/gpu.shared 2, planned nvidia.com/gpu 3",
+        ),
         (
             lambda node: node.update(maintenance={"run": "r1", "step": "serving", "was_unschedulable": False}, unschedulable=True),
-            "run r1 left it out of service at step serving",
+            "resumed after run r1",
         ),
     ],
 )  # fmt: skip
@@ -365,8 +514,10 @@ def test_node_that_differs_in_anything_is_changed(spoil: Any, reason: str) -> No
     assert build_plan(request)["empty"]
     spoil(request.cluster["nodes"]["t4-1"])
     node = build_plan(request)["nodes"]["t4-1"]
-    assert len(node["reasons"]) == 1
-    assert node["reasons"][0].startswith(reason)
+    assert node["reasons"] == [reason]
+    # Nothing is switched on a node that only awaits its return into service.
+    assert node["disruption"] == ("none" if reason.startswith("resumed") else "switch")
+    assert node["release"] is None
     assert node["was_unschedulable"] is False
 
 
@@ -381,8 +532,24 @@ def test_foreign_plugin_that_came_back_is_a_change() -> None:
     request = after_rollout(one_node())
     request.cluster["plugins"].append(fleet.foreign_plugin(["t4-1"]))
     node = build_plan(request)["nodes"]["t4-1"]
-    assert node["reasons"] == [f"served by DaemonSet kube-system/{fleet.FOREIGN}, which is not ours"]
+    assert node["reasons"] == ["served by a plugin that is not ours"]
     assert node["release"]["daemonset"] == f"kube-system/{fleet.FOREIGN}"
+    assert node["disruption"] == "switch"
+
+
+@pytest.mark.parametrize("users", [[f"DaemonSet kube-system/{fleet.FOREIGN}"], []], ids=["label", "affinity"])
+def test_foreign_plugin_whose_pod_is_missing_now_is_released_all_the_same(users: list[str]) -> None:
+    request = in_cluster(one_node(), plugins=[fleet.foreign_plugin([])], label_users={"nvidia-device-enable": users})
+    node = build_plan(request)["nodes"]["t4-1"]
+    assert node["reasons"] == ["new config t4", "advertises 1, planned 3", "selected by a plugin that is not ours"]
+    assert node["release"]["method"] == ("label" if users else "affinity")
+    assert build_plan(after_rollout(request))["empty"]
+
+
+def test_foreign_plugin_that_selects_other_nodes_is_left_as_it_is() -> None:
+    elsewhere = fleet.foreign_plugin([], node_selector={"nvidia-device-enable": "other"})
+    plan = build_plan(in_cluster(one_node(), plugins=[elsewhere]))
+    assert (plan["releases"], plan["nodes"]["t4-1"]["release"]) == ([], None)
 
 
 def test_cordon_of_a_person_is_remembered() -> None:

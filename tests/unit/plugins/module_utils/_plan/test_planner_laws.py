@@ -38,13 +38,16 @@ def requests(draw: Any) -> PlanRequest:
     for number in range(draw(st.integers(1, 14))):
         name = f"n{number:02d}"
         model, count = draw(st.sampled_from(MODELS)), draw(st.integers(1, 4))
+        # The first one can be planned: a plan for none is refused.
+        if not number:
+            model = next(iter(configs.values()))["match"]["product"]
         pods = [fleet.pod(f"p-{name}-{i}") for i in range(draw(st.integers(0, count)))]
         nodes[name] = fleet.node(
             count,
             pods,
             unschedulable=draw(st.booleans()),
-            ready=draw(st.sampled_from([True, True, True, False])),
-            hold=draw(st.sampled_from([None, None, None, "mine"])),
+            ready=draw(st.sampled_from([True, True, True, False])) or not number,
+            hold=draw(st.sampled_from([None, None, None, "mine"])) if number else None,
         )
         if draw(st.booleans()):
             hosts[f"host-{name}"] = name

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from unit.plugins.module_utils._plan.fleet import FOREIGN, foreign_plugin
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import choose_release, foreign_plugins
 
 ITSELF = f"DaemonSet kube-system/{FOREIGN}"
@@ -107,11 +108,17 @@ def test_foreign_plugins_are_found_by_their_pods_and_ours_are_not() -> None:
         foreign_plugin(["n1"], pods=[{"name": "p", "node": "n2"}, {"name": "waiting", "node": ""}]),
         foreign_plugin(["n1"], name="ours", owner={"kind": "kubegpu", "name": "kubegpu.sharing"}),
     ]
-    found = foreign_plugins(plugins)
+    found = foreign_plugins(plugins, {})
     assert {node: [plugin["name"] for plugin in on_it] for node, on_it in found.items()} == {
         "n1": [FOREIGN],
         "n2": [FOREIGN],
     }
+
+
+def test_foreign_plugin_that_selects_a_node_counts_though_it_has_no_pod_there() -> None:
+    labels = {"selected": {"nvidia-device-enable": "enable"}, "other": {"nvidia-device-enable": "no"}, "bare": {}}
+    states = {name: NodeState(name, {"labels": of_node}) for name, of_node in labels.items()}
+    assert list(foreign_plugins([foreign_plugin([])], states)) == ["selected"]
 
 
 def test_release_entry_says_what_it_was_when_the_plan_was_made() -> None:
