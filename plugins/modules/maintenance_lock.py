@@ -15,8 +15,8 @@ description:
   - Holds the Lease V(kubegpu-rollout) for a run, so that of two rollouts, also from two control nodes, exactly one proceeds.
     The other one is told who holds the lock and since when.
   - Every step of a rollout checks before each write that the lock is still its own, and renews it while it waits.
-  - The lock of a dead run is taken over once its time is past and it shows no sign of life. It is watched for a third of its
-    length to make sure, unless its time was past long ago.
+  - The lock of a dead run is taken over once its time is past and it shows no sign of life. To make sure, it is watched for its
+    whole length, by this machine's own clock, whatever the times in it say. A run that renews it meanwhile is alive.
   - Giving back releases only the run's own lock. The Lease object stays, as a trace of who held it last.
   - Creates the namespace if it is missing. Touches nothing else.
 extends_documentation_fragment:
@@ -28,7 +28,9 @@ attributes:
   check_mode:
     support: full
     details:
-      - A live lock of another run fails in check mode as well, as it would in earnest.
+      - A live lock of another run fails in check mode as well, as it would in earnest. A lock whose time is past is taken
+        as free, without watching it.
+      - With O(state=absent), a lock that the run could have had is taken as its own, since in check mode it never took it.
   diff_mode:
     support: full
   idempotent:
@@ -45,7 +47,8 @@ options:
     default: present
   wait_seconds:
     description:
-      - Seconds to wait for another run that holds the lock.
+      - Seconds to wait for another run that holds the lock. V(0) refuses a live lock at once.
+      - A lock whose time is past is watched for its whole length in any case, since taking it over is no waiting for a run.
     type: float
     default: 0
 """
@@ -132,11 +135,12 @@ def run(params: Mapping[str, Any], api: KubeApi, clock: Clock, check_mode: bool)
     request = LockRequest(params["lock_namespace"], params["run"], params["lease_seconds"], params["wait_seconds"])
     lock = Lock(api, clock, request)
     change = lock.acquire(check_mode) if params["state"] == "present" else lock.release(check_mode)
-    after = params["run"] if params["state"] == "present" else None
+    released = params["state"] == "absent"
+    before = params["run"] if released else change.found.holder if change.found else None
     return Outcome(
         actions=change.actions,
-        before={"holder": change.found.holder if change.found else None} if change.actions else {},
-        after={"holder": after} if change.actions else {},
+        before={"holder": before} if change.actions else {},
+        after={"holder": None if released else params["run"]} if change.actions else {},
         facts={
             **describe(change.found if check_mode else change.lease),
             "taken_over": change.taken_over,

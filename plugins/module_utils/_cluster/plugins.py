@@ -47,8 +47,16 @@ class ConfigSource:
 
 
 def find_plugin_container(daemonset: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The container in which a device plugin for NVIDIA GPUs runs, or None."""
-    for container in _spec(daemonset).get("containers") or ():
+    """The container of a DaemonSet's pods in which a device plugin for NVIDIA GPUs runs, or None."""
+    return find_plugin_in(_spec(daemonset))
+
+
+def find_plugin_in(pod_spec: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The container of a pod in which a device plugin for NVIDIA GPUs runs, or None.
+
+    The image alone does not tell: GPU Feature Discovery, the config-manager and the MPS control daemon come in the same one.
+    """
+    for container in pod_spec.get("containers") or ():
         words = [*(container.get("command") or ()), *(container.get("args") or ())]
         programs = {posixpath.basename(word) for word in words[:1]} | {container.get("name") or ""}
         if any(other in program for other in _OTHER_PROGRAMS for program in programs):

@@ -9,6 +9,9 @@ import time
 from datetime import datetime, timezone
 from typing import Protocol
 
+#: Linux' ordinary monotonic clock stands still while the machine is suspended; this one does not.
+_BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 
 class Clock(Protocol):
     """What waits and leases need of time."""
@@ -31,8 +34,8 @@ class SystemClock:
         return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
-        """Seconds that only grow."""
-        return time.monotonic()
+        """Seconds that only grow, those in which the machine sleeps included: a lease runs out all the same meanwhile."""
+        return time.monotonic() if _BOOT_TIME is None else time.clock_gettime(_BOOT_TIME)
 
     def sleep(self, seconds: float) -> None:
         """Sleep; a negative number counts as 0."""

@@ -13,10 +13,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.lock import 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NodeWrite
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import failed_pods, plugin_pods, pods_on
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session, Wave
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import Decision
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import PATCH, Decision, refuse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState, unsettled
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState, unknown_plugins, unsettled
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import unmet_node, unmet_serving
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import (
     RunContext,
@@ -29,17 +29,33 @@ _SETTLE_LIMIT_SECONDS = 60.0
 
 
 def take_out_of_service(session: Session, plan: RolloutPlan) -> Outcome:
-    """Cordon the nodes of a wave, and wait until no pod that was bound before is still on its way."""
+    """Cordon the nodes of a wave, and wait until no pod that was bound before is still on its way.
+
+    A node on which a plugin runs that the plan does not know is not touched at all.
+    """
     wave = Wave(session, plan, "in_maintenance")
     observed = wave.observe()
     context = _with_holder(wave, observed.values())
+    strangers = _strangers(
+        wave,
+        [
+            name
+            for name, node in observed.items()
+            if decide_in_maintenance(node, wave.targets[name], context).verdict == PATCH
+        ],
+    )
+
+    def decide(node: NodeState, target: NodeTarget) -> Decision:
+        decision = decide_in_maintenance(node, target, context)
+        stranger = strangers.get(node.name)
+        return refuse(f"{stranger} The node was not touched.") if decision.verdict == PATCH and stranger else decision
 
     def tell(name: str, written: NodeWrite) -> None:
         if not written.before.unschedulable:
             wave.journal.note(name, states.SCHEDULABLE)
         wave.journal.note(name, states.CORDONED, written.decision.reason)
 
-    wave.write(observed, lambda node, target: decide_in_maintenance(node, target, context), tell)
+    wave.write(observed, decide, tell)
     for name, written in wave.writes.items():
         note = written.after.maintenance
         wave.results[name].facts.update(
@@ -79,6 +95,8 @@ def put_into_service(session: Session, plan: RolloutPlan) -> Outcome:
         held = wave.results[name].facts.get("held", False)
         in_service = not wave.results[name].failed and not held and not written.after.unschedulable
         wave.results[name].facts.update(in_service=in_service, held=held)
+        if held:
+            wave.journal.note(name, states.HELD, written.decision.reason)
     if not session.check_mode:
         _report_failed_pods(wave)
     return wave.outcome()
@@ -131,18 +149,27 @@ def _settle(wave: Wave, names: Sequence[str]) -> None:
 
 def _accept(wave: Wave, name: str, pods: Sequence[PodState]) -> None:
     """The pods of a node that is at rest: count them, and refuse it if a plugin is among them that the plan does not know."""
-    target = wave.targets[name]
-    known = target.release.daemonset if target.release else ""
-    strangers = [
-        pod for pod in pods if pod.is_plugin and not pod.finished and not pod.revision and not pod.owned_by(known)
-    ]
     wave.results[name].facts["gpu_pods"] = sum(pod.gpu_requests and not pod.finished for pod in pods)
-    if strangers:
-        wave.fail(
-            name,
-            f"a device plugin that the plan does not know is on the node ({strangers[0].describe()}). Two plugins on one node end "
-            "with no GPU at all. Make a new plan. The node stays cordoned.",
-        )
+    stranger = _stranger(wave.targets[name], pods)
+    if stranger:
+        wave.fail(name, f"{stranger} The node stays cordoned.")
+
+
+def _strangers(wave: Wave, names: Sequence[str]) -> dict[str, str]:
+    """Nodes on which a plugin runs that the plan does not know, and what to say about it."""
+    lists = wave.in_parallel(lambda name: pods_on(wave.session.api, name), names)
+    found = {name: _stranger(wave.targets[name], pods) for name, pods in lists.items()}
+    return {name: text for name, text in found.items() if text}
+
+
+def _stranger(target: NodeTarget, pods: Sequence[PodState]) -> str:
+    strangers = unknown_plugins(pods, target.release.daemonset if target.release else "")
+    if not strangers:
+        return ""
+    return (
+        f"a device plugin that the plan does not know is on the node ({strangers[0].describe()}). Two plugins on one node end "
+        "with no GPU at all. Make a new plan."
+    )
 
 
 def _report_failed_pods(wave: Wave) -> None:

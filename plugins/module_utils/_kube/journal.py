@@ -14,6 +14,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times imp
 
 SCHEDULABLE, CORDONED, WITHDRAWN, SERVING = "schedulable", "cordoned", "withdrawn", "serving"
 PROVEN, IN_SERVICE, FAILED = "proven", "in_service", "failed"
+#: Proven, and kept out of service by a person.
+HELD = "held"
 
 
 class Journal:

@@ -103,14 +103,18 @@ class Lock:
         raise trouble
 
     def release(self, check_mode: bool) -> LockChange:
-        """Give the lock back if it is this run's own. Another run's is left alone."""
+        """Give the lock back if it is this run's own. Another run's is left alone.
+
+        In check mode the run has never taken it. It is taken as its own if it could have been had.
+        """
         for attempt in range(TRIES):
             found = self.read()
-            if found is None or found.holder != self._request.run:
-                return LockChange(found, LockDecision(rules.KEEP), lease=found)
+            own = found is not None and found.holder == self._request.run
             actions = (f"patch Lease {self._request.title}: released by run {self._request.run}",)
-            if check_mode:
+            if check_mode and (own or self._available(found)):
                 return LockChange(found, LockDecision(rules.KEEP), actions)
+            if found is None or not own:
+                return LockChange(found, LockDecision(rules.KEEP), lease=found)
             try:
                 obj = self._api.patch(self._path, rules.release_patch(found, self._request.run, self._clock.now()))
             except ApiError as error:
@@ -118,6 +122,9 @@ class Lock:
             else:
                 return LockChange(found, LockDecision(rules.KEEP), actions, rules.observe_lease(obj))
         raise trouble
+
+    def _available(self, lease: LeaseState | None) -> bool:
+        return lease is None or lease.holder is None or lease.expired(self._clock.now())
 
     def _bear(self, error: ApiError, attempt: int) -> ApiError:
         """Get over a trouble that passes, or a lease that is no longer the one that was looked at."""
@@ -129,32 +136,37 @@ class Lock:
     def _decide(self, check_mode: bool) -> tuple[LeaseState | None, LockDecision]:
         """Look at the lease until it can be had, or until it is no use to wait on. In check mode, look once."""
         started = self._clock.monotonic()
-        seen_version, seen_at = "", started
+        seen: LeaseState | None = None
+        seen_at, renewed = started, False
         while True:
+            asked = self._clock.monotonic()
             lease = self.read()
             now = self._clock.monotonic()
-            version = lease.resource_version if lease else ""
-            if version != seen_version:
-                seen_version, seen_at = version, now
-            sighting = Sighting(seen_version, now - seen_at)
+            if lease is None or seen is None or lease.pulse != seen.pulse:
+                renewed = lease is not None and seen is not None and lease.holder is not None
+                seen, seen_at = lease, now
+            sighting = Sighting(max(0.0, asked - seen_at), renewed)
             decision = rules.decide_lock(lease, self._request.run, self._clock.now(), self._request.seconds, sighting)
             if decision.kind != rules.WAIT:
                 return lease, decision
             if check_mode and decision.dead:
                 return lease, LockDecision(rules.TAKE_OVER)
-            # Making sure that a dead run is dead is no waiting for another run: it takes a third of a lease at most.
+            # Making sure that a dead run is dead is no waiting for another run: it takes the length of a lease at most.
             if not decision.dead and (check_mode or now - started >= self._request.wait):
-                raise self._held(lease, now - started)
+                raise self._held(lease, sighting, now - started)
             self._clock.sleep(min(decision.wait, _LOOK_SECONDS))
 
-    def _held(self, lease: LeaseState | None, seconds: float) -> KubeGpuError:
+    def _held(self, lease: LeaseState | None, sighting: Sighting, seconds: float) -> KubeGpuError:
         if lease is None:
             raise AssertionError("a lock that does not exist is free")
         waited = f" It was waited for {seconds:.0f} s." if seconds >= 1 else ""
+        if sighting.renewed:
+            waited += " It was renewed meanwhile, so that run is alive."
+        expires = rules.format_time(lease.expires) if lease.expires else "now"
         return KubeGpuError(
             f"Cannot take the lock {self._request.title} for run {self._request.run}: it is held by {lease.describe()}.{waited} "
-            "Wait until that run has ended (or set wait_seconds). If it is dead, its lease runs out by itself and the next "
-            "run takes it over.",
+            "Wait until that run has ended, or set kubegpu_lock_wait (wait_seconds) to wait for it. If it is dead, a run that is "
+            f"started after {expires} takes the lock over, once it has seen no sign of life for {lease.duration} s.",
             **describe(lease),
         )
 

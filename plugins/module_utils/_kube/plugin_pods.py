@@ -26,11 +26,16 @@ def pods_on(api: KubeApi, node: str) -> list[PodState]:
 
 
 def plugin_pods(api: KubeApi, plan: RolloutPlan, targets: Sequence[NodeTarget]) -> dict[str, list[PodState]]:
-    """Plugin pods by node, ours and those of the DaemonSets that the nodes were to leave."""
+    """Plugin pods by node, ours and those of the DaemonSets that the nodes were to leave.
+
+    What is selected along with them is left out: a selector may be shared with GPU Feature Discovery, say.
+    """
     pods: dict[str, dict[str, PodState]] = {}
-    for namespace, selector in pod_selectors(read_daemonsets(api, plan, targets)):
+    daemonsets = read_daemonsets(api, plan, targets)
+    for namespace, selector in pod_selectors(daemonsets):
         for pod in _read(api, api_path("pods", namespace), labelSelector=selector or None):
-            pods.setdefault(pod.node, {})[pod.uid] = pod
+            if pod.may_serve(daemonsets):
+                pods.setdefault(pod.node, {})[pod.uid] = pod
     return {node: list(found.values()) for node, found in pods.items()}
 
 

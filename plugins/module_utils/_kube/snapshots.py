@@ -10,7 +10,9 @@ from typing import Any, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import Nodes
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.objects import Objects
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import read_daemonsets
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import names
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import snapshot as rules
@@ -20,6 +22,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import format_time
 
 _PARALLEL = 10
+_SELECTOR = f"{names.SNAPSHOT_LABEL}=true,{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
 
 
 def keep_snapshot(session: Session, plan: RolloutPlan) -> Outcome:
@@ -27,9 +30,7 @@ def keep_snapshot(session: Session, plan: RolloutPlan) -> Outcome:
     objects = Objects(session)
     namespace = session.params["lock_namespace"]
     plan_id = session.params["plan_id"] or plan.plan_id
-    found = objects.find(
-        "ConfigMap", namespace, f"{names.SNAPSHOT_LABEL}=true,{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
-    )
+    found = objects.find("ConfigMap", namespace, _SELECTOR)
     snapshots = rules.read_snapshots(found)
     kept = _find(snapshots, session.run, plan_id)
     manifests = (
@@ -56,16 +57,20 @@ def keep_snapshot(session: Session, plan: RolloutPlan) -> Outcome:
     )
 
 
+def find_resume(api: KubeApi, namespace: str, plan_id: str, plan: RolloutPlan) -> rules.Resume:
+    """Whether a plan goes on with a rollout of another id that was approved and begun."""
+    pages = api.pages(api_path("configmaps", namespace), labelSelector=_SELECTOR)
+    return rules.judge_resume([obj for page in pages for obj in page.items], plan_id, plan)
+
+
 def _now(session: Session) -> str:
     return format_time(session.clock.now())
 
 
 def _find(snapshots: Sequence[Snapshot], run: str, plan_id: str) -> Snapshot | None:
-    """The snapshot of this run, or else the last one of the same plan: it shows the state before its first write."""
-    complete = [snapshot for snapshot in snapshots if snapshot.name]
-    own = [snapshot for snapshot in complete if snapshot.run == run]
-    same = [snapshot for snapshot in complete if snapshot.plan_id == plan_id]
-    return next(iter([*own, *reversed(same)]), None)
+    """The snapshot of this run, or else that of the same plan."""
+    own = [snapshot for snapshot in snapshots if snapshot.name and snapshot.run == run]
+    return own[0] if own else rules.find_snapshot(snapshots, plan_id)
 
 
 def _build(session: Session, plan: RolloutPlan, objects: Objects, head: SnapshotHead) -> list[dict[str, Any]]:

@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import (
-    pod_selectors,
-    read_daemonsets,
-)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import read_daemonsets
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session, Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.waiting import ClusterView, Waiter
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import PATCH, Decision, refuse
@@ -34,6 +31,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps imp
     decide_withdrawn,
 )
 
+DaemonSets = Mapping[str, "Mapping[str, Any] | None"]
 Unmet = Callable[[NodeState, Sequence[PodState], NodeTarget], "list[str]"]
 
 
@@ -74,7 +72,7 @@ def withdraw(session: Session, plan: RolloutPlan) -> Outcome:
         state=states.WITHDRAWN,
         cure="Look at the pod and at the node's kubelet, then run the rollout again: it goes on here. The node stays cordoned.",
     )
-    _wait(wave, waiting, wait, pod_selectors(daemonsets))
+    _wait(wave, waiting, wait, daemonsets)
     return wave.outcome()
 
 
@@ -98,23 +96,20 @@ def serve(session: Session, plan: RolloutPlan) -> Outcome:
         "cordoned.",
     )
     waiting = wave.unsettled()
-    selectors = []
+    daemonsets: DaemonSets = {}
     if waiting and not session.check_mode:
-        targets = [wave.targets[name] for name in waiting]
-        selectors = pod_selectors(read_daemonsets(session.api, plan, targets))
-    _wait(wave, waiting, wait, selectors)
+        daemonsets = read_daemonsets(session.api, plan, [wave.targets[name] for name in waiting])
+    _wait(wave, waiting, wait, daemonsets)
     return wave.outcome()
 
 
-def _lost_releases(
-    plan: RolloutPlan, wave: Wave, daemonsets: Mapping[str, Mapping[str, object] | None]
-) -> dict[str, str]:
+def _lost_releases(plan: RolloutPlan, wave: Wave, daemonsets: DaemonSets) -> dict[str, str]:
     """Foreign DaemonSets that do not let go of the nodes, and why."""
     releases = plan.releases_of(list(wave.targets.values()))
     return {release.daemonset: lost_release(release, daemonsets[release.daemonset]) for release in releases}
 
 
-def _wait(wave: Wave, names: Sequence[str], wait: Wait, selectors: Sequence[tuple[str, str]]) -> None:
+def _wait(wave: Wave, names: Sequence[str], wait: Wait, daemonsets: DaemonSets) -> None:
     """Wait for all nodes at once; in check mode, say what would be waited for."""
     if wave.session.check_mode:
         for name in names:
@@ -146,5 +141,5 @@ def _wait(wave: Wave, names: Sequence[str], wait: Wait, selectors: Sequence[tupl
         else:
             wave.fail(name, f"{node_wait.explain(wait.expected(wave.targets[name]))}. {wait.cure}")
 
-    with ClusterView(wave.session.api, selectors) as view:
+    with ClusterView(wave.session.api, daemonsets) as view:
         Waiter(view, wave.session.fence, clock).wait(waits, {name: unmet_on(name) for name in names}, ended)

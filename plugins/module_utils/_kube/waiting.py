@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import Callable, Mapping, Protocol, Sequence
+from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import Fence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NODES_PATH
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import pod_selectors
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.watching import Changes, WatchedList
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState, observe_node
@@ -49,10 +50,11 @@ class View(Protocol):
 class ClusterView:
     """Cordoned nodes and plugin pods, by watches. Use it as a context manager.
 
-    :param pod_selectors: (namespace, label selector) of every DaemonSet that matters.
+    :param daemonsets: the foreign DaemonSets that matter, by "namespace/name"; None for one that is gone.
     """
 
-    def __init__(self, api: KubeApi, pod_selectors: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, api: KubeApi, daemonsets: Mapping[str, Mapping[str, Any] | None]) -> None:
+        self._daemonsets = list(daemonsets)
         self._changes = Changes()
         # Nodes in maintenance are cordoned, so the selection is small, and one that leaves it is noticed at once.
         self._nodes = WatchedList(
@@ -60,7 +62,7 @@ class ClusterView:
         )
         self._pods = [
             WatchedList(api, api_path("pods", namespace), {"labelSelector": selector}, observe_pod, self._changes)
-            for namespace, selector in pod_selectors
+            for namespace, selector in pod_selectors(daemonsets)
         ]
         self._open = ExitStack()
 
@@ -89,8 +91,9 @@ class ClusterView:
         return self._nodes.gaps
 
     def pods(self) -> list[PodState]:
-        """Pods of the DaemonSets that matter, each once."""
-        return list({pod.uid: pod for watched in self._pods for pod in watched.things()}.values())
+        """Plugin pods of the DaemonSets that matter, each once. Other pods that a selector catches as well are left out."""
+        pods = {pod.uid: pod for watched in self._pods for pod in watched.things()}
+        return [pod for pod in pods.values() if pod.may_serve(self._daemonsets)]
 
     def wait(self, seconds: float) -> None:
         """Return when something has changed, or after so many seconds."""

@@ -41,6 +41,11 @@ class LeaseState:
     by: str = ""
 
     @property
+    def pulse(self) -> tuple[object, ...]:
+        """What a run that is alive changes from time to time."""
+        return (self.holder, self.renewed, self.acquired, self.transitions)
+
+    @property
     def expires(self) -> datetime | None:
         """When it runs out, by its holder's clock."""
         return self.renewed + timedelta(seconds=self.duration) if self.renewed else None
@@ -61,10 +66,14 @@ class LeaseState:
 
 @dataclass(frozen=True)
 class Sighting:
-    """How long a lease has been seen without a change, by one's own clock (seconds)."""
+    """What was seen of a lease while it was watched, by one's own clock.
 
-    resource_version: str
-    unchanged: float
+    :param unchanged: seconds for which its pulse has certainly not changed.
+    :param renewed: it was renewed in the meantime: its holder is alive, whatever the times in it look like.
+    """
+
+    unchanged: float = 0.0
+    renewed: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,9 +112,9 @@ def observe_lease(obj: Mapping[str, Any]) -> LeaseState:
 def decide_lock(lease: LeaseState | None, run: str, now: datetime, seconds: int, sighting: Sighting) -> LockDecision:
     """What run ``run``, which wants the lock for ``seconds``, does now.
 
-    A lease is taken over when it has run out and shows no sign of life: it was seen unchanged for its whole length, or
-    for a third of it (a live run renews it that often) if its time is past by our clock, or if it ran out longer ago
-    than it lasts, which clocks that are kept right cannot feign.
+    A lease of another run is taken over only once it was seen unchanged for its whole length. Its times are those of
+    its holder's clock, and a clock that is minutes ahead of it makes every live lease look as if it had run out long ago. They
+    only tell whether to watch at all (``dead``) or to treat the lease as that of a live run.
     """
     if lease is None:
         return LockDecision(CREATE)
@@ -115,13 +124,10 @@ def decide_lock(lease: LeaseState | None, run: str, now: datetime, seconds: int,
         return LockDecision(KEEP if fresh else RENEW)
     if lease.holder is None:
         return LockDecision(TAKE)
-    unchanged = sighting.unchanged if sighting.resource_version == lease.resource_version else 0.0
-    expired = lease.expired(now)
-    long_ago = lease.expires is None or now - lease.expires >= timedelta(seconds=lease.duration)
-    needed = lease.duration / 3 if expired else lease.duration
-    if long_ago or unchanged >= needed:
+    if sighting.unchanged >= lease.duration:
         return LockDecision(TAKE_OVER)
-    return LockDecision(WAIT, wait=needed - unchanged, dead=expired)
+    dead = lease.expired(now) and not sighting.renewed
+    return LockDecision(WAIT, wait=lease.duration - sighting.unchanged, dead=dead)
 
 
 def acquire_patch(

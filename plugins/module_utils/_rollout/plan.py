@@ -48,6 +48,7 @@ class NodeTarget:
 
     :param expected: GPU resources by name that it is to advertise.
     :param previous: GPU resources that it advertised, or was to, before: those not expected must end at 0.
+    :param changed: it was otherwise when the plan was made.
     """
 
     name: str
@@ -56,6 +57,7 @@ class NodeTarget:
     expected: Mapping[str, int]
     previous: tuple[str, ...] = ()
     release: Release | None = None
+    changed: bool = True
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -174,6 +176,7 @@ def _read_node(name: str, entry: Mapping[str, Any]) -> NodeTarget:
         )
         if release
         else None,
+        changed=entry.get("changed", True) is not False,
     )
 
 

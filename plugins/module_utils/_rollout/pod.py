@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Iterable, Mapping
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.plugins import find_plugin_in
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import names
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import parse_time
 
-#: Last part of the image path of NVIDIA's device plugin, whoever deploys it and from whichever registry.
-_PLUGIN_IMAGE = "k8s-device-plugin"
 _FINISHED = ("Succeeded", "Failed")
 _MESSAGE_LIMIT = 300
 
@@ -25,6 +24,7 @@ class PodState:
     :param owner: (kind, name) of the controller, or None.
     :param acknowledged: the kubelet has admitted or refused it.
     :param trouble: what keeps its containers from running, in words; "" if nothing is known.
+    :param runs_plugin: a device plugin for NVIDIA GPUs runs in it, to tell by its containers.
     :param gpu_requests: the pod asks for a GPU resource.
     :param bound: when it came to its node, if that is known.
     """
@@ -42,7 +42,7 @@ class PodState:
     trouble: str = ""
     owner: tuple[str, str] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    images: tuple[str, ...] = ()
+    runs_plugin: bool = False
     gpu_requests: bool = False
     bound: datetime | None = None
 
@@ -63,8 +63,8 @@ class PodState:
 
     @property
     def is_plugin(self) -> bool:
-        """It is NVIDIA's device plugin, to tell by its image."""
-        return any(image.split("@")[0].rpartition("/")[2].split(":")[0] == _PLUGIN_IMAGE for image in self.images)
+        """It is a device plugin: ours bear their revision, whatever their image is called; others are told by what they run."""
+        return self.runs_plugin or self.revision is not None
 
     def bound_before(self, moment: str) -> bool:
         """It came to its node before this time (RFC 3339). If its time is not known, it did not."""
@@ -76,6 +76,10 @@ class PodState:
         return (
             self.owner is not None and self.owner[0] == "DaemonSet" and f"{self.namespace}/{self.owner[1]}" == daemonset
         )
+
+    def may_serve(self, daemonsets: Iterable[str]) -> bool:
+        """It is a plugin, or belongs to one of these DaemonSets of plugins, whatever was made of its image."""
+        return self.is_plugin or any(self.owned_by(daemonset) for daemonset in daemonsets)
 
     def describe(self) -> str:
         """Its state in words: "kube-system/x: Pending, ImagePullBackOff: ..."."""
@@ -112,7 +116,7 @@ def observe_pod(obj: Mapping[str, Any]) -> PodState:
         trouble=_trouble(status),
         owner=_controller(metadata.get("ownerReferences") or []),
         labels=metadata.get("labels") or {},
-        images=tuple(container.get("image", "") for container in containers),
+        runs_plugin=find_plugin_in(spec) is not None,
         bound=parse_time(bound) or parse_time(status.get("startTime")),
         gpu_requests=any(_asks_for_gpu(container) for container in containers),
     )
@@ -124,6 +128,11 @@ def unsettled(pods: Iterable[PodState]) -> list[PodState]:
     To take the plugin away now would make their admission fail for good (UnexpectedAdmissionError).
     """
     return [pod for pod in pods if pod.gpu_requests and not pod.acknowledged and not pod.terminating]
+
+
+def unknown_plugins(pods: Iterable[PodState], known: str) -> list[PodState]:
+    """Plugins on a node that are neither ours nor of the DaemonSet "namespace/name" that the plan takes off it."""
+    return [pod for pod in pods if pod.is_plugin and not pod.finished and not pod.revision and not pod.owned_by(known)]
 
 
 def admission_failures(pods: Iterable[PodState]) -> list[dict[str, Any]]:

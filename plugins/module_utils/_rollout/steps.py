@@ -25,6 +25,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.maintenan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodePatch, NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget
 
+#: What a note calls the last step that its run began.
+CORDONED, WITHDRAWN, SERVING = "cordoned", "withdrawn", "serving"
+
 
 @dataclass(frozen=True)
 class RunContext:
@@ -48,6 +51,21 @@ def bears_target(node: NodeState, target: NodeTarget) -> bool:
 def advertises_target(node: NodeState, target: NodeTarget) -> bool:
     """Allocatable is as the plan wants it at the end. Absent counts as 0."""
     return all(node.allocatable.get(resource, 0) == count for resource, count in target.wanted().items())
+
+
+def lost_registration(node: NodeState, target: NodeTarget, run: RunContext) -> bool:
+    """The node bears its target and does not advertise it, and this run has not served it yet: it is switched anew.
+
+    A foreign plugin that came and went again leaves our plugin ready and its socket gone: allocatable is 0 and stays so
+    until the plugin starts again, however long one waits. An interrupted run may leave a node that looks just the same
+    and merely needs time. No look at it tells the two apart for sure, and both are right after another withdrawal: the
+    node is cordoned, the order of steps is kept, and no pod but the plugin's own is stopped. So each run that begins, or
+    takes over, the maintenance of such a node withdraws its plugin once. From the moment on at which it has served the
+    node itself (the note says so), it only waits.
+    """
+    note = node.maintenance
+    ours = note is not None and note.run == run.run and note.step != SERVING
+    return ours and bears_target(node, target) and not advertises_target(node, target)
 
 
 def foreign_label(node: NodeState, target: NodeTarget) -> dict[str, str]:
@@ -80,7 +98,7 @@ def decide_in_maintenance(node: NodeState, target: NodeTarget, run: RunContext) 
         run=run.run,
         since=run.since,
         was_unschedulable=note.was_unschedulable,
-        step=note.step,
+        step=CORDONED,  # the steps begin anew with this run, see lost_registration
         plan=run.plan_id,
         reason=_purpose(target, run),
         restore=note.restore,
@@ -105,7 +123,7 @@ def _begin(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
         run=run.run,
         since=run.since,
         was_unschedulable=node.unschedulable,
-        step="cordoned",
+        step=CORDONED,
         plan=run.plan_id,
         reason=_purpose(target, run),
         restore=_restore(node, target),
@@ -134,7 +152,7 @@ def decide_withdrawn(node: NodeState, target: NodeTarget, run: RunContext) -> De
     The revision label is set to ``withdrawn``, never just removed: a foreign DaemonSet that was told to stay away from
     nodes with that label would come back at its absence.
     """
-    if bears_target(node, target):
+    if bears_target(node, target) and not lost_registration(node, target, run):
         return done("already bears its new revision", settled=node.maintenance is None)
     obstacle = _not_ours(node, run)
     if obstacle:
@@ -145,7 +163,7 @@ def decide_withdrawn(node: NodeState, target: NodeTarget, run: RunContext) -> De
     labels: dict[str, str | None] = dict.fromkeys(foreign)
     if node.revision != names.WITHDRAWN:
         labels[names.REVISION_LABEL] = names.WITHDRAWN
-    return _label(node, labels, "withdrawn", f"patch node {node.name}: withdraw the plugin")
+    return _label(node, labels, WITHDRAWN, f"patch node {node.name}: withdraw the plugin")
 
 
 def decide_serving(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
@@ -166,7 +184,7 @@ def decide_serving(node: NodeState, target: NodeTarget, run: RunContext) -> Deci
     if node.key != target.key:
         labels[names.CONFIG_LABEL] = target.key
     action = f"patch node {node.name}: serve {target.key} revision {target.revision}"
-    return _label(node, labels, "serving", action)
+    return _label(node, labels, SERVING, action)
 
 
 def decide_in_service(node: NodeState, target: NodeTarget, run: RunContext, unmet: list[str]) -> Decision:

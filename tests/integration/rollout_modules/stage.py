@@ -197,7 +197,7 @@ class Stage:
         }
 
     def let_lease_run_out(self) -> None:
-        self.client.patch(LEASE, {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}})
+        self.client.patch(LEASE, {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z", "leaseDurationSeconds": 1}})
 
     def unfinished(self) -> dict[str, str]:
         """Nodes that are not as the plan wants them, in service, without a note; and what is wrong."""

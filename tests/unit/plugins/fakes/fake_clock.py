@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import SystemClock
@@ -29,7 +30,20 @@ class FakeClock:
 
 
 class HastyClock(SystemClock):
-    """Real time, in which pauses between tries are short."""
+    """Real time, in which sleeping is short and counts in full. For several threads."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._skipped = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._skipped)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._skipped
 
     def sleep(self, seconds: float) -> None:
-        super().sleep(min(seconds, 0.01))
+        short = min(seconds, 0.01)
+        super().sleep(short)
+        with self._guard:
+            self._skipped += max(0.0, seconds - short)

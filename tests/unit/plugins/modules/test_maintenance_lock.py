@@ -38,6 +38,23 @@ def test_unlock_twice_changes_once(start: Start) -> None:
     assert [driver.unlock()["changed"], driver.unlock()["changed"]] == [True, False]
 
 
+def test_lock_and_unlock_in_check_mode_report_what_the_real_run_does(start: Start) -> None:
+    cluster, driver = start()
+    foreseen = [driver.of(check_mode=True).lock(), driver.of(check_mode=True).unlock()]
+    assert cluster.api.writes == []
+    for result, done in zip(foreseen, [driver.lock(), driver.unlock()]):
+        assert [result[part] for part in ("changed", "actions", "diff")] == [
+            done[part] for part in ("changed", "actions", "diff")
+        ]
+
+
+def test_unlock_in_check_mode_leaves_a_live_run_its_lock(start: Start) -> None:
+    _cluster, driver = start()
+    driver.lock()
+    result = driver.of(run="run-2", check_mode=True).unlock()
+    assert (result["changed"], result["holder"]) == (False, "run-1")
+
+
 def test_lock_in_check_mode_shows_who_holds_it(start: Start) -> None:
     cluster, driver = start()
     result = driver.of(check_mode=True).lock()

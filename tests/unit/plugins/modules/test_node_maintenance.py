@@ -129,8 +129,50 @@ def test_in_maintenance_refuses_a_plugin_that_the_plan_does_not_know(start: Star
     }
     put_pod(cluster, stranger)
     driver.lock()
+    before = len(cluster.api.writes)
+    foreseen = driver.of(check_mode=True).in_maintenance()["nodes"]["gpu-1"]
+    result = driver.in_maintenance()["nodes"]["gpu-1"]
+    assert result["reason"].startswith(
+        "a device plugin that the plan does not know is on the node (default/stranger: Running"
+    )
+    assert result["reason"].endswith("The node was not touched.")
+    assert foreseen == result
+    assert (cluster.schedulable("gpu-1"), cluster.api.writes[before:]) == (True, [])
+
+
+def test_in_maintenance_refuses_a_plugin_that_came_with_the_cordon(start: Start) -> None:
+    cluster, driver = start({"gpu-1": "l20"})
+    driver.lock()
+    stranger = {
+        "metadata": {"name": "stranger"},
+        "spec": {"nodeName": "gpu-1", "containers": [{"image": "x/k8s-device-plugin:v1"}]},
+        "status": {"phase": "Running"},
+    }
+
+    def come(verb: str, path: str) -> None:
+        if verb == "PATCH" and path == node_path("gpu-1"):
+            put_pod(cluster, stranger)
+
+    cluster.api.faults.append(come)
     reason = driver.in_maintenance()["nodes"]["gpu-1"]["reason"]
-    assert reason.startswith("a device plugin that the plan does not know is on the node (default/stranger: Running")
+    assert reason.endswith("Make a new plan. The node stays cordoned.")
+    assert not cluster.schedulable("gpu-1")
+
+
+def test_other_programs_of_the_plugins_image_are_no_plugins(start: Start) -> None:
+    """As NVIDIA's chart deploys them, with the plugin's selector on one of them."""
+    cluster, driver = start({"gpu-1": "l20"})
+    for number, program in enumerate(["gpu-feature-discovery", "config-manager", "mps-control-daemon"]):
+        container = {"name": program, "image": "x/k8s-device-plugin:v0.17.1", "command": [f"/usr/bin/{program}"]}
+        pod = {
+            "metadata": {"name": program, "labels": {"name": "nvidia-device-plugin-ds"} if number == 0 else {}},
+            "spec": {"nodeName": "gpu-1", "containers": [container]},
+            "status": {"phase": "Running"},
+        }
+        cluster.api.put(f"/api/v1/namespaces/kube-system/pods/{program}", pod)
+    results = driver.roll_out()
+    assert [result.get("failed_nodes", []) for result in results.values()] == [[]] * len(results)
+    assert (cluster.schedulable("gpu-1"), cluster.allocatable("gpu-1")) == (True, 8)
 
 
 def prepared(start: Start, **options: Any) -> tuple[FakeCluster, Any]:
@@ -198,6 +240,9 @@ def test_in_service_of_a_held_node_is_no_failure_but_leaves_it(start: Start) -> 
     assert (result["failed"], result["held"], result["in_service"], result["changed"]) == (False, True, False, False)
     assert result["reason"] == "held by the annotation kubegpu.sharing/hold: Ada looks. It stays cordoned"
     assert not cluster.schedulable("gpu-1")
+    lines = [json.loads(line) for line in driver.journal.read_text().splitlines()]
+    last = [line for line in lines if line["node"] == "gpu-1"][-1]
+    assert (last["state"], last["message"]) == ("held", result["reason"])
 
 
 def test_in_service_reports_pods_that_failed_admission_meanwhile(start: Start) -> None:

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-from unit.plugins.fakes.fake_cluster import FOREIGN, GPU, KEY, REVISION, FakeCluster, manifests, node_path
+from unit.plugins.fakes.fake_cluster import FOREIGN, GPU, KEY, REVISION, REVISIONS, FakeCluster, manifests, node_path
 
 from .conftest import Start
 
@@ -43,6 +44,7 @@ def test_snapshot_records_nodes_and_foreign_daemonsets(start: Start) -> None:
         "unschedulable": True,
         "resources": {GPU: 1},
         "mig": None,
+        "target": {"key": "t4", "revision": REVISIONS["t4"]},
     }
 
 
@@ -80,6 +82,22 @@ def test_snapshot_under_the_id_that_was_accepted(start: Start) -> None:
     _cluster, driver = start()
     driver.lock()
     assert driver.snapshot(plan_id="first0plan0id000")["plan_id"] == "first0plan0id000"
+
+
+def test_snapshot_of_what_is_left_is_the_first_one_under_the_id_that_was_accepted(start: Start) -> None:
+    """The rest of a plan has an id of its own."""
+    cluster, driver = start()
+    driver.lock()
+    driver.snapshot()
+    driver.unlock()
+    rest = cluster.plan(Path(driver.plan_path), plan_id="rest0of0the0plan")
+    second = driver.of(run="run-2", plan_path=rest)
+    second.lock()
+    before = len(cluster.api.writes)
+    result = second.snapshot(plan_id="0123456789abcdef")
+    assert (result["snapshot_run"], result["plan_id"], result["changed"]) == ("run-1", "0123456789abcdef", False)
+    assert cluster.api.writes[before:] == []
+    assert snapshots(cluster) == ["kubegpu-snapshot-run-1", "kubegpu-snapshot-run-1-0"]
 
 
 def test_snapshot_that_died_halfway_is_made_whole(start: Start) -> None:

@@ -79,6 +79,10 @@ def test_acquire_while_another_run_lives_says_who_and_since_when(
         in caught.value.msg
     )
     assert "since 2026-03-01T12:00:00.000Z, last renewed 2026-03-01T12:00:00.000Z, for 60 s" in caught.value.msg
+    assert (
+        "set kubegpu_lock_wait (wait_seconds) to wait for it. If it is dead, a run that is started after "
+        "2026-03-01T12:01:00.000Z takes the lock over, once it has seen no sign of life for 60 s." in caught.value.msg
+    )
     assert caught.value.facts == {
         "holder": "run-1",
         "since": "2026-03-01T12:00:00.000Z",
@@ -120,14 +124,47 @@ def test_acquire_takes_over_a_lease_that_ran_out_long_ago(api: FakeApi, clock: F
         "patch Lease kubegpu-system/kubegpu-rollout: run run-2 takes it over from dead run run-1",
     )
     assert api.objects[PATH]["spec"]["leaseTransitions"] == 1
-    assert clock.slept == [3600]
+    assert clock.seconds == pytest.approx(3660)
 
 
 def test_acquire_makes_sure_of_a_lease_that_ran_out_just_now(api: FakeApi, clock: FakeClock) -> None:
     lock(api, clock).acquire(check_mode=False)
     clock.sleep(70)
     assert lock(api, clock, "run-2").acquire(check_mode=False).taken_over == "run-1"
-    assert clock.seconds == pytest.approx(90)
+    assert clock.seconds == pytest.approx(130)
+
+
+def test_acquire_never_takes_a_live_lease_for_dead_by_its_own_clock_alone(api: FakeApi) -> None:
+    """The clock of the machine that wants the lock is 130 s ahead; the holder renews every 20 s, as runs do."""
+    behind, ahead = FakeClock(), FakeClock()
+    first = lock(api, behind)
+    first.acquire(check_mode=False)
+    ahead.seconds, since = 130.0, 130.0
+
+    def renew(_method: str, _path: str) -> None:
+        if ahead.seconds - since - behind.seconds >= 20:
+            behind.seconds = ahead.seconds - since
+            first.acquire(check_mode=False)
+
+    api.faults.append(renew)
+    with pytest.raises(KubeGpuError, match="It was renewed meanwhile, so that run is alive"):
+        lock(api, ahead, "run-2").acquire(check_mode=False)
+    assert ahead.seconds - since == pytest.approx(20, abs=2)
+    assert api.objects[PATH]["spec"]["holderIdentity"] == "run-1"
+
+
+def test_acquire_is_not_kept_away_by_a_note_on_a_dead_lease(api: FakeApi, clock: FakeClock) -> None:
+    lock(api, clock).acquire(check_mode=False)
+    clock.sleep(600)
+
+    def annotate(_method: str, _path: str) -> None:
+        if len(api.faults) and clock.seconds > 630:
+            api.faults.clear()
+            api.change(PATH, {"metadata": {"annotations": {"somebody": "looked"}}})
+
+    api.faults.append(annotate)
+    assert lock(api, clock, "run-2").acquire(check_mode=False).taken_over == "run-1"
+    assert clock.seconds == pytest.approx(660)
 
 
 def test_acquire_in_check_mode_waits_for_nothing(api: FakeApi, clock: FakeClock) -> None:
@@ -218,6 +255,16 @@ def test_release_frees_only_its_own(api: FakeApi, clock: FakeClock) -> None:
     assert change.actions == ("patch Lease kubegpu-system/kubegpu-rollout: released by run run-1",)
     assert "holderIdentity" not in api.objects[PATH]["spec"]
     assert lock(api, clock).release(check_mode=False).actions == ()
+
+
+def test_release_in_check_mode_takes_what_the_run_could_have_had_as_its_own(api: FakeApi, clock: FakeClock) -> None:
+    foreseen = lock(api, clock).release(check_mode=True).actions
+    lock(api, clock).acquire(check_mode=False)
+    assert lock(api, clock, "run-2").release(check_mode=True).actions == ()
+    clock.sleep(61)
+    assert lock(api, clock, "run-2").release(check_mode=True).actions
+    assert lock(api, clock).release(check_mode=False).actions == foreseen
+    assert lock(api, clock).release(check_mode=True).actions == foreseen
 
 
 def test_release_without_a_lease_does_nothing(api: FakeApi, clock: FakeClock) -> None:

@@ -32,6 +32,7 @@ def lease(holder: str | None = "other", age: float = 10, duration: int = 60) -> 
 @pytest.mark.parametrize(
     ("found", "unchanged", "expected"),
     [
+        pytest.param(lease(None, age=-900), 0, LockDecision(rules.TAKE), id="free, whatever its times say"),
         pytest.param(None, 0, LockDecision(rules.CREATE), id="none there"),
         pytest.param(lease(None), 0, LockDecision(rules.TAKE), id="free"),
         pytest.param(lease("me", age=1), 0, LockDecision(rules.KEEP), id="mine and fresh"),
@@ -43,20 +44,22 @@ def lease(holder: str | None = "other", age: float = 10, duration: int = 60) -> 
         pytest.param(lease(age=10), 45, LockDecision(rules.WAIT, 15, False), id="another's, silent for a while"),
         pytest.param(lease(age=10), 60, LockDecision(rules.TAKE_OVER), id="another's, silent for its length"),
         pytest.param(lease(age=-3000), 60, LockDecision(rules.TAKE_OVER), id="another's clock is ahead, but silent"),
-        pytest.param(lease(age=70), 0, LockDecision(rules.WAIT, 20, True), id="run out just now"),
-        pytest.param(lease(age=70), 15, LockDecision(rules.WAIT, 5, True), id="run out, watched for a while"),
-        pytest.param(lease(age=70), 20, LockDecision(rules.TAKE_OVER), id="run out and silent for a third"),
-        pytest.param(lease(age=120), 0, LockDecision(rules.TAKE_OVER), id="run out long ago"),
-        pytest.param(LeaseState("other", 60, None, None, 0, "7"), 0, LockDecision(rules.TAKE_OVER), id="never renewed"),
+        pytest.param(lease(age=70), 0, LockDecision(rules.WAIT, 60, True), id="run out just now"),
+        pytest.param(lease(age=70), 15, LockDecision(rules.WAIT, 45, True), id="run out, watched for a while"),
+        pytest.param(lease(age=70), 60, LockDecision(rules.TAKE_OVER), id="run out and silent for its length"),
+        pytest.param(lease(age=9000), 59, LockDecision(rules.WAIT, 1, True), id="run out long ago, by our clock"),
+        pytest.param(
+            LeaseState("other", 60, None, None, 0, "7"), 0, LockDecision(rules.WAIT, 60, True), id="never renewed"
+        ),
     ],
 )
 def test_decide_lock(found: LeaseState | None, unchanged: float, expected: LockDecision) -> None:
-    assert decide_lock(found, "me", NOW, 60, Sighting("7", unchanged)) == expected
+    assert decide_lock(found, "me", NOW, 60, Sighting(unchanged)) == expected
 
 
-def test_decide_lock_forgets_what_was_seen_of_an_older_state() -> None:
-    decision = decide_lock(lease(age=10), "me", NOW, 60, Sighting("6", 3600))
-    assert decision == LockDecision(rules.WAIT, 60, False)
+def test_decide_lock_takes_a_renewal_for_life_whatever_the_clocks_say() -> None:
+    decision = decide_lock(lease(age=9000), "me", NOW, 60, Sighting(5, renewed=True))
+    assert decision == LockDecision(rules.WAIT, 55, False)
 
 
 def test_acquire_patch_raises_transitions_and_holds_only_for_what_was_seen() -> None:

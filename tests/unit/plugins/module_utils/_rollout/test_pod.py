@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import (
     admission_failures,
     observe_pod,
+    unknown_plugins,
     unsettled,
 )
 
@@ -35,13 +36,47 @@ def with_gpu(obj: dict[str, Any]) -> dict[str, Any]:
         ("registry:5000/mirror/k8s-device-plugin", True),
         ("k8s-device-plugin@sha256:0123", True),
         ("k8s-device-plugin:v1@sha256:0123", True),
+        ("gke.gcr.io/nvidia-gpu-device-plugin:v1", True),
         ("example/amd-k8s-device-plugin-like:1", False),
+        ("rocm/k8s-device-plugin:1", False),
         ("nginx", False),
         ("", False),
     ],
 )
 def test_is_plugin_goes_by_the_last_part_of_the_image(image: str, expected: bool) -> None:
     assert observe_pod(pod(image=image)).is_plugin is expected
+
+
+@pytest.mark.parametrize(
+    ("container", "expected"),
+    [
+        ({"name": "nvidia-device-plugin-ctr", "command": ["nvidia-device-plugin"]}, True),
+        ({"name": "x", "image": "local/gpu:1", "command": ["/usr/bin/nvidia-device-plugin"]}, True),
+        ({"name": "gpu-feature-discovery-ctr", "command": ["/usr/bin/gpu-feature-discovery"]}, False),
+        ({"name": "gpu-feature-discovery-sidecar", "command": ["config-manager"]}, False),
+        ({"name": "mps-control-daemon-ctr", "command": ["mps-control-daemon"]}, False),
+    ],
+)
+def test_is_plugin_goes_by_the_program_too(container: dict[str, Any], expected: bool) -> None:
+    """The chart's other programs come in the plugin's image."""
+    obj = pod()
+    obj["spec"]["containers"] = [{**obj["spec"]["containers"][0], **container}]
+    assert observe_pod(obj).is_plugin is expected
+
+
+def test_is_plugin_knows_ours_by_its_revision() -> None:
+    obj = pod(image="mirror/renamed:1")
+    obj["metadata"]["labels"] = {"kubegpu.sharing/revision": "0a"}
+    assert observe_pod(obj).is_plugin
+
+
+def test_may_serve_is_told_by_the_daemonset_too() -> None:
+    obj = pod(image="mirror/renamed:1")
+    assert not observe_pod(obj).may_serve(["kube-system/ds"])
+    obj["metadata"]["ownerReferences"] = [{"kind": "DaemonSet", "name": "ds", "controller": True}]
+    assert observe_pod(obj).may_serve(["kube-system/ds"])
+    assert unknown_plugins([observe_pod(pod())], "kube-system/ds") == [observe_pod(pod())]
+    assert unknown_plugins([observe_pod(obj)], "kube-system/ds") == []
 
 
 def test_describe_pod_that_crashes_says_why_and_how_it_ended() -> None:

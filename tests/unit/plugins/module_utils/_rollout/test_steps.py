@@ -87,7 +87,7 @@ def test_in_maintenance_takes_over_from_a_dead_run_and_keeps_what_it_knew() -> N
     decision = decide_in_maintenance(dead, BY_LABEL, RUN)
     note = dead.patched(decision.patch).maintenance
     assert note is not None
-    assert (note.run, note.was_unschedulable, note.step, note.restore) == ("run-1", True, "withdrawn", restore)
+    assert (note.run, note.was_unschedulable, note.step, note.restore) == ("run-1", True, "cordoned", restore)
     assert (
         decision.reason
         == "taken over from run run-0, which has had it since 2026-03-01T11:00:00.000Z and holds no lease"
@@ -149,6 +149,12 @@ def test_in_maintenance_refuses_a_node_of_a_run_that_lives() -> None:
             {REVISION: "withdrawn"},
             id="another value selects nothing",
         ),
+        pytest.param(
+            noted(replace(labelled(BARE), allocatable={GPU: 0}), step="cordoned"),
+            BY_LABEL,
+            {REVISION: "withdrawn"},
+            id="bears its target and has lost its registration",
+        ),
     ],
 )
 def test_withdrawn_takes_every_plugin_off(node: NodeState, target: NodeTarget, labels: dict[str, Any]) -> None:
@@ -164,8 +170,12 @@ def test_withdrawn_takes_every_plugin_off(node: NodeState, target: NodeTarget, l
     ("node", "verdict", "words"),
     [
         (noted(labelled(BARE, None, "withdrawn")), DONE, "already withdrawn"),
-        (noted(labelled(BARE)), DONE, "already bears its new revision"),
+        (noted(serving(BARE), step="cordoned"), DONE, "already bears its new revision"),
+        (noted(labelled(BARE), step="serving"), DONE, "already bears its new revision"),
+        (noted(labelled(BARE), "run-0", step="cordoned"), DONE, "already bears its new revision"),
+        (labelled(BARE), DONE, "already bears its new revision"),
         (serving(BARE), DONE, "already bears its new revision"),
+        (replace(noted(labelled(BARE)), unschedulable=False), REFUSED, "uncordoned by somebody else meanwhile"),
         (BARE, REFUSED, "it is not in maintenance"),
         (noted(BARE, "run-0"), REFUSED, "it is in maintenance by run run-0"),
         (replace(noted(BARE), unschedulable=False), REFUSED, "uncordoned by somebody else meanwhile"),
@@ -174,6 +184,19 @@ def test_withdrawn_takes_every_plugin_off(node: NodeState, target: NodeTarget, l
 def test_withdrawn_decides(node: NodeState, verdict: str, words: str) -> None:
     decision = decide_withdrawn(node, BY_LABEL, RUN)
     assert (decision.verdict, words in decision.reason) == (verdict, True)
+
+
+def test_withdrawn_repairs_a_lost_registration_once_per_run() -> None:
+    """A run that served the node itself waits; the next one may not know what the first one saw, and begins anew."""
+    node = noted(replace(labelled(BARE), allocatable={GPU: 0}), step="cordoned")
+    node = node.patched(decide_withdrawn(node, BY_LABEL, RUN).patch)
+    assert node.revision == "withdrawn"
+    node = node.patched(decide_serving(node, BY_LABEL, RUN).patch)
+    assert bears_target(node, BY_LABEL)
+    assert decide_withdrawn(node, BY_LABEL, RUN).verdict == DONE
+    second = replace(RUN, run="run-2", holder="run-2")
+    node = node.patched(decide_in_maintenance(node, BY_LABEL, second).patch)
+    assert decide_withdrawn(node, BY_LABEL, second).patch.labels == {REVISION: "withdrawn"}
 
 
 @pytest.mark.parametrize(
