@@ -69,16 +69,12 @@ def describe_verdicts(count: int, differ: int, held: int) -> str:
     """
     if not count:
         return "No node was planned for"
-    out = (
-        f", {held} of them held out of service"
-        if held and not differ
-        else f", {held} held out of service"
-        if held
-        else ""
-    )
     if differ:
+        out = f", {held} held out of service" if held else ""
         return f"{differ} of {describe_count(count, 'planned node')} not as planned{out}"
-    return f"All {describe_count(count, 'planned node')} as planned{out}"
+    if count == 1:
+        return "The planned node is as planned" + (", held out of service" if held else "")
+    return f"All {count} planned nodes as planned" + (f", {held} of them held out of service" if held else "")
 
 
 def _describe_pending(before: Optional[Cluster], after: Cluster) -> str:

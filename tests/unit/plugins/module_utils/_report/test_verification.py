@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.node_verdict import judge_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import verify
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import describe_verdicts, verify
 
 
 def differences(story: Any, name: str = "gpu-l20") -> list[str]:
@@ -160,3 +160,18 @@ def test_verify_lists_pods_that_a_kubelet_refused_meanwhile(story: Any) -> None:
     text = render_text(verify(story.plan, story.before, story.after, 50), Screen())
     assert "refused meanwhile\n  · nlp/a on gpu-t4: UnexpectedAdmissionError: no healthy devices" in text
     assert "nlp/old" not in text
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ((0, 0, 0), "No node was planned for"),
+        ((1, 0, 0), "The planned node is as planned"),
+        ((1, 0, 1), "The planned node is as planned, held out of service"),
+        ((1, 1, 0), "1 of 1 planned node not as planned"),
+        ((3, 0, 2), "All 3 planned nodes as planned, 2 of them held out of service"),
+        ((3, 1, 2), "1 of 3 planned nodes not as planned, 2 held out of service"),
+    ],
+)
+def test_describe_verdicts_counts_nodes(counts: tuple[int, int, int], words: str) -> None:
+    assert describe_verdicts(*counts) == words
