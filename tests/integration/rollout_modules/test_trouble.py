@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.kubegpu.sharing.plugins.modules import rollout_snapshot_info
 
 from .conftest import Open
 from .stage import FOREIGN, GPU, LEASE, REVISION, Stage, failures
@@ -208,6 +209,106 @@ def test_held_node_is_not_begun_and_a_node_held_midway_is_not_put_back(open_stag
     assert (stage.schedulable("gpu-l20"), stage.schedulable("gpu-t4")) == (True, False)
 
 
+def test_registration_that_was_lost_is_repaired_by_another_rollout(open_stage: Open) -> None:
+    """A foreign plugin came and went: ours runs on, ready, and the kubelet has lost it for good."""
+    stage = open_stage()
+    assert failures(stage.driver().roll_out()) == {}
+    assert stage.law is not None
+    assert stage.law.end() == []
+    stage.patch_node("gpu-t4", {"metadata": {"labels": {"nvidia-device-enable": "enable"}}})
+    _until(lambda: len(_plugins_ready(stage, "gpu-t4")) == 2)
+    stage.patch_node("gpu-t4", {"metadata": {"labels": {"nvidia-device-enable": None}}})
+    _until(lambda: len(_plugins_ready(stage, "gpu-t4")) == 1 and stage.allocatable("gpu-t4") == 0)
+    driver = stage.driver("run-2")
+    for step in (driver.lock, driver.present, driver.in_maintenance):
+        assert step().get("failed_nodes", []) == []
+    stage.watch_the_law()
+    assert driver.withdrawn()["nodes"]["gpu-t4"]["changed"] is True
+    assert driver.serving()["failed_nodes"] == []
+    since = stage.cluster.position()
+    assert driver.withdrawn()["changed"] is False
+    assert [item for item in stage.cluster.writes(since) if "/nodes/" in item["path"]] == []
+    assert driver.in_service()["failed_nodes"] == []
+    assert stage.unfinished() == {}
+
+
+def test_registration_lost_in_the_midst_of_a_run_is_repaired_by_the_next_one(open_stage: Open) -> None:
+    stage = open_stage()
+    driver = ready_to_serve(stage)
+    assert driver.serving()["failed_nodes"] == []
+    stage.patch_node("gpu-t4", {"metadata": {"labels": {"nvidia-device-enable": "enable"}}})
+    _until(lambda: len(_plugins_ready(stage, "gpu-t4")) == 2)
+    stage.patch_node("gpu-t4", {"metadata": {"labels": {"nvidia-device-enable": None}}})
+    _until(lambda: len(_plugins_ready(stage, "gpu-t4")) == 1 and stage.allocatable("gpu-t4") == 0)
+    assert driver.in_service()["failed_nodes"] == ["gpu-t4"]
+    driver.unlock()
+    assert failures(stage.driver("run-2").roll_out()) == {}
+    assert stage.unfinished() == {}
+
+
+def test_run_killed_while_its_plugin_comes_up_is_finished_by_another(open_stage: Open) -> None:
+    """It looks like a lost registration: the target is on the node, and nothing is advertised yet."""
+    stage = open_stage(speed=20)
+    driver = ready_to_serve(stage)
+    assert len(driver.serving(timeout_seconds=0.01)["failed_nodes"]) == 2
+    stage.let_lease_run_out()
+    assert failures(stage.driver("run-2").roll_out()) == {}
+    assert stage.unfinished() == {}
+
+
+def test_other_programs_of_the_plugins_image_are_left_alone(open_stage: Open) -> None:
+    """GPU Feature Discovery as NVIDIA's chart deploys it since v0.15: from the plugin's own image."""
+    stage = open_stage()
+    stage.client.create("/apis/apps/v1/namespaces/kube-system/daemonsets", _feature_discovery())
+    _until(lambda: sum(name.startswith("gfd-") for name in stage.uids("kube-system")) >= 2)
+    before = {name: uid for name, uid in stage.uids("kube-system").items() if name.startswith("gfd-")}
+    assert failures(stage.driver().roll_out()) == {}
+    assert stage.unfinished() == {}
+    assert before.items() <= stage.uids("kube-system").items()
+
+
+def test_plugin_that_the_plan_does_not_know_leaves_its_node_untouched(open_stage: Open) -> None:
+    stage = open_stage()
+    stranger = {
+        "metadata": {"name": "stranger"},
+        "spec": {
+            "nodeName": "gpu-t4",
+            "containers": [{"name": "x", "image": "gke.gcr.io/nvidia-gpu-device-plugin:v1"}],
+        },
+    }
+    stage.client.create("/api/v1/namespaces/kube-system/pods", stranger)
+    driver = stage.driver()
+    for step in (driver.lock, driver.present):
+        step()
+    since = stage.cluster.position()
+    result = driver.in_maintenance()
+    assert result["failed_nodes"] == ["gpu-t4"]
+    assert result["nodes"]["gpu-t4"]["reason"].endswith("The node was not touched.")
+    assert [item["name"] for item in stage.cluster.writes(since) if "/nodes/" in item["path"]] == ["gpu-l20"]
+
+
+def test_what_is_left_of_an_interrupted_rollout_goes_on_under_the_id_that_was_approved(open_stage: Open) -> None:
+    stage = open_stage()
+    approved = stage.plan["plan_id"]
+    driver = stage.driver()
+    for step in driver.begin_steps:
+        step()
+    for step in driver.of(nodes=("gpu-l20",)).wave_steps:
+        assert step()["failed_nodes"] == []
+    driver.unlock()
+    rest = stage.make_plan()
+    assert rest["plan_id"] != approved
+    params = {"plan_path": driver.plan_path, "plan_id": approved, "lock_namespace": "kubegpu-system"}
+    result = rollout_snapshot_info.run(params, stage.api()).to_result()
+    assert (result["resumable"], result["snapshot"]) == (True, "kubegpu-snapshot-run-1")
+    second = stage.driver("run-2")
+    second.lock()
+    assert second.snapshot(plan_id=approved)["snapshot_run"] == "run-1"
+    second.unlock()
+    other = {**params, "plan_id": "fedcba9876543210"}
+    assert rollout_snapshot_info.run(other, stage.api()).to_result()["resumable"] is False
+
+
 def test_node_that_was_cordoned_before_stays_so(open_stage: Open) -> None:
     stage = open_stage()
     stage.patch_node("gpu-t4", {"spec": {"unschedulable": True}})
@@ -265,6 +366,35 @@ def test_drift_of_our_objects_is_put_right(open_stage: Open) -> None:
     assert sorted(action.split()[0] for action in result["actions"]) == ["create", "patch"]
     assert stage.client.get(path)["spec"]["updateStrategy"]["type"] == "OnDelete"
     assert driver.present()["changed"] is False
+
+
+def _feature_discovery() -> dict[str, Any]:
+    container = {
+        "name": "gpu-feature-discovery-ctr",
+        "image": "nvcr.io/nvidia/k8s-device-plugin:v0.17.1",
+        "command": ["/usr/bin/gpu-feature-discovery"],
+    }
+    pod_spec = {"containers": [container], "tolerations": [{"operator": "Exists"}]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "gfd"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "gfd"}},
+            "template": {"metadata": {"labels": {"app": "gfd"}}, "spec": pod_spec},
+        },
+    }
+
+
+def _plugins_ready(stage: Stage, node: str) -> list[str]:
+    pods = stage.client.items("/api/v1/pods")
+    return [
+        pod["metadata"]["name"]
+        for pod in pods
+        if pod["spec"].get("nodeName") == node
+        and any("device-plugin" in container["image"] for container in pod["spec"]["containers"])
+        and any(item["type"] == "Ready" and item["status"] == "True" for item in pod["status"].get("conditions", []))
+    ]
 
 
 def _ready(stage: Stage, name: str) -> str:
