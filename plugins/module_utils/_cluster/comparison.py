@@ -31,6 +31,7 @@ def compare_node(expected: Expectation, node: NodeState | None, pods: Sequence[P
 
     :param pods: the device plugins' pods on it.
     :returns: matches, differences (in words), settling (time alone may bring what is missing), and what was looked at.
+        A node that serves what it is to and that a person holds is finished: that it is out of service is their wish.
     """
     target = expected.target
     if node is None:
@@ -40,8 +41,10 @@ def compare_node(expected: Expectation, node: NodeState | None, pods: Sequence[P
     unmet = unmet_serving(released, pods, target)
     owner = target.release.daemonset if target.release else ""
     unreleased = [f"label {label}={value} is back, by which {owner} selects the node" for label, value in back.items()]
-    differences = [*unmet, *unreleased, *_out_of_service(expected, node)]
+    unserved = [*unmet, *unreleased]
     note = node.maintenance
+    finished = node.hold is not None and not unserved
+    differences = unserved if finished else [*unserved, *_out_of_service(expected, node)]
     return _result(
         [f"node {target.name}: {difference}" for difference in differences],
         # It bears the right labels: the DaemonSet controller and the kubelet are what it waits for.
@@ -83,6 +86,15 @@ def could_be_placed(requests: Mapping[str, int], free: Sequence[Mapping[str, int
 def describe_differences(nodes: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The differences of all nodes."""
     return [difference for entry in nodes.values() for difference in entry["differences"]]
+
+
+def held_nodes(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Nodes that are finished and that a person holds, with their reason."""
+    return {
+        name: entry["hold"] or "no reason given"
+        for name, entry in nodes.items()
+        if entry["matches"] and entry.get("hold") is not None
+    }
 
 
 def finished_waves(waves: Sequence[Sequence[str]], nodes: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Mapping, Sequence
+from typing import AbstractSet, Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster import comparison, pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.availability import (
+    Availability,
+    is_gpu_node,
+    is_out_of_service,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.quantities import add_counts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.requests import GPU_PREFIX, pod_requests
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.templates import pod_template
@@ -20,6 +25,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.reader import NODES, PODS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState, observe_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import RolloutPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import Share
 
 #: Up to so many nodes are read one by one; for more, the list of all is the smaller effort.
 _SINGLE_READS = 10
@@ -33,25 +39,30 @@ class StatusRequest:
 
     :param document: the plan file's content, which tells more than the accepted plan does.
     :param nodes: names of nodes of the plan; None for all, which also looks at the workloads.
+    :param max_unavailable: GPU nodes that may be out of service at once; None if that is not to be looked at.
+    :param about_to_begin: nodes that the caller is about to take out of service.
     """
 
     plan: RolloutPlan
     document: Mapping[str, Any]
     nodes: Sequence[str] | None = None
+    max_unavailable: Share | None = None
+    about_to_begin: Sequence[str] = ()
 
 
 def read_status(client: KubeClient, request: StatusRequest, now: datetime) -> dict[str, Any]:
     """How the cluster stands to the plan.
 
-    Reads the plugins' pods by label, pending and failed pods by phase, and nodes in pages (or one by one if they are few).
-    For the whole plan also Deployments, and all pods if one waits for a GPU.
+    Reads the plugins' pods by label, pending and failed pods by phase, and nodes in pages (or one by one if they are few
+    and no others matter). For the whole plan also Deployments, and all pods if one waits for a GPU.
 
     :raises InputError: nodes that the plan does not have.
     :raises ApiError: something could not be read.
     """
     plan = request.plan
     targets = plan.select(list(plan.nodes) if request.nodes is None else request.nodes)
-    observed = _read_nodes(client, [target.name for target in targets])
+    beginning = {target.name for target in plan.select(request.about_to_begin)}
+    observed, availability = _read_nodes(client, request, [target.name for target in targets])
     by_node = plugin_pods(client, plan, targets) if targets else {}
     planned = request.document.get("nodes") or {}
     nodes = {
@@ -62,30 +73,54 @@ def read_status(client: KubeClient, request: StatusRequest, now: datetime) -> di
         )
         for target in targets
     }
-    differences = comparison.describe_differences(nodes)
+    differences = [*comparison.describe_differences(nodes), *_too_many(availability, request, beginning)]
     workloads = _read_workloads(client, now, observed if request.nodes is None else None)
     settling = any(entry["settling"] for entry in nodes.values())
     return {
         "matches": not differences,
         "differences": differences,
         "nodes": nodes,
+        "held": comparison.held_nodes(nodes),
+        **({"out_of_service": sorted(availability.out_of_service)} if availability else {}),
         "waves": comparison.finished_waves(request.document.get("waves") or [], nodes),
         **workloads,
         "waiting": workloads["waiting"] or settling,
     }
 
 
-def _read_nodes(client: KubeClient, names: Sequence[str]) -> dict[str, NodeState]:
-    if len(names) <= _SINGLE_READS:
+def _too_many(availability: Availability | None, request: StatusRequest, beginning: AbstractSet[str]) -> list[str]:
+    if availability is None or request.max_unavailable is None:
+        return []
+    exceeded = availability.exceeded(request.max_unavailable, beginning)
+    return [exceeded] if exceeded else []
+
+
+def _read_nodes(
+    client: KubeClient, request: StatusRequest, names: Sequence[str]
+) -> tuple[dict[str, NodeState], Availability | None]:
+    """The nodes of these names, and how all GPU nodes are if that is asked for."""
+    counted = request.max_unavailable is not None
+    if len(names) <= _SINGLE_READS and not counted:
         objects = work_through(lambda name: client.get_or_none(api_path("nodes", name=name)), names, _THREADS)
-        return {obj["metadata"]["name"]: observe_node(obj) for obj in objects if obj}
-    wanted = set(names)
-    found = {}
+        return {obj["metadata"]["name"]: observe_node(obj) for obj in objects if obj}, None
+    wanted, planned = set(names), _known_gpu_nodes(request)
+    found: dict[str, NodeState] = {}
+    gpu_nodes: dict[str, bool] = {}
     for page in client.pages(NODES):
-        found.update(
-            {obj["metadata"]["name"]: observe_node(obj) for obj in page.items if obj["metadata"]["name"] in wanted}
-        )
-    return found
+        for obj in page.items:
+            name = obj["metadata"]["name"]
+            if name in wanted:
+                found[name] = observe_node(obj)
+            if counted and is_gpu_node(obj, planned):
+                gpu_nodes[name] = is_out_of_service(obj)
+    out = frozenset(name for name, is_out in gpu_nodes.items() if is_out)
+    return found, Availability(len(gpu_nodes), out) if counted else None
+
+
+def _known_gpu_nodes(request: StatusRequest) -> set[str]:
+    """Nodes on which the plan found a GPU. It may have it from the node itself, while nothing in the cluster tells."""
+    skipped = {entry["node"] for entry in request.document.get("skipped") or []}
+    return {*request.plan.nodes, *skipped}
 
 
 def _read_workloads(client: KubeClient, now: datetime, nodes: Mapping[str, NodeState] | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.kubegpu.sharing.plugins.modules import access_info, gpu_resources_info, rollout_status_info
 from simulator.cluster import SimulatedCluster
@@ -157,6 +158,31 @@ def test_rollout_status_info_as_gate_reads_little(cluster: SimulatedCluster, tmp
     assert list(facts["nodes"]) == names
     assert facts["matches"] is (not names)
     assert facts["requests"]["get"] <= 6
+
+
+def test_rollout_status_info_stops_a_wave_that_would_take_too_much(
+    cluster: SimulatedCluster, call: Caller, tmp_path: Path
+) -> None:
+    names = ["gpu-l20", "gpu-t4"]
+    asked: dict[str, Any] = {"plan_path": plan_file(tmp_path, dict.fromkeys(names, 3)), "nodes": []}
+    position = cluster.position()
+    both = call("rollout_status_info", **asked, about_to_begin=names, max_unavailable="50%")
+    assert (both["failed"], both["matches"], both["out_of_service"]) == (False, False, [])
+    assert both["msg"] == both["differences"][0]
+    assert both["msg"].startswith("0 of 2 GPU nodes are out of service, and this wave would add 2; at most 1 may be.")
+    assert both["requests"]["get"] <= 3
+    one = call("rollout_status_info", **asked, about_to_begin=names[:1], max_unavailable="25%")
+    assert (one["matches"], one["msg"]) == (True, "")
+    assert cluster.writes(position) == []
+
+
+@pytest.mark.parametrize("value", ["0%", "many", 0])
+def test_rollout_status_info_refuses_a_limit_that_is_none(
+    cluster: SimulatedCluster, tmp_path: Path, value: Any
+) -> None:
+    params = {"plan_path": plan_file(tmp_path, {"gpu-l20": 8}), "nodes": [], "max_unavailable": value}
+    with pytest.raises(InputError, match='or a percentage such as "25%"'):
+        rollout_status_info.run(params, client(cluster))
 
 
 def test_access_info_is_content_with_an_administrator(cluster: SimulatedCluster) -> None:

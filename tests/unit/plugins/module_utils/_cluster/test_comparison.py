@@ -14,6 +14,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.compariso
     compare_node,
     could_be_placed,
     finished_waves,
+    held_nodes,
     unfinished_deployment,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
@@ -46,6 +47,7 @@ POD = PodState(
     labels={"kubegpu.sharing/revision": REVISION},
 )
 FOREIGN = PodState(namespace="kube-system", name="old", uid="o", node="gpu-1", phase="Running", ready=True)
+HOLD = {"kubegpu.sharing/hold": "Kim: bench"}
 NOTE = json.dumps({"run": "r1", "since": "2026-01-01T00:00:00Z", "step": "serving"})
 
 
@@ -99,13 +101,6 @@ def test_compare_node_as_planned_matches() -> None:
             False,
             id="in maintenance",
         ),
-        pytest.param(
-            {"annotations": {"kubegpu.sharing/maintenance": NOTE, "kubegpu.sharing/hold": "Kim: bench"}},
-            [POD],
-            "held by a person: Kim: bench",
-            False,
-            id="held by a person",
-        ),
     ],
 )
 def test_compare_node_says_what_differs(
@@ -116,6 +111,41 @@ def test_compare_node_says_what_differs(
     assert difference.startswith("node gpu-1: ")
     assert words in difference
     assert (found["matches"], found["settling"]) == (False, settling)
+
+
+@pytest.mark.parametrize("annotations", [HOLD, {**HOLD, "kubegpu.sharing/maintenance": NOTE}])
+def test_compare_node_that_serves_its_target_and_is_held_is_finished(annotations: dict[str, str]) -> None:
+    found = compare_node(Expectation(TARGET), replace(NODE, unschedulable=True, annotations=annotations), [POD])
+    assert (found["matches"], found["differences"], found["hold"]) == (True, [], "Kim: bench")
+    assert found["in_maintenance"] is ("kubegpu.sharing/maintenance" in annotations)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param({"labels": {}}, "labels are key None", id="does not bear it"),
+        pytest.param({"allocatable": {GPU: 1}}, "allocatable nvidia.com/gpu is 1, expected 8", id="advertises less"),
+        pytest.param({"labels": {**NODE.labels, **LABEL}}, "nvidia-device-enable=enable is back", id="label came back"),
+    ],
+)
+def test_compare_node_that_is_held_before_it_serves_its_target_differs(change: dict[str, Any], words: str) -> None:
+    annotations = {**HOLD, "kubegpu.sharing/maintenance": NOTE}
+    found = compare_node(
+        Expectation(TARGET), replace(NODE, unschedulable=True, annotations=annotations, **change), [POD]
+    )
+    assert found["matches"] is False
+    assert any(words in difference for difference in found["differences"])
+    assert found["differences"][-1].endswith("held by a person: Kim: bench")
+
+
+def test_held_nodes_are_those_that_are_finished() -> None:
+    nodes: dict[str, dict[str, Any]] = {
+        "a": {"matches": True, "hold": "Kim: bench"},
+        "b": {"matches": True, "hold": ""},
+        "c": {"matches": False, "hold": "not yet"},
+        "d": {"matches": True, "hold": None},
+    }
+    assert held_nodes(nodes) == {"a": "Kim: bench", "b": "no reason given"}
 
 
 def test_compare_node_that_is_gone() -> None:

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.status import StatusRequest, read_status
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import read_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import Share
 
 NOW = datetime(2026, 1, 29, tzinfo=timezone.utc)
 GPU = "nvidia.com/gpu"
@@ -83,10 +84,10 @@ def make_cluster(names: list[str], pods: Any = (), updated: int = 2) -> dict[str
     }
 
 
-def status_of(server: Any, names: list[str], nodes: list[str] | None = None) -> tuple[dict[str, Any], Any]:
+def status_of(server: Any, names: list[str], nodes: list[str] | None = None, **more: Any) -> tuple[dict[str, Any], Any]:
     document = make_plan(names)
     client = server.client()
-    request = StatusRequest(plan=read_plan(document, "plan.json"), document=document, nodes=nodes)
+    request = StatusRequest(plan=read_plan(document, "plan.json"), document=document, nodes=nodes, **more)
     return read_status(client, request, NOW), client.requests
 
 
@@ -124,9 +125,60 @@ def test_read_status_of_given_nodes_is_the_gate(serve: Any) -> None:
     assert none["matches"]
 
 
+def test_read_status_counts_a_held_node_as_finished(serve: Any) -> None:
+    names = ["gpu-1", "gpu-2"]
+    cluster = make_cluster(names)
+    cluster["/api/v1/nodes"][1]["spec"]["unschedulable"] = True
+    cluster["/api/v1/nodes"][1]["metadata"]["annotations"] = {"kubegpu.sharing/hold": "Kim: bench"}
+    status, _requests = status_of(serve(cluster), names, names)
+    assert (status["matches"], status["held"]) == (True, {"gpu-2": "Kim: bench"})
+    assert [wave["finished"] for wave in status["waves"]] == [True, True]
+
+
+def test_read_status_tells_who_is_out_of_service_with_one_list(serve: Any) -> None:
+    names = ["gpu-1", "gpu-2", "gpu-3", "gpu-4"]
+    cluster = make_cluster(names)
+    cluster["/api/v1/nodes"][3]["spec"]["unschedulable"] = True
+    # Nodes that the plan knows nothing of: one with GPUs that is not Ready, and one without, which does not count.
+    down, plain = make_node("gpu-9"), make_node("cpu-1", unschedulable=True)
+    down["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+    plain["metadata"]["labels"], plain["status"]["allocatable"] = {}, {}
+    cluster["/api/v1/nodes"] += [down, plain]
+    server = serve(cluster)
+    before, requests = status_of(server, names, [], max_unavailable=Share(count=4), about_to_begin=["gpu-1", "gpu-2"])
+    assert (before["matches"], before["out_of_service"], before["nodes"]) == (True, ["gpu-4", "gpu-9"], {})
+    assert requests.get == 3  # nodes; pending, failed
+    assert not [seen.path for seen in server.seen if seen.path.startswith("/api/v1/nodes/")]
+    gate, _requests = status_of(
+        server, names, ["gpu-3"], max_unavailable=Share(count=3), about_to_begin=["gpu-1", "gpu-2"]
+    )
+    assert gate["nodes"]["gpu-3"]["matches"] is True
+    assert (gate["matches"], gate["differences"]) == (
+        False,
+        [
+            "2 of 5 GPU nodes are out of service (gpu-4, gpu-9), and this wave would add 2; at most 3 may be. "
+            "Wait until they are back, or raise kubegpu_max_unavailable."
+        ],
+    )
+    without, _requests = status_of(server, names, ["gpu-3"])
+    assert "out_of_service" not in without
+
+
+def test_read_status_counts_nodes_on_which_only_the_plan_knows_of_a_gpu(serve: Any) -> None:
+    names = ["gpu-1", "gpu-2"]
+    cluster = make_cluster(names)
+    for node in cluster["/api/v1/nodes"]:
+        node["metadata"]["labels"], node["status"]["allocatable"] = {}, {}
+    cluster["/api/v1/nodes"][1]["spec"]["unschedulable"] = True
+    status, _requests = status_of(serve(cluster), names, [], max_unavailable=Share(count=1))
+    assert status["out_of_service"] == ["gpu-2"]
+
+
 def test_read_status_of_a_node_outside_the_plan_is_refused(serve: Any) -> None:
     with pytest.raises(InputError, match="node 'gpu-9' is not in plan"):
         status_of(serve(make_cluster(["gpu-1"])), ["gpu-1"], ["gpu-9"])
+    with pytest.raises(InputError, match="node 'gpu-9' is not in plan"):
+        status_of(serve(make_cluster(["gpu-1"])), ["gpu-1"], [], about_to_begin=["gpu-9"])
 
 
 @pytest.mark.parametrize(
