@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +253,37 @@ def test_mounted_config_follows_a_change_only_after_a_while() -> None:
     assert_fact("config_map_lags", observe, (8, 4))
 
 
+def keep_away_from(label: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The DaemonSet, told to leave nodes with that label."""
+    terms = [{"matchExpressions": [{"key": label, "operator": "DoesNotExist"}]}]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    manifest["spec"]["template"]["spec"]["affinity"] = {"nodeAffinity": required}
+    return manifest
+
+
+def test_affinity_moves_pods_at_once_although_the_strategy_is_on_delete() -> None:
+    def observe(facts: Facts) -> Any:
+        nodes = [gpu_node("gpu-1"), gpu_node("gpu-2"), gpu_node("gpu-3", labels={"left": "early"})]
+        simulation = world(*nodes, apply=[plugin()], facts=facts)
+        before = plugin_pods_by_node(simulation)
+        simulation.apply(keep_away_from("left", plugin()))
+        early = simulation.engine.run_until(lambda: "gpu-3" not in plugin_pods_by_node(simulation), 0.5)
+        simulation.engine.settle()
+        stayed = {name: uid for name, uid in before.items() if plugin_pods_by_node(simulation).get(name) == uid}
+        simulation.label("gpu-1", left="now")
+        now = simulation.engine.run_until(lambda: "gpu-1" not in plugin_pods_by_node(simulation), 0.5)
+        simulation.engine.advance(30)
+        rest = plugin_pods_by_node(simulation)
+        return early, sorted(stayed), now, sorted(rest), rest["gpu-2"] == before["gpu-2"]
+
+    assert_fact("affinity_moves_on_delete", observe, (True, ["gpu-1", "gpu-2"], True, ["gpu-2"], True))
+
+
+def plugin_pods_by_node(simulation: Simulation) -> dict[str, str]:
+    """UIDs of the plugin's pods."""
+    return {item["spec"]["nodeName"]: item["metadata"]["uid"] for item in simulation.pods(NAMESPACE, plugin="plugin")}
+
+
 # 6. Precedence.
 
 
@@ -443,6 +474,68 @@ def test_request_for_two_shared_devices_is_refused() -> None:
         return status["phase"], status.get("reason"), text in status.get("message", "")
 
     assert_fact("shared_requests_limited", observe, ("Failed", "UnexpectedAdmissionError", True))
+
+
+# Which facts there are.
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A fact that automation has to reckon with.
+
+    :param switches: of Facts, by which the simulator has it.
+    :param deferred: what of it the simulator does not show, and why it need not yet.
+    """
+
+    phrase: str
+    switches: tuple[str, ...] = ()
+    deferred: dict[str, str] = field(default_factory=dict)
+
+
+LISTED = {
+    1: Listed("a stopped plugin's capacity stays, its allocatable falls", ("capacity_outlives_plugin", "status_lags")),
+    2: Listed("two plugins on one node share a socket", ("shared_socket",)),
+    3: Listed("a pod bound while no plugin serves fails for good", ("admission_needs_healthy_devices",)),
+    4: Listed("device ids change with sharing", ("ids_change_with_sharing", "reboot_checks_old_ids")),
+    5: Listed(
+        "templates roll, files are read again, affinity binds at once",
+        ("template_change_rolls", "reread_on_kubelet_restart", "config_map_lags", "affinity_moves_on_delete"),
+    ),
+    6: Listed(
+        "command line beats environment beats file",
+        ("command_line_first",),
+        {
+            "a plugin for MIG needs SYS_ADMIN": "the plugin here serves whole cards only, and no rollout plans MIG devices"
+        },
+    ),
+    7: Listed(
+        "failOnInitError hides, the config-manager exits",
+        ("fail_on_init_error_hides", "config_manager_exits"),
+    ),
+    8: Listed(
+        "MPS leaves cards in EXCLUSIVE_PROCESS",
+        deferred={"all of it": "there is no MPS daemon here, and a plugin that is told to use one serves nothing"},
+    ),
+    9: Listed("GPU Feature Discovery changes the product label", ("gfd_suffixes_product",)),
+    10: Listed("NVML's total includes what the driver reserves", ("total_includes_reserved",)),
+    11: Listed(
+        "the checkpoint is cleaned lazily",
+        ("checkpoint_cleaned_lazily",),
+        {"the PodResources API tells the truth": "it needs gRPC, which nothing that is tested here speaks"},
+    ),
+    12: Listed("an OnDelete DaemonSet moves by label alone", ("on_delete_waits", "daemon_pods_ignore_cordon")),
+}
+#: Of versions of the plugin, beside the list.
+OF_VERSIONS = ("directory_crashes", "shared_requests_limited")
+
+
+def test_list_of_facts_is_complete() -> None:
+    assert sorted(LISTED) == list(range(1, 13))
+    for fact in LISTED.values():
+        assert fact.switches or fact.deferred, fact.phrase
+        assert all(reason for reason in fact.deferred.values()), fact.phrase
+    listed = [name for fact in LISTED.values() for name in fact.switches]
+    assert sorted([*listed, *OF_VERSIONS]) == sorted(Facts.__dataclass_fields__)
 
 
 @pytest.mark.parametrize("name", sorted(Facts.__dataclass_fields__))

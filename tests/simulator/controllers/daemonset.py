@@ -7,9 +7,10 @@ from typing import Any
 from simulator.apiserver.errors import ApiError
 from simulator.controllers.context import Context
 from simulator.controllers.daemonset_update import is_available, is_updated, pods_to_replace
+from simulator.controllers.facts import ALL, Facts
 from simulator.controllers.meta import is_ready, is_terminating, key_of, node_name, pod_from_template, split_key
 from simulator.controllers.revisions import RevisionHistory
-from simulator.controllers.selectors import selects_node, untolerated
+from simulator.controllers.selectors import contains, selects_node, untolerated
 from simulator.store import Change
 
 Object = dict[str, Any]
@@ -63,11 +64,8 @@ class DaemonSetController:
         self._write_status(daemon_set, places, revision)
 
     def _places(self, daemon_set: Object) -> dict[str, tuple[bool, bool]]:
-        ignore_cordon = self._context.facts.daemon_pods_ignore_cordon
-        return {
-            node["metadata"]["name"]: placement(daemon_set, node, ignore_cordon=ignore_cordon)
-            for node in self._context.store.list("nodes")
-        }
+        nodes = self._context.store.list("nodes")
+        return {node["metadata"]["name"]: placement(daemon_set, node, self._context.facts) for node in nodes}
 
     def _changed(self, change: Change) -> None:
         if change.resource == RESOURCE and change.type != "DELETED":
@@ -224,21 +222,23 @@ class _NodeChecker:
         if node is None:
             return
         owners = {owner["uid"] for pod in self._context.pods.on_node(key) for owner in _owners(pod)}
-        ignore_cordon = self._context.facts.daemon_pods_ignore_cordon
         for daemon_set in self._context.store.list(RESOURCE):
-            should_run, should_continue = placement(daemon_set, node, ignore_cordon=ignore_cordon)
+            should_run, should_continue = placement(daemon_set, node, self._context.facts)
             scheduled = daemon_set["metadata"]["uid"] in owners
             if (should_run and not scheduled) or (scheduled and not should_continue):
                 self._controller.enqueue(daemon_set)
 
 
-def placement(daemon_set: Object, node: Object, *, ignore_cordon: bool = True) -> tuple[bool, bool]:
+def placement(daemon_set: Object, node: Object, facts: Facts = ALL) -> tuple[bool, bool]:
     """Whether a pod of the DaemonSet should be started on the node, and whether one that runs there may stay."""
     spec = daemon_set["spec"]["template"]["spec"]
-    if spec.get("nodeName") not in (None, "", node["metadata"]["name"]) or not selects_node(spec, node):
+    if spec.get("nodeName") not in (None, "", node["metadata"]["name"]):
         return False, False
+    if not selects_node(spec, node):
+        waits = not facts.affinity_moves_on_delete and daemon_set["spec"]["updateStrategy"]["type"] == "OnDelete"
+        return False, waits and contains(node["metadata"].get("labels"), spec.get("nodeSelector"))
     taints = node["spec"].get("taints")
-    cordoned = not ignore_cordon and bool(node["spec"].get("unschedulable"))
+    cordoned = not facts.daemon_pods_ignore_cordon and bool(node["spec"].get("unschedulable"))
     if not taints:
         return not cordoned, True
     tolerations = _with_tolerations(spec)

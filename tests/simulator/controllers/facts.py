@@ -43,6 +43,8 @@ class Facts:
     checkpoint_cleaned_lazily: bool = True
     #: An OnDelete DaemonSet replaces nothing when its template changes.
     on_delete_waits: bool = True
+    #: OnDelete or not, a pod leaves a node that its template's affinity does not take any more at once.
+    affinity_moves_on_delete: bool = True
     #: DaemonSet pods are removed from and started on cordoned nodes like on any other.
     daemon_pods_ignore_cordon: bool = True
     #: Plugin v0.14.5 takes a file and crashes on a directory.

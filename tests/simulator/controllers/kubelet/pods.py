@@ -9,7 +9,7 @@ from simulator.clock import Clock
 from simulator.controllers.engine import Engine, Timer
 from simulator.controllers.facts import Facts
 from simulator.controllers.kubelet.containers import Container, LogLine
-from simulator.controllers.kubelet.plugin import ConfigManager, DevicePlugin, is_plugin_image, make_container
+from simulator.controllers.kubelet.plugin import ConfigManager, DevicePlugin, make_container
 from simulator.controllers.kubelet.volumes import MissingSourceError, PodVolumes
 from simulator.controllers.meta import condition, key_of, seconds_annotation, stamp, with_condition
 
@@ -65,7 +65,8 @@ class PodRuntime:
 
     @property
     def is_plugin(self) -> bool:
-        return any(is_plugin_image(item.spec.get("image", "")) for item in self.containers)
+        """Whether a device plugin runs in it. The image does not tell: GPU Feature Discovery comes in the same one."""
+        return next(self.plugins(), None) is not None
 
     def event(self, reason: str, message: str, *, warning: bool = False) -> None:
         self.node.context.event(self.pod, reason, message, "kubelet", warning=warning)
