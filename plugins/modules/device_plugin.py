@@ -15,6 +15,8 @@ description:
   - V(present) makes the ConfigMaps and DaemonSets of the plan, one of each per key and revision, and tells a DaemonSet of
     somebody else to stay away from the nodes that leave it, where the plan says so. No node is touched by that.
   - V(withdrawn) takes every plugin off nodes in maintenance and waits until its pod object is gone and nothing is advertised.
+    A node that bears the planned revision without advertising it has lost its plugin's registration, or was left by a run
+    that died. Its plugin is withdrawn as well, once per run, and so started anew by V(serving).
   - V(serving) lets the plan's revision serve such nodes and waits until each advertises just what the plan says, without a
     break for the soak time.
   - V(pruned) deletes what the collection made for revisions that no node bears and the plan does not want.

@@ -15,7 +15,7 @@ description:
   - Works on all nodes of a wave in one call and never fails for one of them. What became of each stands in RV(nodes).
   - V(in_maintenance) cordons a node and notes on it, in the same request, which run has it and how it was before. Then the
     pods of the node are listed until no pod is on its way to it any more. A node that serves already what the plan wants is
-    left alone.
+    left alone, and one on which a device plugin runs that the plan does not know is refused before it is touched.
   - V(in_service) uncordons a node and removes the note, in the same request, if at that moment the node is Ready, its plugin
     pod is ready and it advertises just what the plan says.
   - Never uncordons a node that somebody else had cordoned, never touches a node that a person holds by the annotation

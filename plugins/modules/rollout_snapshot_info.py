@@ -62,7 +62,7 @@ reason:
   description: Why, as a sentence.
   returned: success
   type: str
-  sample: Plan 0123456789abcdef was begun by run 20260301-120000-a1b2c3, and the 3 nodes that are left are as it approved them.
+  sample: Plan 0123456789abcdef was begun by run 20260301-120000-a1b2c3, and what is left (3 nodes) is a part of it.
 snapshot:
   description: Name of the main ConfigMap of the approved plan's snapshot. Null if there is none.
   returned: success

@@ -18,6 +18,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import na
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import snapshot as rules
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.objects import title_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.resume import Resume, judge_resume
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot import Snapshot, SnapshotHead
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import format_time
 
@@ -57,10 +58,10 @@ def keep_snapshot(session: Session, plan: RolloutPlan) -> Outcome:
     )
 
 
-def find_resume(api: KubeApi, namespace: str, plan_id: str, plan: RolloutPlan) -> rules.Resume:
+def find_resume(api: KubeApi, namespace: str, plan_id: str, plan: RolloutPlan) -> Resume:
     """Whether a plan goes on with a rollout of another id that was approved and begun."""
     pages = api.pages(api_path("configmaps", namespace), labelSelector=_SELECTOR)
-    return rules.judge_resume([obj for page in pages for obj in page.items], plan_id, plan)
+    return judge_resume([obj for page in pages for obj in page.items], plan_id, plan)
 
 
 def _now(session: Session) -> str:

@@ -15,11 +15,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import names
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import (
-    DaemonSetRelease,
-    NodeTarget,
-    RolloutPlan,
-)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import DaemonSetRelease, NodeTarget
 
 SCHEMA_VERSION = 1
 #: Size of a shard's data in bytes, well below the limit of an object.
@@ -56,7 +52,7 @@ class SnapshotHead:
 def node_entry(node: NodeState, target: NodeTarget) -> dict[str, Any]:
     """What a rollback has to know of a node: only fields that the rollout changes, and what it advertised.
 
-    ``target`` is what the plan makes of it. By that a run that goes on with an approved plan is known, see judge_resume.
+    ``target`` is what the plan makes of it. By that a run that goes on with an approved plan is known, see resume.py.
     """
     note = node.maintenance
     restore = note.restore if note else {}
@@ -150,62 +146,6 @@ def find_snapshot(snapshots: Sequence[Snapshot], plan_id: str) -> Snapshot | Non
     """The last complete snapshot of a plan: it shows the state before that plan's first write."""
     same = [snapshot for snapshot in snapshots if snapshot.name and snapshot.plan_id == plan_id]
     return same[-1] if same else None
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Whether what a plan changes belongs to a rollout that was approved and begun before.
-
-    :param reason: a sentence.
-    :param snapshot: name of the snapshot of the approved plan, None if there is none.
-    """
-
-    resumable: bool
-    reason: str
-    snapshot: str | None = None
-
-
-def judge_resume(config_maps: Sequence[Mapping[str, Any]], plan_id: str, plan: RolloutPlan) -> Resume:
-    """May ``plan`` be carried out under the id of the approved plan ``plan_id``: does it do a part of it, and nothing else?
-
-    :param config_maps: all snapshots, whole.
-    """
-    snapshot = find_snapshot(read_snapshots(config_maps), plan_id)
-    if snapshot is None:
-        return Resume(False, f"No complete snapshot of plan {plan_id} exists, so no rollout of it was begun.")
-    try:
-        targets = read_targets(config_maps, snapshot)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"Snapshot {snapshot.name} of plan {plan_id} cannot be read ({type(error).__name__}: {error})."
-        return Resume(False, problem, snapshot.name)
-    remaining = [target for target in plan.nodes.values() if target.changed]
-    others = [target for target in remaining if targets.get(target.name) != (target.key, target.revision)]
-    if others:
-        first = others[0]
-        approved = targets.get(first.name)
-        was = f"key {approved[0]} revision {approved[1]}" if approved else "nothing"
-        problem = (
-            f"{len(others)} of {len(remaining)} nodes are to become something else than plan {plan_id} had approved, the first "
-            f"is {first.name}: key {first.key} revision {first.revision} now, {was} then."
-        )
-        return Resume(False, problem, snapshot.name)
-    left = f"the {len(remaining)} nodes that are left are" if remaining else "nothing is left; all its nodes are"
-    return Resume(
-        True, f"Plan {plan_id} was begun by run {snapshot.run}, and {left} as it approved them.", snapshot.name
-    )
-
-
-def read_targets(config_maps: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> dict[str, tuple[str, str]]:
-    """(key, revision) by node that a snapshot's plan was to bring about.
-
-    :raises KeyError, TypeError, ValueError, AttributeError: a part of the snapshot is missing or is not what we write.
-    """
-    data = {config_map["metadata"]["name"]: config_map["data"] for config_map in config_maps}
-    document = json.loads(data[snapshot.name][MAIN_KEY])
-    if document["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"schema_version is {document['schema_version']!r}, this version reads {SCHEMA_VERSION}")
-    nodes = [item for shard in document["shards"] for item in json.loads(data[shard][SHARD_KEY]).items()]
-    return {name: (entry["target"]["key"], entry["target"]["revision"]) for name, entry in nodes if "target" in entry}
 
 
 def plan_retention(snapshots: Sequence[Snapshot], keep: int, current: str) -> list[Snapshot]:

@@ -37,7 +37,7 @@ def test_resumable_by_the_snapshot_of_the_approved_plan(start: Start, tmp_path: 
     result = ask(cluster, rest)
     assert (result["resumable"], result["snapshot"], result["changed"]) == (True, "kubegpu-snapshot-run-1", False)
     assert result["reason"] == (
-        "Plan 0123456789abcdef was begun by run run-1, and the 2 nodes that are left are as it approved them."
+        "Plan 0123456789abcdef was begun by run run-1, and what is left (2 nodes) is a part of it."
     )
     assert cluster.api.writes[before:] == []
 

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a plan is what is left of one that was approved and begun before. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import RolloutPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot import (
+    MAIN_KEY,
+    SCHEMA_VERSION,
+    SHARD_KEY,
+    Snapshot,
+    find_snapshot,
+    read_snapshots,
+)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Whether what a plan changes belongs to a rollout that was approved and begun before.
+
+    :param reason: a sentence.
+    :param snapshot: name of the snapshot of the approved plan, None if there is none.
+    """
+
+    resumable: bool
+    reason: str
+    snapshot: str | None = None
+
+
+def judge_resume(config_maps: Sequence[Mapping[str, Any]], plan_id: str, plan: RolloutPlan) -> Resume:
+    """May ``plan`` be carried out under the id of the approved plan ``plan_id``: does it do a part of it, and nothing else?
+
+    :param config_maps: all snapshots, whole.
+    """
+    snapshot = find_snapshot(read_snapshots(config_maps), plan_id)
+    if snapshot is None:
+        return Resume(False, f"No complete snapshot of plan {plan_id} exists, so no rollout of it was begun.")
+    try:
+        targets = read_targets(config_maps, snapshot)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"Snapshot {snapshot.name} of plan {plan_id} cannot be read ({type(error).__name__}: {error})."
+        return Resume(False, problem, snapshot.name)
+    remaining = [target for target in plan.nodes.values() if target.changed]
+    others = [target for target in remaining if targets.get(target.name) != (target.key, target.revision)]
+    if others:
+        first = others[0]
+        approved = targets.get(first.name)
+        was = f"key {approved[0]} revision {approved[1]}" if approved else "nothing"
+        problem = (
+            f"{len(others)} of {len(remaining)} nodes are to become something else than plan {plan_id} had approved, the first "
+            f"is {first.name}: key {first.key} revision {first.revision} now, {was} then."
+        )
+        return Resume(False, problem, snapshot.name)
+    left = f"{len(remaining)} node{'s' if len(remaining) > 1 else ''}" if remaining else "nothing"
+    reason = f"Plan {plan_id} was begun by run {snapshot.run}, and what is left ({left}) is a part of it."
+    return Resume(True, reason, snapshot.name)
+
+
+def read_targets(config_maps: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> dict[str, tuple[str, str]]:
+    """(key, revision) by node that a snapshot's plan was to bring about.
+
+    :raises KeyError, TypeError, ValueError, AttributeError: a part of the snapshot is missing or is not what we write.
+    """
+    data = {config_map["metadata"]["name"]: config_map["data"] for config_map in config_maps}
+    document = json.loads(data[snapshot.name][MAIN_KEY])
+    if document["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {document['schema_version']!r}, this version reads {SCHEMA_VERSION}")
+    nodes = [item for shard in document["shards"] for item in json.loads(data[shard][SHARD_KEY]).items()]
+    return {name: (entry["target"]["key"], entry["target"]["revision"]) for name, entry in nodes if "target" in entry}
