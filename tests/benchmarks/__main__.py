@@ -39,6 +39,8 @@ def main() -> None:
     print(f"\n{tabulate(rows, headers=HEADERS, disable_numparse=True, colalign=('left', *['right'] * 6))}")
     print("\nWrites of the reference rollout by what they are for:")
     print(tabulate(sorted(writes.items()), headers=["request", "count"]))
+    per_node = [count for request, count in writes.items() if request.startswith("PATCH nodes ")]
+    print(f"\nk, writes for each changed node: {max(per_node)} (the rest does not grow with the nodes of a config)")
 
 
 def _row(name: str, cost: Cost) -> list[str]:

@@ -19,6 +19,9 @@ def main() -> int:
     except (DemoError, ClusterError) as failure:
         print(f"\nThe demo stopped: {failure}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nThe demo was interrupted and its cluster ended. The same command starts it again.", file=sys.stderr)
+        return 130
     return 0
 
 

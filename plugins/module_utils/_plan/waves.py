@@ -33,30 +33,30 @@ def plan_waves(
 ) -> list[list[str]]:
     """The waves: first one canary of each key, then the rest.
 
+    Nodes that are out of service already, as a run that was stopped may have left them, come first and go together: taking
+    them costs nothing. They never share a wave with nodes in service, or all of these would be out together.
+
     :param key_of: key of each node that changes.
-    :param already_out: nodes that are out of service anyway, so that changing them costs nothing.
+    :param already_out: nodes that are out of service now.
     :param at_once: from ``allowed_at_once``.
     """
-    ordered = sorted(key_of)
+    ordered = sorted(key_of, key=lambda node: (node not in already_out, node))
     first_of_key: dict[str, str] = {}
     for node in ordered:
         first_of_key.setdefault(key_of[node], node)
     canaries = [first_of_key[key] for key in sorted(first_of_key)]
-    rest = [node for node in ordered if node not in set(canaries)]
+    rest = [node for node in ordered if first_of_key[key_of[node]] != node]
     size = limits.wave.of(len(ordered)) if ordered else 1
-    return [*_fill(canaries, len(canaries), at_once, already_out), *_fill(rest, size, at_once, already_out)]
+    return [
+        wave
+        for nodes, most in ((canaries, max(1, len(canaries))), (rest, size))
+        for wave in (
+            *_cut([node for node in nodes if node in already_out], most),
+            *_cut([node for node in nodes if node not in already_out], min(most, at_once)),
+        )
+    ]
 
 
-def _fill(nodes: Sequence[str], size: int, at_once: int, already_out: frozenset[str]) -> list[list[str]]:
-    """Waves of at most ``size`` nodes, of which at most ``at_once`` are in service now."""
-    waves: list[list[str]] = []
-    wave: list[str] = []
-    taken = 0
-    for node in nodes:
-        cost = node not in already_out
-        if wave and (len(wave) >= size or taken + cost > at_once):
-            waves.append(wave)
-            wave, taken = [], 0
-        wave.append(node)
-        taken += cost
-    return [*waves, wave] if wave else waves
+def _cut(nodes: Sequence[str], size: int) -> list[list[str]]:
+    """The nodes in waves of at most ``size``."""
+    return [list(nodes[begin : begin + size]) for begin in range(0, len(nodes), size)]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
@@ -39,6 +38,7 @@ def stopped(
         )
         ended = operator.play("rollout")
         cluster.clear_api_faults()
+        (operator.directory / "approved").write_text(operator.plan()["plan_id"], encoding="utf-8")
         yield operator, ended
 
 
@@ -69,11 +69,22 @@ def test_stopped_rollout_gives_the_lock_back(stopped: tuple[Operator, Ended]) ->
     assert not operator.cluster.client().get(LEASE)["spec"].get("holderIdentity")
 
 
-def test_stopped_rollout_finishes_when_it_is_run_again(stopped: tuple[Operator, Ended], tmp_path: Path) -> None:
+def test_stopped_rollout_refuses_a_plan_that_was_never_approved(stopped: tuple[Operator, Ended]) -> None:
     operator, _ended = stopped
-    operator.must_play("rollout")
+    last = operator.cluster.position()
+    assert operator.play("rollout", kubegpu_plan_id="0123456789abcdef").returncode != 0
+    assert operator.cluster.writes(last) == []
+
+
+def test_stopped_rollout_finishes_when_it_is_run_again_as_it_was_approved(stopped: tuple[Operator, Ended]) -> None:
+    operator, _ended = stopped
+    approved = (operator.directory / "approved").read_text(encoding="utf-8")
+    operator.must_play("rollout", kubegpu_plan_id=approved)
     for name, slots in (("gpu-l20", "8"), ("gpu-t4", "3")):
         done = node(operator.cluster, name)
         assert done["status"]["allocatable"]["nvidia.com/gpu"] == slots
         assert not done["spec"].get("unschedulable")
         assert MAINTENANCE not in done["metadata"].get("annotations", {})
+    last = operator.cluster.position()
+    operator.must_play("rollout", kubegpu_plan_id=approved)
+    assert operator.cluster.writes(last) == []

@@ -48,9 +48,9 @@ def test_plan_waves_one_canary_of_each_key_first() -> None:
     assert plan_waves(keys, frozenset(), limits("50%"), 1)[:2] == [["n03"], ["n00"]]
 
 
-def test_plan_waves_nodes_out_of_service_cost_nothing() -> None:
+def test_plan_waves_nodes_out_of_service_come_first_and_share_no_wave_with_others() -> None:
     waves = plan_waves(names(5), frozenset(["n01", "n02", "n03"]), limits("100%"), 1)
-    assert waves == [["n00"], ["n01", "n02", "n03", "n04"]]
+    assert waves == [["n01"], ["n02", "n03"], ["n00"], ["n04"]]
 
 
 def test_plan_waves_nothing_changes_no_waves() -> None:
