@@ -26,6 +26,7 @@ def main() -> None:
     """Run everything and print the tables."""
     sizes = tuple(int(argument) for argument in sys.argv[1:]) or SIZES
     bench_plan_core.main()
+    sys.stdout.flush()
     rows: list[list[str]] = []
     with tempfile.TemporaryDirectory(prefix="kubegpu-bench-") as scratch:
         for size in sizes:

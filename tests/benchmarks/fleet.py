@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ REFERENCE = REPOSITORY / "tests/simulator/scenarios/reference.yml"
 MODELS = ("L20", "T4")
 PLAYBOOK_SECONDS = 580
 SETTLE_SECONDS = 300
+CONNECTIONS = 16
 
 # Wall seconds and peak memory of one command and all that it starts, as /usr/bin/time would say; that is not everywhere.
 MEASURE = """
@@ -110,6 +112,16 @@ class Fleet:
         client = self.cluster.client(user_agent="benchmark")
         newest = max((self.directory / "work/runs").glob("*/plan.json"), key=lambda path: path.stat().st_mtime)
         plan = json.loads(newest.read_text(encoding="utf-8"))
+
+        def label(name: str) -> None:
+            wanted = plan["nodes"][name]["to"]
+            labels = {"nvidia.com/device-plugin.config": wanted["key"], "kubegpu.sharing/revision": wanted["revision"]}
+            client.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": labels}})
+
+        # Labels come before the DaemonSets, whose controller would look at all nodes for each of them. The test client makes a
+        # connection for each request, and waits for most of each.
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(label, plan["nodes"]))
         client.create("/api/v1/namespaces", {"metadata": {"name": plan["plugin"]["namespace"]}})
         for config in plan["configs"].values():
             for item in config["objects"]:
@@ -117,12 +129,6 @@ class Fleet:
                     ("api/v1", "configmaps") if item["kind"] == "ConfigMap" else ("apis/apps/v1", "daemonsets")
                 )
                 client.create(f"/{group}/namespaces/{item['metadata']['namespace']}/{kind}", item)
-        for name, node in plan["nodes"].items():
-            labels = {
-                "nvidia.com/device-plugin.config": node["to"]["key"],
-                "kubegpu.sharing/revision": node["to"]["revision"],
-            }
-            client.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": labels}})
         self._wait_for(plan)
 
     def _wait_for(self, plan: dict[str, Any]) -> None:
