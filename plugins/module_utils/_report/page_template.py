@@ -11,14 +11,14 @@ STYLE = """
   --paper: #fbfbf9; --sheet: #ffffff; --ink: #1c1f23; --soft: #5b636d; --line: #dfe2e5;
   --before: #b3bac2; --after: #2f7d4f; --process: #2b6ca8; --headroom: #c5ddf1; --unmeasured: #d9dce0;
   --schedulable: #c9ced4; --cordoned: #e0a526; --withdrawn: #c8553d; --serving: #6b9bd1;
-  --proven: #3f8f8b; --in-service: #2f7d4f; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
+  --proven: #3f8f8b; --in-service: #2f7d4f; --held: #7a5ba6; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14171a; --sheet: #1c2024; --ink: #e7e9eb; --soft: #a0a8b1; --line: #343a40;
     --before: #616a74; --after: #5dbb83; --process: #5b9fdc; --headroom: #30567a; --unmeasured: #40474f;
     --schedulable: #4a525b; --cordoned: #e6b450; --withdrawn: #e07a62; --serving: #7fb0e6;
-    --proven: #5bb5b0; --in-service: #5dbb83; --failed: #e0557f; --good: #5dbb83; --bad: #f0837c;
+    --proven: #5bb5b0; --in-service: #5dbb83; --held: #b79be0; --failed: #e0557f; --good: #5dbb83; --bad: #f0837c;
   }
 }
 * { box-sizing: border-box; }
@@ -66,6 +66,7 @@ svg .axis { stroke: var(--line); stroke-width: 1; }
 .serving { fill: var(--serving); background: var(--serving); }
 .proven { fill: var(--proven); background: var(--proven); }
 .in-service { fill: var(--in-service); background: var(--in-service); }
+.held { fill: var(--held); background: var(--held); }
 .failed { fill: var(--failed); background: var(--failed); }
 .note { font-size: .875rem; color: var(--soft); margin: .75rem 0 0; }
 .scroll { width: fit-content; max-width: 100%; overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; background: var(--sheet); }
@@ -97,7 +98,7 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
     --paper: #fff; --sheet: #fff; --ink: #000; --soft: #444; --line: #bbb;
     --before: #b3bac2; --after: #2f7d4f; --process: #2b6ca8; --headroom: #c5ddf1; --unmeasured: #d9dce0;
     --schedulable: #c9ced4; --cordoned: #e0a526; --withdrawn: #c8553d; --serving: #6b9bd1;
-    --proven: #3f8f8b; --in-service: #2f7d4f; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
+    --proven: #3f8f8b; --in-service: #2f7d4f; --held: #7a5ba6; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 11px; }

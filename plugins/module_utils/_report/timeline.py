@@ -20,6 +20,7 @@ STATES = {
     "serving": "serving: the new plugin comes, not yet proven",
     "proven": "proven: advertises what was planned",
     "in_service": "back in service",
+    "held": "held: proven, kept out of service by a person",
     "failed": "failed: left out of service",
 }
 #: States in which the scheduler may place pods on the node.

@@ -46,6 +46,13 @@ def test_build_timeline_joins_repeated_states_of_a_resumed_run() -> None:
     assert timeline.out_of_service("a") == 4
 
 
+def test_build_timeline_a_held_node_stays_out_of_service() -> None:
+    timeline = build_timeline([entry(0, "a", "cordoned"), entry(3, "a", "held"), entry(5, "b", "cordoned")])
+    assert timeline is not None
+    assert [(s.state, s.begin, s.end) for s in timeline.nodes["a"]] == [("cordoned", 0, 3), ("held", 3, 5)]
+    assert timeline.out_of_service("a") == 5
+
+
 def test_build_timeline_passes_over_other_entries() -> None:
     assert build_timeline([]) is None
     assert build_timeline([{"time": "2026-03-01T12:00:00Z", "state": "locked", "node": None}]) is None
