@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
@@ -31,7 +31,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps imp
     decide_withdrawn,
 )
 
-DaemonSets = Mapping[str, "Mapping[str, Any] | None"]
+DaemonSets = Mapping[str, Optional[Mapping[str, Any]]]
 Unmet = Callable[[NodeState, Sequence[PodState], NodeTarget], "list[str]"]
 
 
