@@ -38,6 +38,9 @@ os.environ.update(
     ANSIBLE_HOME=str(BUILD / "ansible"),
 )
 
+# ansible-lint and molecule install a copy of the collection there, and would take the last run's for today's.
+shutil.rmtree(BUILD / "ansible" / "collections", ignore_errors=True)
+
 
 def run(session: nox.Session, *command: str, **options: Any) -> None:
     """Run a tool of .venv."""
