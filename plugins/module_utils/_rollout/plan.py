@@ -43,12 +43,29 @@ class DaemonSetRelease:
 
 
 @dataclass(frozen=True)
+class EvictionWish:
+    """Which pods are to leave a node while it is in maintenance.
+
+    :param scope: none, affected, gpu_pods or all.
+    :param devices: with ``affected``, ids of the devices whose pods go; ``GPU-<uuid>`` also means its slots.
+    :param fit: with ``affected``, slots by resource into which the pods that stay must fit; None: that does not matter.
+    """
+
+    scope: str = "none"
+    devices: tuple[str, ...] = ()
+    fit: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True)
 class NodeTarget:
     """What a node is to become.
 
     :param expected: GPU resources by name that it is to advertise.
     :param previous: GPU resources that it advertised, or was to, before: those not expected must end at 0.
     :param changed: it was otherwise when the plan was made.
+    :param evict: pods that are to leave it during its maintenance.
+    :param stale: UIDs of pods that hold devices which it will not have any more, as far as the plan knew.
+    :param recreate: stale pods are to be recreated once it serves.
     """
 
     name: str
@@ -58,6 +75,9 @@ class NodeTarget:
     previous: tuple[str, ...] = ()
     release: Release | None = None
     changed: bool = True
+    evict: EvictionWish = EvictionWish()
+    stale: tuple[str, ...] = ()
+    recreate: bool = False
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -177,6 +197,18 @@ def _read_node(name: str, entry: Mapping[str, Any]) -> NodeTarget:
         if release
         else None,
         changed=entry.get("changed", True) is not False,
+        evict=_read_eviction(entry.get("evict") or {}),
+        stale=tuple(str(pod["uid"]) for pod in entry.get("stale_pods") or []),
+        recreate=entry.get("recreate") is True,
+    )
+
+
+def _read_eviction(entry: Mapping[str, Any]) -> EvictionWish:
+    fit = entry.get("fit")
+    return EvictionWish(
+        scope=str(entry.get("scope") or "none"),
+        devices=tuple(str(device) for device in entry.get("devices") or ()),
+        fit=None if fit is None else {resource: int(slots) for resource, slots in fit.items()},
     )
 
 
