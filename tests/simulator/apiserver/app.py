@@ -69,7 +69,7 @@ async def _handle(server: ApiServer, request: web.Request) -> web.StreamResponse
         await asyncio.sleep(server.faults.latency_ms / 1000)
     status, size = 0, 0
     try:
-        faults = server.faults.strike(request.method, request.path_qs)
+        faults = server.faults.strike(request.method, request.path_qs, request.headers.get("User-Agent", ""))
         response = await _faulty(request, [fault for fault in faults if not fault.late])
         if response is None:
             response = await _answer(server, request, info)
@@ -102,6 +102,7 @@ def _size(response: web.StreamResponse) -> int:
 async def _faulty(request: web.Request, faults: list[Fault]) -> web.StreamResponse | None:
     """The fault's answer, or None if the request goes on."""
     for fault in faults:
+        fault.taken += 1
         if fault.action == "latency":
             await asyncio.sleep(fault.latency_ms / 1000)
         elif fault.action == "hang":

@@ -22,14 +22,17 @@ DEFAULT_REASONS = {
 class Fault:
     """Hits requests whose method and path (with query) match: the ``nth`` such request and the ``count - 1`` after it.
 
-    ``count`` 0 is for ever. ``action``: ``status`` answers ``status`` with ``body`` (or a Status), ``latency`` waits
-    ``latency_ms`` and goes on, ``cut`` closes the connection (of a watch: after ``after_ms``), ``hang`` answers nothing.
-    ``after`` the write has been stored if ``late``: then only the answer is lost.
+    ``count`` 0 is for ever. ``method`` may name several ("POST|PATCH"); ``agent`` says whose requests, by User-Agent.
+    ``action``: ``status`` answers ``status`` with ``body`` (or a Status), ``latency`` waits ``latency_ms`` and goes on,
+    ``cut`` closes the connection (of a watch: after ``after_ms``), ``hang`` answers nothing. With ``late`` it acts
+    after the write has been stored: then only the answer is lost. ``taken`` counts the requests on which it has begun
+    to act, with ``late`` those that have been carried out.
     """
 
     action: str = "status"
     method: str = ""
     path: str = ".*"
+    agent: str = ""
     nth: int = 1
     count: int = 1
     status: int = 500
@@ -43,16 +46,19 @@ class Fault:
     id: int = 0
     seen: int = 0
     hits: int = 0
+    taken: int = 0
 
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:
             raise ValueError(f"fault action {self.action!r}: choose one of {', '.join(ACTIONS)}")
+        self._methods = frozenset(filter(None, self.method.upper().split("|")))
         self._pattern = re.compile(self.path)
+        self._agent = re.compile(self.agent)
 
-    def strikes(self, method: str, path: str) -> bool:
-        if self.method and self.method.upper() != method:
+    def strikes(self, method: str, path: str, agent: str) -> bool:
+        if self._methods and method not in self._methods:
             return False
-        if not self._pattern.search(path):
+        if not self._pattern.search(path) or not self._agent.search(agent):
             return False
         self.seen += 1
         hit = self.seen >= self.nth and (self.count == 0 or self.seen < self.nth + self.count)
@@ -83,7 +89,7 @@ class Faults:
         unknown = set(order) - set(Fault.__dataclass_fields__)
         if unknown:
             raise ValueError(f"unknown fault fields: {', '.join(sorted(unknown))}")
-        fault = Fault(**{**order, "id": self._next, "seen": 0, "hits": 0})
+        fault = Fault(**{**order, "id": self._next, "seen": 0, "hits": 0, "taken": 0})
         self._next += 1
         self._faults.append(fault)
         return fault
@@ -92,9 +98,9 @@ class Faults:
         self._faults.clear()
         self.latency_ms = 0
 
-    def strike(self, method: str, path: str) -> list[Fault]:
+    def strike(self, method: str, path: str, agent: str = "") -> list[Fault]:
         """The faults that hit this request; every matching fault counts it."""
-        return [fault for fault in self._faults if fault.strikes(method, path)]
+        return [fault for fault in self._faults if fault.strikes(method, path, agent)]
 
     def listing(self) -> list[Object]:
         return [asdict(fault) for fault in self._faults]

@@ -22,6 +22,13 @@ def test_fault_hits_by_method_path_and_number() -> None:
     assert faults.listing()[0]["hits"] == 1
 
 
+def test_fault_hits_several_methods_of_one_client() -> None:
+    faults = Faults()
+    faults.add({"method": "POST|PATCH", "agent": "^mine/", "count": 0, "status": 500})
+    requests = [("POST", "mine/1"), ("GET", "mine/1"), ("PATCH", "theirs"), ("PATCH", "mine/1")]
+    assert [len(faults.strike(method, "/api", agent)) for method, agent in requests] == [1, 0, 0, 1]
+
+
 def test_fault_without_end_hits_until_cleared() -> None:
     faults = Faults()
     faults.add({"count": 0, "status": 503})

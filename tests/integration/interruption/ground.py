@@ -1,0 +1,196 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A simulated cluster, the control nodes that work on it one after the other, and what must hold at the end."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simulator.cluster import SimulatedCluster
+
+from .control_node import DONE, NOTHING_TO_DO, Orders, agent_of
+from .nursery import Nursery, Process
+from .scenarios import GPU
+from .watching import Watcher
+
+Object = dict[str, Any]
+
+SPEED = 100.0
+LEASE_SECONDS = 1
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kubegpu-system/leases/kubegpu-rollout"
+MAINTENANCE = "kubegpu.sharing/maintenance"
+MANAGED = "app.kubernetes.io/managed-by"
+OPTIONS = {
+    "lease_seconds": LEASE_SECONDS,
+    "wait_seconds": 20.0,
+    "timeout_seconds": 30.0,
+    "soak_seconds": 0.2,
+    "settle_seconds": 0.05,
+}
+WRITES = "POST|PUT|PATCH|DELETE"
+#: Requests of control nodes; access reviews and dry runs change nothing.
+CHANGING = r"^(?!/apis/authorization)(?!.*dryRun=)"
+#: What nobody but its owner deletes. Pods are looked at by themselves.
+_KINDS = ("/api/v1/namespaces", "/apis/apps/v1/daemonsets", "/apis/apps/v1/deployments", "/api/v1/configmaps")
+_POLL_SECONDS = 0.01
+
+
+@dataclass
+class Ground:
+    """One cluster and its control nodes. Use it as a context.
+
+    :param gpu_nodes: nodes that the operator's inventory names.
+    :param planning: options of sharing_plan, among them the configs.
+    """
+
+    cluster: SimulatedCluster
+    nursery: Nursery
+    directory: Path
+    gpu_nodes: tuple[str, ...]
+    planning: Object
+    options: Object = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.client = self.cluster.client()
+        self.watcher = Watcher(self.cluster)
+        self._open = ExitStack()
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Ground:
+        self._open.enter_context(self.watcher)
+        self.cordoned = {sight.node for sight in self.watcher.seen if sight.unschedulable}
+        for sight in self.watcher.seen:
+            self.watcher.stands_for[sight.node, sight.revision] = sight.allocatable
+        self.unmanaged = self.read_unmanaged()
+        self.bystanders = self.read_bystanders()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._open.close()
+
+    def orders(self, **more: Any) -> Orders:
+        """Of a run of its own name."""
+        run = more.pop("run", f"run-{next(self._numbers)}")
+        return Orders(
+            kubeconfig=str(self.cluster.kubeconfig),
+            directory=str(self.directory / run),
+            nodes={name: str(self.cluster.node_directory(name)) for name in self.gpu_nodes},
+            run=run,
+            planning={**self.planning, **more.pop("planning", {})},
+            options={**OPTIONS, **self.options, **more.pop("options", {})},
+            **more,
+        )
+
+    def begin(self, **more: Any) -> tuple[Process, Orders]:
+        orders = self.orders(**more)
+        return self.nursery.begin(orders), orders
+
+    def run(self, **more: Any) -> Object:
+        """One run from its beginning to its end, and its name."""
+        process, orders = self.begin(**more)
+        ending = process.end()
+        assert ending["ended"] != "crashed", ending["message"]
+        return {**ending, "run": orders.run}
+
+    def writes_of(self, run: str) -> list[Object]:
+        return [item for item in self.cluster.writes() if item["user_agent"] == agent_of(run)]
+
+    def hang_after(self, number: int, run: str) -> int:
+        """The server carries out this write of a run, answers neither it nor any later one, and carries none of those out."""
+        agent = f"{agent_of(run)}$"
+        common = {"method": WRITES, "path": CHANGING, "agent": agent, "action": "hang"}
+        self.cluster.fault("api", nth=number + 1, count=0, **common)
+        return int(self.cluster.fault("api", nth=number, late=True, **common)["id"])
+
+    def taken(self, fault: int) -> bool:
+        """Whether a fault has begun to act."""
+        listed = self.client.get("/simulator/v1/fault")["faults"]
+        return any(item["id"] == fault and item["taken"] for item in listed)
+
+    def until_taken(self, fault: int, process: Process, seconds: float = 60.0) -> bool:
+        """Wait for that moment; False if the run ended without it."""
+        deadline = time.monotonic() + seconds
+        while not self.taken(fault):
+            if not process.alive:
+                return self.taken(fault)
+            assert time.monotonic() < deadline, f"the run did neither end nor get to its fault within {seconds} s"
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def learn(self, targets: Object) -> None:
+        """What the nodes advertise under the revisions of a plan."""
+        for name, node in targets.items():
+            self.watcher.stands_for[name, node["to"]["revision"]] = node["slots_after"]
+
+    def differences(self, targets: Object) -> list[str]:
+        """What of the cluster is not as a plan wants it, with its nodes in service and without notes."""
+        found = []
+        for name, planned in targets.items():
+            node = self.client.get(f"/api/v1/nodes/{name}")
+            labels, annotations = node["metadata"]["labels"], node["metadata"].get("annotations") or {}
+            state = {
+                "key": labels.get("nvidia.com/device-plugin.config"),
+                "revision": labels.get("kubegpu.sharing/revision"),
+                "slots": int(node["status"]["allocatable"].get(GPU, 0)),
+                "unschedulable": bool(node["spec"].get("unschedulable")),
+                "note": annotations.get(MAINTENANCE),
+            }
+            wanted = {
+                "key": planned["to"]["key"],
+                "revision": planned["to"]["revision"],
+                "slots": planned["slots_after"],
+                "unschedulable": name in self.cordoned,
+                "note": None,
+            }
+            found += [
+                f"{name}: {word} is {state[word]}, not {wanted[word]}" for word in wanted if state[word] != wanted[word]
+            ]
+        return found
+
+    def holder(self) -> str | None:
+        """The run that the lock names."""
+        return self.client.get(LEASE)["spec"].get("holderIdentity")
+
+    def wrongs(self) -> list[str]:
+        """What must never happen, whatever else does. The watcher ends here."""
+        self._open.close()
+        gone = sorted(self.unmanaged - self.read_unmanaged())
+        disturbed = sorted(self.bystanders - self.read_bystanders())
+        return [
+            *self.watcher.lies(),
+            *(
+                f"the cordon of {node} was lifted, which was somebody else's"
+                for node in self.watcher.lifted(self.cordoned)
+            ),
+            *(f"{name} was deleted, which is somebody else's" for name in gone),
+            *(f"pod {name} was disturbed, which uses no GPU" for name in disturbed),
+        ]
+
+    def read_unmanaged(self) -> set[str]:
+        """Objects that do not bear the collection's mark, by what makes them these very ones."""
+        return {
+            f"{path} {obj['metadata']['name']} {obj['metadata']['uid']}"
+            for path in _KINDS
+            for obj in self.client.items(path)
+            if MANAGED not in (obj["metadata"].get("labels") or {})
+        }
+
+    def read_bystanders(self) -> set[str]:
+        """Pods that neither use a GPU nor serve one."""
+        pods = self.client.items("/api/v1/namespaces/default/pods")
+        return {
+            f"{pod['metadata']['name']} {pod['metadata']['uid']}"
+            for pod in pods
+            if not any(GPU in (item.get("resources", {}).get("limits") or {}) for item in pod["spec"]["containers"])
+        }
+
+
+def well(ending: Object) -> bool:
+    """The run found the cluster as planned, or has made it so."""
+    return ending["ended"] in (DONE, NOTHING_TO_DO)

@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes for control nodes: begun in an instant, because a process that has imported everything already is forked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+TESTS = Path(__file__).resolve().parents[2]
+COLLECTIONS = TESTS.parent / ".venv" / "collections"
+#: This very file, as seen from there.
+MODULE = "integration.interruption.nursery"
+POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Process:
+    """A control node at work."""
+
+    pid: int
+    result: Path
+
+    @property
+    def alive(self) -> bool:
+        return Path(f"/proc/{self.pid}").exists()
+
+    @property
+    def parent(self) -> int:
+        """0 if it has ended."""
+        try:
+            return int(Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+
+    def signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """kill -9, and wait until nothing of it is left."""
+        self.signal(signal.SIGKILL)
+        self._wait(10.0)
+
+    def end(self, seconds: float = 60.0) -> dict[str, Any]:
+        """What came of it. It is killed if it does not end in time."""
+        if not self._wait(seconds):
+            self.kill()
+            raise AssertionError(f"the control node did not end within {seconds} s")
+        result: dict[str, Any] = json.loads(self.result.read_text(encoding="utf-8"))
+        return result
+
+    def _wait(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.alive:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
+
+
+class Nursery:
+    """Where control nodes come from. Use it as a context; threads may share it."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._guard = threading.Lock()
+        self._children: list[Process] = []
+
+    def __enter__(self) -> Nursery:
+        paths = [str(TESTS), str(COLLECTIONS)]
+        with self._log.open("w", encoding="utf-8") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                text=True,
+            )
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        for child in self._children:
+            if child.parent == self._process.pid:  # the number of one that has ended may be another's by now
+                child.signal(signal.SIGKILL)
+        stdin, stdout = self._pipes()
+        stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        stdout.close()
+
+    def begin(self, orders: Any) -> Process:
+        """Let a control node carry out its orders."""
+        Path(orders.directory).mkdir(parents=True)
+        stdin, stdout = self._pipes()
+        with self._guard:
+            stdin.write(json.dumps(asdict(orders)) + "\n")
+            stdin.flush()
+            answer = stdout.readline()
+        if not answer:
+            raise AssertionError(f"no control node could be started: {self._log.read_text(encoding='utf-8')}")
+        child = Process(int(answer), orders.result)
+        self._children.append(child)
+        return child
+
+    def _pipes(self) -> tuple[IO[str], IO[str]]:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        return stdin, stdout
+
+
+def main() -> None:
+    """Fork a control node for each line of orders, and answer with its process id."""
+    from .control_node import Orders, carry_out
+
+    # Children are not waited for: they vanish as they end.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            with open(os.devnull, encoding="utf-8") as nothing:
+                os.dup2(nothing.fileno(), 0)
+            os.dup2(2, 1)
+            carry_out(Orders(**json.loads(line)))
+            os._exit(0)
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    main()
