@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from typing import Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import format_time
@@ -16,6 +17,8 @@ SCHEDULABLE, CORDONED, WITHDRAWN, SERVING = "schedulable", "cordoned", "withdraw
 PROVEN, IN_SERVICE, FAILED = "proven", "in_service", "failed"
 #: Proven, and kept out of service by a person.
 HELD = "held"
+#: A pod left its node: to empty it, or to be made anew with devices that are still there.
+EVICTED, RECREATED = "evicted", "recreated"
 
 
 class Journal:
@@ -30,8 +33,8 @@ class Journal:
         self._clock = clock
         self._guard = threading.Lock()
 
-    def note(self, node: str, state: str, message: str = "") -> None:
-        """Add a line."""
+    def note(self, node: str, state: str, message: str = "", pod: Mapping[str, str] | None = None) -> None:
+        """Add a line. With the state of a pod, its namespace, name and uid."""
         if not self._path:
             return
         line = {
@@ -40,6 +43,7 @@ class Journal:
             "node": node,
             "state": state,
             "message": message,
+            **({"pod": dict(pod)} if pod else {}),
         }
         with self._guard:
             os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)

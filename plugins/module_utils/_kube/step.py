@@ -54,6 +54,16 @@ WAVE_SPEC = ArgumentSpec(
     }
 ).merge(PLAN_SPEC)
 
+_NEVER_NEGATIVE = (
+    "timeout_seconds",
+    "soak_seconds",
+    "settle_seconds",
+    "wait_seconds",
+    "eviction_timeout_seconds",
+    "eviction_retry_seconds",
+    "grace_period",
+)
+
 Decide = Callable[[NodeState, NodeTarget], Decision]
 Tell = Callable[[str, NodeWrite], None]
 
@@ -74,7 +84,7 @@ def check_run_options(params: Mapping[str, Any]) -> None:
         )
     if params["lease_seconds"] < 1:
         problems.append(f"lease_seconds is {params['lease_seconds']}: use 1 or more; 60 is usual.")
-    for name in ("timeout_seconds", "soak_seconds", "settle_seconds", "wait_seconds"):
+    for name in _NEVER_NEGATIVE:
         if params.get(name) is not None and params[name] < 0:
             problems.append(f"{name} is {params[name]}: use 0 or more.")
     for name in ("parallel", "keep"):

@@ -23,6 +23,8 @@ APP_NAME = "nvidia-device-plugin"
 
 HOLD_ANNOTATION = "kubegpu.sharing/hold"
 MAINTENANCE_ANNOTATION = "kubegpu.sharing/maintenance"
+#: On a node: when its device ids changed last (RFC 3339). A GPU pod that was bound before holds ids that may be gone.
+DEVICES_SINCE_ANNOTATION = "kubegpu.sharing/devices-since"
 
 GPU_RESOURCE = "nvidia.com/gpu"
 MIG_PREFIX = "nvidia.com/mig-"

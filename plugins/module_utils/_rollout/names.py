@@ -13,6 +13,7 @@ CONFIG_LABEL = _shared.CONFIG_LABEL
 REVISION_LABEL = _shared.REVISION_LABEL
 HOLD_ANNOTATION = _shared.HOLD_ANNOTATION
 MAINTENANCE_ANNOTATION = _shared.MAINTENANCE_ANNOTATION
+DEVICES_SINCE_ANNOTATION = _shared.DEVICES_SINCE_ANNOTATION
 #: Value of the revision label on a node that no plugin is to serve. No revision is called so (they are hexadecimal),
 #: and a foreign DaemonSet that demands the label's absence stays away as well.
 WITHDRAWN = _shared.WITHDRAWN
