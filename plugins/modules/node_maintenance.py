@@ -14,10 +14,14 @@ author: kubegpu.sharing maintainers (@kubegpu)
 description:
   - Works on all nodes of a wave in one call and never fails for one of them. What became of each stands in RV(nodes).
   - V(in_maintenance) cordons a node and notes on it, in the same request, which run has it and how it was before. Then the
-    pods of the node are listed until no pod is on its way to it any more. A node that serves already what the plan wants is
-    left alone, and one on which a device plugin runs that the plan does not know is refused before it is touched.
+    pods that must leave are evicted, all at once and within their disruption budgets, and awaited until their objects are
+    gone and no pod is on its way to the node any more.
+  - A node that serves already what the plan wants is left alone. One on which a device plugin runs that the plan does not
+    know, or with pods that must leave and that O(force) and O(delete_emptydir_data) do not cover, is refused before it is
+    touched.
   - V(in_service) uncordons a node and removes the note, in the same request, if at that moment the node is Ready, its plugin
-    pod is ready and it advertises just what the plan says.
+    pod is ready and it advertises just what the plan says. Then it mends what the switch left behind, see O(stale_pods) and
+    O(remove_failed_pods).
   - Never uncordons a node that somebody else had cordoned, never touches a node that a person holds by the annotation
     V(kubegpu.sharing/hold), and never takes a node from another run that is alive. The node of a dead run is taken over.
 extends_documentation_fragment:
@@ -26,6 +30,7 @@ extends_documentation_fragment:
   - kubegpu.sharing.rollout
   - kubegpu.sharing.rollout.plan
   - kubegpu.sharing.rollout.wave
+  - kubegpu.sharing.eviction
   - kubernetes.core.k8s_auth_options
 attributes:
   check_mode:
@@ -43,16 +48,10 @@ options:
     type: str
     choices: [in_maintenance, in_service]
     required: true
-  evict:
-    description:
-      - Which pods must leave a node in maintenance. A change of sharing needs none to leave.
-    type: str
-    choices: [none]
-    default: none
   settle_seconds:
     description:
       - Seconds between two looks at the pods of a node, which must show no new pod. The scheduler learns of a cordon a
-        little late.
+        little late. Where pods are evicted, seconds for which no new pod must have come.
     type: float
     default: 1
 """
@@ -64,6 +63,18 @@ EXAMPLES = r"""
     nodes: [gpu-1]
     plan_path: "{{ run_dir }}/plan.json"
     run: 20260301-120000-a1b2c3
+
+- name: Free two GPUs of their pods
+  kubegpu.sharing.node_maintenance:
+    state: in_maintenance
+    nodes: [gpu-1]
+    plan_path: "{{ run_dir }}/plan.json"
+    run: 20260301-120000-a1b2c3
+    evict: affected
+    devices:
+      gpu-1: [GPU-6b5b6e4c-2a8c-4f7f-9e0d-3f6a1c2d4e5f, GPU-0f0c0c3a-1b1d-4b6e-8f1b-2f2e2d2c2b2a]
+    facts_dir: "{{ run_dir }}/facts"
+    eviction_timeout_seconds: 900
 
 - name: See which nodes of a wave would be cordoned
   kubegpu.sharing.node_maintenance:
@@ -81,6 +92,7 @@ EXAMPLES = r"""
     plan_path: "{{ run_dir }}/plan.json"
     run: 20260301-120000-a1b2c3
     journal_path: "{{ run_dir }}/journal.jsonl"
+    stale_pods: recreate
   register: back
 
 - name: Stop if a node is not well
@@ -125,6 +137,21 @@ nodes:
     gpu_pods:
       description: Number of pods on it that ask for a GPU. With V(in_maintenance).
       type: int
+    evicted:
+      description: Pods that were evicted, with namespace, name and uid. In check mode those that would be. With V(in_maintenance).
+      type: list
+      elements: dict
+    blocked:
+      description: Pods that had to leave and are still there, with namespace, name, uid, reason (a word) and message.
+      type: list
+      elements: dict
+    stayed:
+      description: Number of pods that stay, by reason, namely V(daemonset), V(mirror), V(finished) and V(out_of_scope).
+      type: dict
+    assumed_affected:
+      description: GPU pods that count as affected because it is not known which devices they hold.
+      type: list
+      elements: str
     would_wait_for:
       description: What a real run would wait for. In check mode.
       type: str
@@ -137,11 +164,21 @@ nodes:
     admission_failures:
       description:
         - Pods that its kubelet refused for good while it was in maintenance, with namespace, name, uid, reason, message and
-          owner. With V(in_service).
+          owner, and removed if they were deleted. With V(in_service).
+      type: list
+      elements: dict
+    stale:
+      description:
+        - Pods with devices that the node has no more, with namespace, name, uid, and with O(stale_pods=recreate) the reason
+          and message that kept them. With V(in_service).
+      type: list
+      elements: dict
+    recreated:
+      description: Stale pods that were evicted to be made anew. With V(in_service).
       type: list
       elements: dict
   sample:
-    gpu-1: {failed: false, reason: null, changed: true, in_service: true, held: false, admission_failures: []}
+    gpu-1: {failed: false, reason: null, changed: true, in_service: true, held: false, admission_failures: [], stale: [], recreated: []}
 requests:
   description: Requests that were made to the API.
   returned: success
@@ -155,8 +192,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock, SystemClock
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.cordon import put_into_service, take_out_of_service
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.cordon import take_out_of_service
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import AS_PLANNED
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.service import put_into_service
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import WAVE_SPEC, Session, load_plan
 
 _STATES = {"in_maintenance": take_out_of_service, "in_service": put_into_service}
@@ -166,7 +205,21 @@ def argument_spec() -> ArgumentSpec:
     """Options of the module."""
     options: dict[str, dict[str, Any]] = {
         "state": {"type": "str", "choices": list(_STATES), "required": True},
-        "evict": {"type": "str", "choices": ["none"], "default": "none"},
+        "evict": {
+            "type": "str",
+            "choices": [AS_PLANNED, "none", "affected", "gpu_pods", "all"],
+            "default": AS_PLANNED,
+        },
+        "devices": {"type": "dict", "default": {}},
+        "facts_dir": {"type": "path"},
+        "include_gpu_users": {"type": "bool", "default": False},
+        "eviction_timeout_seconds": {"type": "float", "default": 600},
+        "eviction_retry_seconds": {"type": "float", "default": 5},
+        "grace_period": {"type": "int"},
+        "force": {"type": "bool", "default": False},
+        "delete_emptydir_data": {"type": "bool", "default": False},
+        "stale_pods": {"type": "str", "choices": ["report", "recreate"], "default": "report"},
+        "remove_failed_pods": {"type": "bool", "default": True},
         "settle_seconds": {"type": "float", "default": 1},
     }
     return WAVE_SPEC.merge(ArgumentSpec(options=options))

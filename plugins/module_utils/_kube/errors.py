@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import Target, parse_path, request_verb
@@ -94,7 +94,7 @@ class ApiError(KubeGpuError):
         self.verb = request.verb
         self.path = request.path
         self.retry_after = retry_after
-        self.causes: tuple[dict[str, Any], ...] = tuple((details or {}).get("causes") or ())
+        self.causes: Sequence[Mapping[str, Any]] = tuple((details or {}).get("causes") or ())
         self.continue_token: str = (details or {}).get("continue") or ""
 
     @property

@@ -192,6 +192,8 @@ def test_in_service_uncordons_what_is_proven(start: Start) -> None:
         "in_service": True,
         "held": False,
         "admission_failures": [],
+        "stale": [],
+        "recreated": [],
     }
     assert cluster.schedulable("gpu-1")
     assert MAINTENANCE not in cluster.node("gpu-1")["metadata"]["annotations"]

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evicting pods from many nodes at once, and awaiting their end. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Callable, Mapping
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.answers import Answer, accepted, read_refusal
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.budgets import Budget, observe_budget
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.leftovers import Leftover, Situation, explain
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.pod import Candidate
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.progress import Attempt, NodeProgress
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.node_pods import NodePods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.parallel import work_through
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import observe_node
+
+_BUDGET_API = "apis/policy/v1"
+#: So often the lease is looked after.
+_TICK_SECONDS = 1.0
+#: Pods end in bursts: what happens within so short a time is looked at together.
+_BURST_SECONDS = 0.02
+
+Heard = Callable[[str, Candidate], None]
+
+
+class Evictor:
+    """Empties nodes. Evictions are sent by a bounded number of threads; what waits for a budget holds up none of them.
+
+    :param grace: seconds for the containers to end, 0 among them; None: what each pod says itself.
+    :param heard: told of every eviction that the API granted, in the thread that sent it.
+    """
+
+    def __init__(self, session: Session, pods: NodePods, grace: int | None, heard: Heard) -> None:
+        self._session = session
+        self._pods = pods
+        self._grace = grace
+        self._heard = heard
+        self._sent: dict[Future[Answer | None], tuple[NodeProgress, Attempt]] = {}
+
+    def empty(self, nodes: Mapping[str, NodeProgress]) -> None:
+        """Return when each node's emptying has ended, one way or the other.
+
+        :raises LeaseLostError: this run may not write any more. No eviction is sent after that.
+        :raises ApiError: the pods may not be watched.
+        """
+        going_on = dict(nodes)
+        pool = ThreadPoolExecutor(max_workers=self._session.params["parallel"], thread_name_prefix="evict")
+        try:
+            while going_on:
+                self._session.fence.check()
+                self._pods.changes.look()
+                self._take_answers()
+                now = self._session.clock.monotonic()
+                for progress in list(going_on.values()):
+                    progress.look(now, self._pods.of(progress.node))
+                    self._send(pool, progress, now)
+                    if progress.ended:
+                        del going_on[progress.node]
+                if going_on:
+                    self._wait(min(progress.next_look(now) for progress in going_on.values()) - now)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._take_answers()  # of nodes that were given up while an answer was on its way
+
+    def _send(self, pool: ThreadPoolExecutor, progress: NodeProgress, now: float) -> None:
+        for attempt in progress.due(now):
+            future = pool.submit(self._evict, progress, attempt)
+            self._sent[future] = (progress, attempt)
+            future.add_done_callback(self._note)
+
+    def _note(self, _future: Future[Answer | None]) -> None:
+        with self._pods.changes.guard:
+            self._pods.changes.note()
+
+    def _wait(self, seconds: float) -> None:
+        if self._pods.changes.wait(max(0.0, min(seconds, _TICK_SECONDS))):
+            time.sleep(_BURST_SECONDS)
+
+    def _take_answers(self) -> None:
+        for future in [future for future in self._sent if future.done()]:
+            progress, attempt = self._sent.pop(future)
+            answer = None if future.cancelled() else future.result()
+            if answer is not None:
+                progress.answered(attempt, answer, self._session.clock.monotonic())
+
+    def _evict(self, progress: NodeProgress, attempt: Attempt) -> Answer | None:
+        """Ask for one eviction. None: its node was given up before its turn came."""
+        if progress.ended:
+            return None
+        self._session.fence.check()
+        pod = attempt.pod
+        try:
+            path = api_path("pods", pod.state.namespace, pod.state.name, "eviction")
+            self._session.api.create(path, eviction(pod, self._grace))
+        except ApiError as error:
+            return read_refusal(error)
+        self._heard(progress.node, pod)
+        return accepted()
+
+
+def eviction(pod: Candidate, grace: int | None) -> dict[str, Any]:
+    """The request: this very pod, and none that has come under the same name."""
+    options: dict[str, Any] = {"preconditions": {"uid": pod.uid}}
+    if grace is not None:
+        options["gracePeriodSeconds"] = grace
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"namespace": pod.state.namespace, "name": pod.state.name},
+        "deleteOptions": options,
+    }
+
+
+def explain_leftovers(session: Session, nodes: Mapping[str, NodeProgress]) -> dict[str, list[Leftover]]:
+    """Why pods are still on nodes, by node. What cannot be read for that is left unsaid."""
+    left = {name: list(progress.left.values()) for name, progress in nodes.items()}
+    namespaces = {attempt.pod.state.namespace for attempts in left.values() for attempt in attempts}
+    workers = session.params["parallel"]
+    readings = work_through(lambda namespace: _budgets(session, namespace), sorted(namespaces), workers)
+    budgets = [budget for reading in readings for budget in reading]
+    states = dict(zip(left, work_through(lambda name: _not_ready(session, name), left, workers)))
+    now = session.clock.now()
+    return {
+        name: [explain(attempt, Situation(now, states[name], budgets)) for attempt in attempts]
+        for name, attempts in left.items()
+    }
+
+
+def _budgets(session: Session, namespace: str) -> list[Budget]:
+    path = api_path("poddisruptionbudgets", namespace, api=_BUDGET_API)
+    try:
+        return [observe_budget(obj) for page in session.api.pages(path) for obj in page.items]
+    except ApiError:
+        return []
+
+
+def _not_ready(session: Session, name: str) -> str:
+    try:
+        obj = session.api.get_or_none(api_path("nodes", name=name))
+    except ApiError:
+        return ""
+    return observe_node(obj).not_ready if obj else "the node was deleted"

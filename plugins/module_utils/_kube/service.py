@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Putting nodes back into service, and mending what the switch left on them. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NodeWrite
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import plugin_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.recreating import mend_stale_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.refused_pods import report_refused_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session, Wave
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import Decision
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import unmet_node, unmet_serving
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import decide_in_service
+
+
+def put_into_service(session: Session, plan: RolloutPlan) -> Outcome:
+    """Uncordon the nodes of a wave that are proven at this moment, and of these only those that a run had cordoned.
+
+    Then pods that a kubelet refused meanwhile are removed if something makes them anew, and stale pods are reported or
+    recreated.
+    """
+    wave = Wave(session, plan, "in_service")
+    observed = wave.observe()
+    pods: dict[str, list[PodState]] = (
+        {} if session.check_mode else plugin_pods(session.api, plan, list(wave.targets.values()))
+    )
+
+    def decide(node: NodeState, target: NodeTarget) -> Decision:
+        if session.check_mode:
+            unmet = unmet_node(node, target)
+        else:
+            unmet = unmet_serving(node, pods.get(node.name, []), target)
+        return decide_in_service(node, target, wave.context, unmet)
+
+    def tell(name: str, written: NodeWrite) -> None:
+        state = states.PROVEN if written.after.unschedulable else states.IN_SERVICE
+        wave.journal.note(name, state, written.decision.reason)
+
+    wave.write(observed, decide, tell)
+    for name, written in wave.writes.items():
+        held = wave.results[name].facts.get("held", False)
+        in_service = not wave.results[name].failed and not held and not written.after.unschedulable
+        wave.results[name].facts.update(in_service=in_service, held=held)
+        if held:
+            wave.journal.note(name, states.HELD, written.decision.reason)
+    if not session.check_mode:
+        report_refused_pods(wave)
+    mend_stale_pods(wave)
+    return wave.outcome()
