@@ -132,6 +132,25 @@ def deployment(
     }
 
 
+def stateful_set(
+    name: str = "db", *, replicas: int = 3, gpus: int = 1, policy: str = "OrderedReady", **spec: Any
+) -> Object:
+    body = deployment(name, replicas=replicas, gpus=gpus, **spec)
+    body["kind"] = "StatefulSet"
+    body["spec"] |= {"serviceName": name, "podManagementPolicy": policy}
+    return body
+
+
+def budget(name: str = "budget", *, app: str = "app", **spec: Any) -> Object:
+    """A disruption budget for the pods labelled ``app: <app>``, such as ``budget(minAvailable=2)``."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"selector": {"matchLabels": {"app": app}}, **spec},
+    }
+
+
 def cards_in_use(simulation: Simulation, node: str = "gpu-1") -> dict[int, int]:
     """Processes on every GPU of a node, by index."""
     return {gpu.index: len(gpu.processes) for gpu in simulation.agent(node).gpus.gpus}

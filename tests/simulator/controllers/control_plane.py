@@ -16,6 +16,7 @@ from simulator.controllers.namespaces import NamespaceController
 from simulator.controllers.node_lifecycle import NodeLifecycleController
 from simulator.controllers.replicaset import ReplicaSetController
 from simulator.controllers.scheduler.scheduler import Scheduler
+from simulator.controllers.statefulset import StatefulSetController
 from simulator.registry import Registry
 
 
@@ -35,5 +36,6 @@ class ControlPlane:
         self.daemon_sets = DaemonSetController(context)
         self.deployments = DeploymentController(context)
         self.replica_sets = ReplicaSetController(context)
+        self.stateful_sets = StatefulSetController(context)
         self.disruption = DisruptionController(context)
         self.kubelets = Kubelets(context, self.node_lifecycle, directory)

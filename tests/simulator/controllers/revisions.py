@@ -62,10 +62,11 @@ class RevisionHistory:
         limit = owner["spec"].get("revisionHistoryLimit", 10)
         surplus = sorted(existing, key=lambda item: item["revision"])[: max(0, len(existing) - limit)]
         for item in surplus:
-            in_use = any(
+            used = {
                 pod["metadata"]["labels"].get("controller-revision-hash")
-                == item["metadata"]["labels"]["controller-revision-hash"]
                 for pod in self._context.pods.of_owner(owner["metadata"]["uid"])
-            )
+            }
+            # DaemonSets label their pods with the hash, StatefulSets with the revision's name.
+            in_use = used & {item["metadata"]["labels"]["controller-revision-hash"], item["metadata"]["name"]}
             if not in_use:
                 self._context.registry.delete(RESOURCE, item["metadata"]["namespace"], item["metadata"]["name"])
