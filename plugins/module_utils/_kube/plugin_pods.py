@@ -26,7 +26,7 @@ def pods_on(api: KubeApi, node: str) -> list[PodState]:
 
 
 def plugin_pods(api: KubeApi, plan: RolloutPlan, targets: Sequence[NodeTarget]) -> dict[str, list[PodState]]:
-    """Plugin pods by node, ours and those of the DaemonSets that the nodes were to leave.
+    """Plugin pods by node, ours and those of the DaemonSets that the nodes were to leave or to go back to.
 
     What is selected along with them is left out: a selector may be shared with GPU Feature Discovery, say.
     """
@@ -40,11 +40,11 @@ def plugin_pods(api: KubeApi, plan: RolloutPlan, targets: Sequence[NodeTarget]) 
 
 
 def read_daemonsets(api: KubeApi, plan: RolloutPlan, targets: Sequence[NodeTarget]) -> dict[str, dict[str, Any] | None]:
-    """The foreign DaemonSets that nodes are to leave, by "namespace/name"; None for one that is gone."""
+    """The foreign DaemonSets that nodes are to leave, or go back to, by "namespace/name"; None for one that is gone."""
     found: dict[str, dict[str, Any] | None] = {}
-    for release in plan.releases_of(targets):
-        namespace, _slash, name = release.daemonset.partition("/")
-        found[release.daemonset] = api.get_or_none(api_path("daemonsets", namespace, name, api=DAEMONSET_API))
+    for title in plan.foreign_of(targets):
+        namespace, _slash, name = title.partition("/")
+        found[title] = api.get_or_none(api_path("daemonsets", namespace, name, api=DAEMONSET_API))
     return found
 
 

@@ -63,7 +63,7 @@ def accept(wave: Wave, name: str, pods: Sequence[PodState]) -> None:
 
 def describe_stranger(target: NodeTarget, pods: Sequence[PodState]) -> str:
     """What to say about a plugin that the plan does not know; "" if there is none."""
-    strangers = unknown_plugins(pods, target.release.daemonset if target.release else "")
+    strangers = [] if target.as_is else unknown_plugins(pods, *target.foreign)
     if not strangers:
         return ""
     return (

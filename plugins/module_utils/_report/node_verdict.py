@@ -56,12 +56,14 @@ def _target(name: str, planned: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     to, release = planned.get("to") or {}, planned.get("release")
     return NodeTarget(
         name=name,
-        key=str(to.get("key") or planned.get("key")),
-        revision=str(to.get("revision")),
+        key=to.get("key", planned.get("key")),
+        revision=to.get("revision"),
         expected=planned.get("expected_resources") or {},
         # whatever else the node advertises of the plugin's resources must be gone
         previous=tuple({**(planned.get("resources_before") or {}), **allocatable(entry)}),
         release=Release(release["method"], release["daemonset"], release.get("label") or {}) if release else None,
+        labels=to.get("labels") or {},
+        plugin=to.get("plugin") or "",
     )
 
 
@@ -99,5 +101,6 @@ def _plugin_pods(node: str, after: Cluster) -> Iterator[PodState]:
                     phase=str(pod.get("phase") or ""),
                     ready=bool(pod.get("ready")),
                     terminating=bool(pod.get("terminating")),
+                    owner=("DaemonSet", str(plugin.get("name"))),
                     labels={names.REVISION_LABEL: revision} if revision else {},
                 )

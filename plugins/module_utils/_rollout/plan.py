@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 
 SCHEMA_VERSION = 1
 BACKENDS = ("daemonset_per_key",)
+#: What a plan is for: another way of sharing, back to a snapshot, or nothing but maintenance.
+SHARING, ROLLBACK, AS_IS = "sharing", "rollback", "as_is"
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,24 @@ class EvictionWish:
 class NodeTarget:
     """What a node is to become.
 
+    :param key: the configuration key that it is to bear; None for none.
+    :param revision: our revision that is to serve it; None if none of ours is.
     :param expected: GPU resources by name that it is to advertise.
     :param previous: GPU resources that it advertised, or was to, before: those not expected must end at 0.
     :param changed: it was otherwise when the plan was made.
     :param evict: pods that are to leave it during its maintenance.
     :param stale: UIDs of pods that hold devices which it will not have any more, as far as the plan knew.
     :param recreate: stale pods are to be recreated once it serves.
+    :param labels: labels that it is to bear at the end besides, by which ``plugin`` selects it.
+    :param plugin: "namespace/name" of somebody else's DaemonSet that is to serve it. "" if that is our revision, or
+        nobody where there is no revision either.
+    :param ids_change: devices that running pods hold may be there no more afterwards.
+    :param as_is: it is taken out of service for its own sake, and is to come back as it is.
     """
 
     name: str
-    key: str
-    revision: str
+    key: str | None
+    revision: str | None
     expected: Mapping[str, int]
     previous: tuple[str, ...] = ()
     release: Release | None = None
@@ -78,6 +88,22 @@ class NodeTarget:
     evict: EvictionWish = EvictionWish()
     stale: tuple[str, ...] = ()
     recreate: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    plugin: str = ""
+    ids_change: bool = False
+    as_is: bool = False
+
+    @property
+    def title(self) -> str:
+        """What is to serve it, in words: "l20 revision 0a1b2c3d4e"."""
+        if self.revision is not None:
+            return f"{self.key} revision {self.revision}"
+        return f"DaemonSet {self.plugin}" if self.plugin else "no device plugin"
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """Plugins of others, "namespace/name", that may be on it: the one that it leaves, and the one that it goes back to."""
+        return frozenset(filter(None, (self.release.daemonset if self.release else "", self.plugin)))
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -94,6 +120,10 @@ class RolloutPlan:
     """A plan that was accepted.
 
     :param objects: manifests to be present, in order of creation.
+    :param kind: ``sharing``, or ``rollback`` to what a snapshot says.
+    :param stale_pods: ``report`` or ``recreate``.
+    :param snapshot: ``run`` and ``name`` of the snapshot that a rollback goes back to.
+    :param reverts: foreign DaemonSets that a rollback gives back what was changed of them.
     """
 
     plan_id: str
@@ -101,6 +131,21 @@ class RolloutPlan:
     nodes: Mapping[str, NodeTarget]
     releases: tuple[DaemonSetRelease, ...] = ()
     objects: tuple[Mapping[str, Any], ...] = ()
+    kind: str = SHARING
+    stale_pods: str = "report"
+    snapshot: Mapping[str, str] | None = None
+    reverts: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def as_is(
+        cls, namespace: str, nodes: Mapping[str, NodeState | None], evict: EvictionWish | None = None
+    ) -> RolloutPlan:
+        """The plan that changes nothing: nodes are taken out of service and come back as they were.
+
+        :param nodes: by name, None for one that does not exist.
+        """
+        targets = {name: _as_is(name, node, evict or EvictionWish()) for name, node in nodes.items()}
+        return cls(plan_id="", namespace=namespace, nodes=targets, kind=AS_IS)
 
     def select(self, wanted: Sequence[str]) -> list[NodeTarget]:
         """The targets of these nodes, in the order given, each once.
@@ -124,10 +169,15 @@ class RolloutPlan:
         concerned = {target.release.daemonset for target in targets if target.release}
         return [release for release in self.releases if release.daemonset in concerned]
 
+    def foreign_of(self, targets: Sequence[NodeTarget]) -> list[str]:
+        """DaemonSets of others, "namespace/name", whose pods matter on these nodes."""
+        known = [release.daemonset for release in self.releases_of(targets)]
+        return list(dict.fromkeys([*known, *(target.plugin for target in targets if target.plugin)]))
+
     @property
     def revisions(self) -> set[str]:
-        """Revisions that nodes are to serve."""
-        return {target.revision for target in self.nodes.values()}
+        """Revisions of ours that nodes are to serve."""
+        return {target.revision for target in self.nodes.values() if target.revision is not None}
 
 
 def read_plan(document: object, source: str) -> RolloutPlan:
@@ -161,10 +211,10 @@ def _accept(document: Mapping[str, Any], source: str) -> RolloutPlan:
     if backend not in BACKENDS:
         problem = f"backend {backend!r} cannot be rolled out yet; use one of {', '.join(BACKENDS)} and make a new plan."
         raise InputError(f"plan {source}", [problem])
-    nodes = {
-        name: _read_node(name, entry) for name, entry in (document.get("nodes") or {}).items() if _takes_part(entry)
-    }
-    used = {target.key for target in nodes.values()}
+    kind = str(document.get("kind") or SHARING)
+    entries = document.get("nodes") or {}
+    nodes = {name: _read_node(name, entry) for name, entry in entries.items() if _takes_part(entry, kind)}
+    used = {target.key for target in nodes.values() if target.revision is not None}
     configs = document.get("configs") or {}
     objects = [manifest for key in sorted(configs) if key in used for manifest in configs[key].get("objects") or []]
     return RolloutPlan(
@@ -173,12 +223,17 @@ def _accept(document: Mapping[str, Any], source: str) -> RolloutPlan:
         nodes=nodes,
         releases=tuple(_read_daemonset_release(release) for release in document.get("releases") or []),
         objects=tuple(sorted(objects, key=lambda manifest: manifest["kind"] != "ConfigMap")),
+        kind=kind,
+        stale_pods=str(document.get("stale_pods") or "report"),
+        snapshot=document.get("snapshot"),
+        reverts=tuple(document.get("reverts") or ()),
     )
 
 
-def _takes_part(entry: Mapping[str, Any]) -> bool:
-    """Nodes that the plan only lists have no revision to serve."""
-    return bool((entry.get("to") or {}).get("revision"))
+def _takes_part(entry: Mapping[str, Any], kind: str) -> bool:
+    """Nodes that the plan only lists have no revision to serve, unless they go back to a time before any."""
+    to = entry.get("to") or {}
+    return bool(to.get("revision")) or (kind == ROLLBACK and "key" in to)
 
 
 def _read_node(name: str, entry: Mapping[str, Any]) -> NodeTarget:
@@ -187,8 +242,8 @@ def _read_node(name: str, entry: Mapping[str, Any]) -> NodeTarget:
     release = entry.get("release")
     return NodeTarget(
         name=name,
-        key=str(to["key"]),
-        revision=str(to["revision"]),
+        key=_text_or_none(to["key"]),
+        revision=_text_or_none(to["revision"]),
         expected={resource: int(count) for resource, count in entry["expected_resources"].items()},
         previous=tuple(sorted(before)),
         release=Release(
@@ -200,7 +255,33 @@ def _read_node(name: str, entry: Mapping[str, Any]) -> NodeTarget:
         evict=_read_eviction(entry.get("evict") or {}),
         stale=tuple(str(pod["uid"]) for pod in entry.get("stale_pods") or []),
         recreate=entry.get("recreate") is True,
+        labels={label: str(value) for label, value in (to.get("labels") or {}).items() if value is not None},
+        plugin=str(to.get("plugin") or ""),
+        ids_change=entry.get("ids_change") is True,
     )
+
+
+def _as_is(name: str, node: NodeState | None, evict: EvictionWish) -> NodeTarget:
+    """What the note of its maintenance says of the node; without one, what it is now."""
+    if node is None:
+        return NodeTarget(name, None, None, {}, evict=evict, as_is=True)
+    note = node.maintenance
+    if note is None:
+        return NodeTarget(name, node.key, node.revision, dict(node.allocatable), evict=evict, as_is=True)
+    restore = note.restore
+    return NodeTarget(
+        name,
+        key=restore.get("key"),
+        revision=restore.get("revision"),
+        expected={resource: int(count) for resource, count in (restore.get("resources") or {}).items()},
+        labels={label: value for label, value in (restore.get("labels") or {}).items() if value is not None},
+        evict=evict,
+        as_is=True,
+    )
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _read_eviction(entry: Mapping[str, Any]) -> EvictionWish:

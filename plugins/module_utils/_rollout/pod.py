@@ -130,9 +130,10 @@ def unsettled(pods: Iterable[PodState]) -> list[PodState]:
     return [pod for pod in pods if pod.gpu_requests and not pod.acknowledged and not pod.terminating]
 
 
-def unknown_plugins(pods: Iterable[PodState], known: str) -> list[PodState]:
-    """Plugins on a node that are neither ours nor of the DaemonSet "namespace/name" that the plan takes off it."""
-    return [pod for pod in pods if pod.is_plugin and not pod.finished and not pod.revision and not pod.owned_by(known)]
+def unknown_plugins(pods: Iterable[PodState], *known: str) -> list[PodState]:
+    """Plugins on a node that are neither ours nor of the DaemonSets "namespace/name" that the plan knows on it."""
+    strange = [pod for pod in pods if pod.is_plugin and not pod.finished and not pod.revision]
+    return [pod for pod in strange if not any(pod.owned_by(daemonset) for daemonset in known)]
 
 
 def admission_failures(pods: Iterable[PodState]) -> list[dict[str, Any]]:

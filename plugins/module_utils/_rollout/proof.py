@@ -14,7 +14,7 @@ from typing import Iterable, Mapping, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import bears_target
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import bears_target, foreign_label
 
 GONE = "the node was deleted or is no longer cordoned"
 
@@ -31,13 +31,32 @@ def unmet_withdrawn(node: NodeState, pods: Iterable[PodState], target: NodeTarge
 
 
 def unmet_serving(node: NodeState, pods: Iterable[PodState], target: NodeTarget) -> list[str]:
-    """What is still to happen until the node serves its new revision: our pod ready, no other plugin, allocatable as planned."""
+    """What is still to happen until the node serves as planned: the right plugin's pod ready, no other, allocatable as planned.
+
+    Of a node that is to come back as it is, only the node itself is looked at: whoever serves it is its owner's affair.
+    """
+    if target.as_is:
+        return unmet_node(node, target)
     alive = [pod for pod in pods if not pod.finished]
-    ours = [pod for pod in alive if pod.revision == target.revision and not pod.terminating]
-    unmet = [] if ours else [f"no plugin pod of revision {target.revision} is on the node"]
-    unmet += [f"plugin pod is not ready ({pod.describe()})" for pod in ours if not pod.ready]
-    unmet += [f"another plugin pod is on the node ({pod.describe()})" for pod in alive if pod not in ours]
+    right = [pod for pod in alive if _serves(pod, target) and not pod.terminating]
+    unmet = (
+        []
+        if right or not (target.revision or target.plugin)
+        else [f"no plugin pod of {_wanted(target)} is on the node"]
+    )
+    unmet += [f"plugin pod is not ready ({pod.describe()})" for pod in right if not pod.ready]
+    unmet += [f"another plugin pod is on the node ({pod.describe()})" for pod in alive if pod not in right]
     return [*unmet, *unmet_node(node, target)]
+
+
+def _serves(pod: PodState, target: NodeTarget) -> bool:
+    if target.revision is not None:
+        return pod.revision == target.revision
+    return bool(target.plugin) and pod.revision is None and pod.owned_by(target.plugin)
+
+
+def _wanted(target: NodeTarget) -> str:
+    return f"revision {target.revision}" if target.revision is not None else target.title
 
 
 def unmet_node(node: NodeState, target: NodeTarget) -> list[str]:
@@ -46,8 +65,19 @@ def unmet_node(node: NodeState, target: NodeTarget) -> list[str]:
     if not bears_target(node, target):
         unmet.append(
             f"labels are key {node.key!r} and revision {node.revision!r}, not {target.key!r} and {target.revision!r}"
+            if (node.key, node.revision) != (target.key, target.revision)
+            else f"labels are not as planned: {_labels_differ(node, target)}"
         )
     return [*unmet, *_allocatable_differs(node, target.wanted())]
+
+
+def _labels_differ(node: NodeState, target: NodeTarget) -> str:
+    absent = [
+        f"{label} is {node.labels.get(label)!r}, not {value!r}"
+        for label, value in target.labels.items()
+        if node.labels.get(label) != value
+    ]
+    return ", ".join([*absent, *(f"{label}={value} is there" for label, value in foreign_label(node, target).items())])
 
 
 def describe_allocatable(amounts: Mapping[str, int], resources: Sequence[str]) -> str:

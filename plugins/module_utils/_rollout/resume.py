@@ -62,7 +62,9 @@ def judge_resume(config_maps: Sequence[Mapping[str, Any]], plan_id: str, plan: R
     return Resume(True, reason, snapshot.name)
 
 
-def read_targets(config_maps: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> dict[str, tuple[str, str]]:
+def read_targets(
+    config_maps: Sequence[Mapping[str, Any]], snapshot: Snapshot
+) -> dict[str, tuple[str | None, str | None]]:
     """(key, revision) by node that a snapshot's plan was to bring about.
 
     :raises KeyError, TypeError, ValueError, AttributeError: a part of the snapshot is missing or is not what we write.

@@ -45,7 +45,8 @@ class RunContext:
 
 def bears_target(node: NodeState, target: NodeTarget) -> bool:
     """The labels are as the plan wants them at the end."""
-    return node.key == target.key and node.revision == target.revision and not foreign_label(node, target)
+    labels = all(node.labels.get(label) == value for label, value in target.labels.items())
+    return node.key == target.key and node.revision == target.revision and labels and not foreign_label(node, target)
 
 
 def advertises_target(node: NodeState, target: NodeTarget) -> bool:
@@ -69,10 +70,23 @@ def lost_registration(node: NodeState, target: NodeTarget, run: RunContext) -> b
 
 
 def foreign_label(node: NodeState, target: NodeTarget) -> dict[str, str]:
-    """Labels on the node by which somebody else's plugin still selects it."""
+    """Labels on the node by which somebody else's plugin selects it that is not to serve it."""
     if target.release is None or target.release.method != "label":
         return {}
-    return {label: value for label, value in target.release.label.items() if node.labels.get(label) == value}
+    return {
+        label: value
+        for label, value in target.release.label.items()
+        if node.labels.get(label) == value and target.labels.get(label) != value
+    }
+
+
+def selecting_labels(node: NodeState, target: NodeTarget) -> dict[str, str]:
+    """Labels on the node by which anybody else's plugin selects it, the one that it goes back to among them.
+
+    They are all off while it is withdrawn, so that the one that comes never meets the one that goes.
+    """
+    back = {label: value for label, value in target.labels.items() if node.labels.get(label) == value}
+    return {**foreign_label(node, target), **back}
 
 
 def decide_in_maintenance(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
@@ -112,7 +126,8 @@ def decide_in_maintenance(node: NodeState, target: NodeTarget, run: RunContext) 
 
 
 def _begin(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
-    if bears_target(node, target) and advertises_target(node, target) and not node.not_ready:
+    as_planned = bears_target(node, target) and advertises_target(node, target) and not node.not_ready
+    if as_planned and not target.as_is:
         return done("already serves what the plan wants", settled=True)
     if node.hold is not None:
         return refuse(
@@ -138,7 +153,9 @@ def _cordon(note: Maintenance, action: str) -> Decision:
 
 
 def _purpose(target: NodeTarget, run: RunContext) -> str:
-    return f"sharing change to {target.key} revision {target.revision} by plan {run.plan_id}"
+    if target.as_is:
+        return f"maintenance by run {run.run}, nothing is to change"
+    return f"sharing change to {target.title} by plan {run.plan_id}"
 
 
 def _restore(node: NodeState, target: NodeTarget) -> dict[str, object]:
@@ -152,22 +169,26 @@ def decide_withdrawn(node: NodeState, target: NodeTarget, run: RunContext) -> De
     The revision label is set to ``withdrawn``, never just removed: a foreign DaemonSet that was told to stay away from
     nodes with that label would come back at its absence.
     """
+    if target.as_is:
+        return done("its plugin stays")
     if bears_target(node, target) and not lost_registration(node, target, run):
         return done("already bears its new revision", settled=node.maintenance is None)
     obstacle = _not_ours(node, run)
     if obstacle:
         return refuse(obstacle)
-    foreign = foreign_label(node, target)
-    if node.revision == names.WITHDRAWN and not foreign:
+    selecting = selecting_labels(node, target)
+    if node.revision == names.WITHDRAWN and not selecting:
         return done("already withdrawn")
-    labels: dict[str, str | None] = dict.fromkeys(foreign)
+    labels: dict[str, str | None] = dict.fromkeys(selecting)
     if node.revision != names.WITHDRAWN:
         labels[names.REVISION_LABEL] = names.WITHDRAWN
     return _label(node, labels, WITHDRAWN, f"patch node {node.name}: withdraw the plugin")
 
 
 def decide_serving(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
-    """Let the new revision in, in one request."""
+    """Let the new revision in, or the plugin that the node goes back to, in one request."""
+    if target.as_is:
+        return done("its plugin stays")
     if bears_target(node, target):
         if node.maintenance is None:
             return done("already in service with its new revision", settled=True)
@@ -175,7 +196,7 @@ def decide_serving(node: NodeState, target: NodeTarget, run: RunContext) -> Deci
     obstacle = _not_ours(node, run)
     if obstacle:
         return refuse(obstacle)
-    if node.revision != names.WITHDRAWN or foreign_label(node, target):
+    if node.revision != names.WITHDRAWN or selecting_labels(node, target):
         return refuse(
             f"its plugin has not been withdrawn: label {names.REVISION_LABEL} is {node.revision!r}, not "
             f"{names.WITHDRAWN!r}. Two plugins on one node end with no GPU at all. Run the step withdrawn first."
@@ -183,7 +204,8 @@ def decide_serving(node: NodeState, target: NodeTarget, run: RunContext) -> Deci
     labels: dict[str, str | None] = {names.REVISION_LABEL: target.revision}
     if node.key != target.key:
         labels[names.CONFIG_LABEL] = target.key
-    action = f"patch node {node.name}: serve {target.key} revision {target.revision}"
+    labels.update(target.labels)
+    action = f"patch node {node.name}: serve {target.title}"
     return _label(node, labels, SERVING, action)
 
 
