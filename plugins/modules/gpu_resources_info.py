@@ -90,7 +90,9 @@ nodes:
     - All nodes by name, each with labels, taints, whether it is ready and schedulable, whether it has GPUs (C(gpu)), its
       C(resources) (a resource that it has none of is absent), the key and revision that it bears, a rollout's C(maintenance)
       note and a person's C(hold).
-    - GPU nodes have their C(pods) listed, those that have succeeded excepted.
+    - GPU nodes have their C(pods) listed, those that have succeeded excepted. Pods with GPUs tell besides when they came to the
+      node (C(bound)), and, as far as they have any, their C(budgets), C(tolerations), C(node_affinity), C(priority) and
+      C(emptydir).
   returned: if O(dest) is not given
   type: dict
   sample:
@@ -158,6 +160,14 @@ dra_nodes:
   returned: if O(dest) is not given
   type: list
   elements: str
+budgets:
+  description:
+    - Disruption budgets that protect pods with GPUs, with their numbers, and how many such C(pods) each has.
+    - Null if the user may not list them.
+  returned: if O(dest) is not given
+  type: list
+  elements: dict
+  sample: [{namespace: default, name: nlp, allowed: 1, current_healthy: 2, desired_healthy: 1, expected: 2, pods: 2}]
 snapshots:
   description: States of before earlier rollouts that can be gone back to.
   returned: if O(dest) is not given

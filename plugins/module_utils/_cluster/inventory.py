@@ -11,6 +11,7 @@ from typing import Any, Iterable, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster import nodes as node_records
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster import objects, pods, risks
+from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.budgets import ProtectedPods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.plugins import (
     ConfigSource,
     find_config_source,
@@ -59,6 +60,7 @@ class Inventory:
         self._plugins: dict[str, _FoundPlugin] = {}
         self._seen_pods: set[str] = set()
         self._label_users = LabelUsers()
+        self._protected = ProtectedPods()
         self._config_texts: dict[str, Mapping[str, str]] = {}
         self._lists: dict[str, list[Any]] = {
             "pending": [],
@@ -108,6 +110,10 @@ class Inventory:
         for quota in items:
             self._lists["quotas"].extend(objects.read_quotas(quota, self._options.prefix))
 
+    def add_budgets(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """PodDisruptionBudget objects. Not called if they may not be listed."""
+        self._protected.add_budgets(items)
+
     def add_config_maps(self, items: Iterable[Mapping[str, Any]]) -> None:
         """ConfigMaps of the plugins' namespace."""
         for config_map in items:
@@ -145,6 +151,7 @@ class Inventory:
             "plugins": plugins,
             "label_users": self._label_users.to_dict(keys, self._options.prefix),
             "totals": self._totals(),
+            "budgets": self._protected.finish(),
             **lists,
         }
 
@@ -164,7 +171,10 @@ class Inventory:
         if requests and phase not in TERMINAL_PHASES:
             node_records.count_requested(record, requests)
         if requests or spec["nodeName"] in self._gpu_nodes:
-            record["pods"].append(pods.read_pod(pod, requests))
+            entry = pods.read_pod(pod, requests)
+            record["pods"].append(entry)
+            if requests and phase not in TERMINAL_PHASES:
+                self._protected.add_pod(entry, pod["metadata"].get("labels") or {})
 
     def _add_gpu_pod(self, pod: Mapping[str, Any], requests: Mapping[str, int]) -> None:
         for name, entry in (

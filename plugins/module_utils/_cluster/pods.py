@@ -16,6 +16,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times imp
 
 _MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 _HASH_LABELS = ("controller-revision-hash", "pod-template-hash")
+# Every pod is given tolerations for these: a node that is not Ready takes no new pod all the same.
+_NODE_TROUBLES = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
 def identity(pod: Mapping[str, Any]) -> dict[str, str]:
@@ -29,7 +31,7 @@ def read_pod(pod: Mapping[str, Any], requests: Mapping[str, int]) -> dict[str, A
     """A pod on a GPU node."""
     metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
     labels = metadata.get("labels") or {}
-    return {
+    record = {
         **identity(pod),
         "phase": intern(status.get("phase") or ""),
         "reason": intern(status.get("reason") or ""),
@@ -43,6 +45,39 @@ def read_pod(pod: Mapping[str, Any], requests: Mapping[str, int]) -> dict[str, A
         "terminating": "deletionTimestamp" in metadata,
         "mirror": _MIRROR_ANNOTATION in (metadata.get("annotations") or {}),
     }
+    # What decides where a pod may go, and how it may be moved, is kept of GPU pods alone: of others there are many more.
+    return {**record, "bound": _bound(status), **_moving(spec)} if requests else record
+
+
+def _bound(status: Mapping[str, Any]) -> str | None:
+    """When the pod was given to its node, RFC 3339; None if nothing tells."""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "True":
+            return condition.get("lastTransitionTime")
+    return status.get("startTime")
+
+
+def _moving(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What else decides on a move; what is as usual is left out."""
+    found = {
+        **placement(spec),
+        "priority": spec.get("priority") or 0,
+        "emptydir": any("emptyDir" in volume for volume in spec.get("volumes") or ()),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def placement(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Tolerations that somebody gave the pod, and the node affinity that it requires; what it has not is left out."""
+    affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    given = [one for one in spec.get("tolerations") or () if one.get("key") not in _NODE_TROUBLES]
+    found = {
+        "tolerations": given,
+        "node_affinity": {"requiredDuringSchedulingIgnoredDuringExecution": affinity} if affinity else None,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def read_pending(pod: Mapping[str, Any], requests: Mapping[str, int], now: datetime) -> dict[str, Any] | None:
@@ -59,6 +94,8 @@ def read_pending(pod: Mapping[str, Any], requests: Mapping[str, int], now: datet
     return {
         **identity(pod),
         "requests": dict(requests),
+        "node_selector": spec.get("nodeSelector") or {},
+        **placement(spec),
         "since": since,
         "seconds": max(0, int((now - created).total_seconds())) if created else 0,
         "reason": reason,

@@ -28,6 +28,7 @@ _WORKLOADS = {
 }
 # v1 came with Kubernetes 1.34. A cluster of 1.31 has alpha versions only, which NVIDIA's driver does not run on.
 _SLICE_VERSIONS = ("v1", "v1beta2", "v1beta1")
+_BUDGETS = "/apis/policy/v1/poddisruptionbudgets"
 # Small lists are read beside the large ones: each is mostly waiting for the API server.
 _THREADS = 3
 
@@ -35,9 +36,9 @@ _THREADS = 3
 def read_inventory(client: KubeClient, options: InventoryOptions, now: datetime) -> Inventory:
     """The cluster's nodes, pods, device plugins and what else a plan has to know.
 
-    One list each of nodes, DaemonSets, pods, Deployments, StatefulSets, Jobs, CronJobs, ResourceQuotas, ResourceSlices and
-    (twice, by label) the plugin namespace's ConfigMaps, in pages; one more request for each ConfigMap that somebody else's
-    plugin reads.
+    One list each of nodes, DaemonSets, pods, Deployments, StatefulSets, Jobs, CronJobs, ResourceQuotas, ResourceSlices,
+    PodDisruptionBudgets and (twice, by label) the plugin namespace's ConfigMaps, in pages; one more request for each
+    ConfigMap that somebody else's plugin reads.
 
     :raises ApiError: something could not be read.
     """
@@ -77,6 +78,7 @@ def _small_lists(client: KubeClient, options: InventoryOptions) -> list[Callable
     return [
         *(lambda kind=kind, path=path: _workloads(client, kind, path) for kind, path in _WORKLOADS.items()),
         lambda: _quotas(client),
+        lambda: _budgets(client),
         lambda: _config_maps(client, options.namespace),
         lambda: _snapshots(client, options.namespace),
         lambda: _resource_slices(client),
@@ -91,6 +93,17 @@ def _workloads(client: KubeClient, kind: str, path: str) -> _Addition:
 def _quotas(client: KubeClient) -> _Addition:
     items = client.list("/api/v1/resourcequotas").items
     return lambda inventory: inventory.add_quotas(items)
+
+
+def _budgets(client: KubeClient) -> _Addition:
+    """They foretell what an eviction will be answered. A rollout does without where they may not be listed."""
+    try:
+        items = client.list(_BUDGETS).items
+    except ApiError as error:
+        if error.status not in (403, 404):
+            raise
+        return lambda inventory: None
+    return lambda inventory: inventory.add_budgets(items)
 
 
 def _config_maps(client: KubeClient, namespace: str) -> _Addition:

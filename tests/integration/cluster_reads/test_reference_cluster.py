@@ -21,7 +21,7 @@ from .conftest import Caller, with_token
 GPU = "nvidia.com/gpu"
 REVISION = "0a1b2c3d4e"
 LABEL = {"nvidia-device-enable": "enable"}
-REQUESTS_BESIDE_PAGES = 10
+REQUESTS_BESIDE_PAGES = 11
 
 
 def client(cluster: SimulatedCluster) -> KubeClient:
@@ -76,7 +76,7 @@ def test_gpu_resources_info_finds_the_incident(cluster: SimulatedCluster, call: 
     assert cluster.writes(position) == []
 
 
-def test_gpu_resources_info_asks_ten_requests_and_the_pages(cluster: SimulatedCluster, tmp_path: Path) -> None:
+def test_gpu_resources_info_asks_eleven_requests_and_the_pages(cluster: SimulatedCluster, tmp_path: Path) -> None:
     position = cluster.position()
     dest = tmp_path / "cluster.json"
     params = {"dest": str(dest), "namespace": "kubegpu-system", "resource_prefix": "nvidia.com/", "nodes": []}
@@ -107,8 +107,34 @@ def test_gpu_resources_info_comes_through_an_unsteady_api(cluster: SimulatedClus
         cluster.clear_api_faults()
     assert facts["totals"][GPU]["capacity"] == 2
     assert facts["failed_pods"] == []
-    # Eleven lists, and the three that were asked again.
-    assert facts["requests"]["get"] == 11 + 3
+    # Twelve lists, and the three that were asked again.
+    assert facts["requests"]["get"] == 12 + 3
+
+
+def test_gpu_resources_info_tells_what_protects_gpu_pods(
+    cluster: SimulatedCluster, call: Caller, tmp_path: Path
+) -> None:
+    client = cluster.client()
+    namespace = "nlp"
+    path = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
+    (deployment,) = [one for one in client.items("/apis/apps/v1/deployments") if one["metadata"]["name"] == "nlp"]
+    assert deployment["metadata"]["namespace"] == namespace
+    selector = deployment["spec"]["selector"]
+    client.create(path, {"metadata": {"name": "nlp"}, "spec": {"minAvailable": 1, "selector": selector}})
+    client.create(path, {"metadata": {"name": "far"}, "spec": {"selector": {"matchLabels": {"app": "nobody"}}}})
+    try:
+        found = call("gpu_resources_info")
+        assert [budget["name"] for budget in found["budgets"]] == ["nlp"]
+        protected = [entry for node in found["nodes"].values() for entry in node["pods"] if entry.get("budgets")]
+        assert protected
+        assert {tuple(entry["budgets"]) for entry in protected} == {(f"{namespace}/nlp",)}
+        assert all(entry["bound"] for entry in protected)
+        cluster.fault("api", action="status", status=403, path="/apis/policy/.*", count=1)
+        assert call("gpu_resources_info")["budgets"] is None
+    finally:
+        cluster.clear_api_faults()
+        for name in ("nlp", "far"):
+            client.delete(f"{path}/{name}")
 
 
 def test_unknown_credentials_are_refused_with_what_to_check(cluster: SimulatedCluster, tmp_path: Path) -> None:

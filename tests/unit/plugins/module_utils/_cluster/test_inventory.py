@@ -137,6 +137,7 @@ class TestPods:
                 "restarts": 3,
                 "terminating": False,
                 "mirror": False,
+                "bound": None,
             }
         ]
 

@@ -65,6 +65,7 @@ def make_cluster(gpu_nodes: int = 2, pods: int = 2) -> dict[str, list[dict[str, 
         "/api/v1/pods": [make_pod(f"pod-{number}", f"gpu-{number % gpu_nodes}") for number in range(pods)]
         + [make_pod("done", "gpu-0", "Succeeded")],
         "/api/v1/resourcequotas": [],
+        "/apis/policy/v1/poddisruptionbudgets": [],
         "/api/v1/configmaps": [config, {"metadata": snapshot}],
         "/apis/apps/v1/daemonsets": [make_plugin()],
         "/apis/apps/v1/deployments": [],
@@ -85,14 +86,14 @@ def test_read_inventory_brings_everything_together(serve: Any) -> None:
 
 
 @pytest.mark.parametrize(("nodes", "pods"), [(2, 2), (40, 300)])
-def test_read_inventory_asks_ten_lists_and_the_pages(serve: Any, nodes: int, pods: int) -> None:
+def test_read_inventory_asks_eleven_lists_and_the_pages(serve: Any, nodes: int, pods: int) -> None:
     page = 20
     server = serve(make_cluster(nodes, pods), page_size=page)
     client = server.client()
     read_inventory(client, InventoryOptions(), NOW)
     pages = -(-(nodes + 1) // page) + -(-pods // page)
-    # Nine small lists, one ConfigMap that a plugin reads.
-    assert client.requests.get == 10 + pages
+    # Ten small lists, one ConfigMap that a plugin reads.
+    assert client.requests.get == 11 + pages
     assert (client.requests.write, client.requests.dry_run, client.requests.review) == (0, 0, 0)
     assert {seen.method for seen in server.seen} == {"GET"}
     assert not [seen.path for seen in server.seen if seen.path.startswith("/api/v1/nodes/")]
@@ -122,6 +123,28 @@ def test_read_inventory_fails_with_the_list_that_was_refused(serve: Any, refused
     with pytest.raises(ApiError, match='Grant the user the verb "list" on') as caught:
         read_inventory(server.client(), InventoryOptions(), NOW)
     assert caught.value.path.startswith(refused)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_read_inventory_does_without_budgets_that_it_may_not_list(serve: Any, status: int) -> None:
+    server = serve(make_cluster())
+    collections = server.serve
+    body = {"kind": "Status", "reason": "Forbidden" if status == 403 else "NotFound", "message": "no"}
+    server.serve = lambda seen: (
+        type(server.replies[0])(status=status, body=body) if "/policy/" in seen.path else collections(seen)
+    )
+    assert read_inventory(server.client(), InventoryOptions(), NOW).to_dict()["budgets"] is None
+
+
+def test_read_inventory_fails_where_budgets_cannot_be_read_for_another_reason(serve: Any) -> None:
+    server = serve(make_cluster())
+    collections = server.serve
+    body = {"kind": "Status", "reason": "Unauthorized", "message": "no"}
+    server.serve = lambda seen: (
+        type(server.replies[0])(status=401, body=body) if "/policy/" in seen.path else collections(seen)
+    )
+    with pytest.raises(ApiError, match="poddisruptionbudgets"):
+        read_inventory(server.client(), InventoryOptions(), NOW)
 
 
 class TestResourceSlices:
