@@ -24,7 +24,7 @@ test: setup-test ## Run every check: lint, docs, sanity, units, contract, integr
 lint: setup-test ## Run the linters and the type checker
 	@$(CHECKS) lint
 
-bench: setup ## Measure plan and no-op rollout on 1,000 and 5,000 simulated GPU nodes
+bench: setup ## Measure plan and no-op rollout on 1,000 and 5,000 simulated GPU nodes, and the emptying of a node against its peers
 	@$(PYTHON) -m benchmarks
 
 cluster: setup ## Start the simulated reference cluster for hands-on use with inventories/demo

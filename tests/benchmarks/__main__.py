@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what planning and rolling out cost. It measures and judges nothing: machines are noisy.
+"""Prints what planning, rolling out and emptying nodes cost. It measures and judges nothing: machines are noisy.
 
-Arguments: the sizes of the fleets in nodes (default 1000 5000).
+Arguments: the sizes of the fleets in nodes (default 1000 5000), or ``eviction`` for the emptying of a node alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import bench_plan_core
+from benchmarks import bench_eviction, bench_plan_core
 from benchmarks.fleet import Cost, Fleet, measure, reference_rollout
 
 SIZES = (1000, 5000)
@@ -23,7 +23,10 @@ HEADERS = ["run", "wall s", "peak MiB", "GET", "other", "MB sent", "tasks x host
 
 
 def main() -> None:
-    """Run everything and print the tables."""
+    """Run what is wanted and print the tables."""
+    if sys.argv[1:] == ["eviction"]:
+        bench_eviction.main()
+        return
     sizes = tuple(int(argument) for argument in sys.argv[1:]) or SIZES
     bench_plan_core.main()
     sys.stdout.flush()
@@ -41,7 +44,11 @@ def main() -> None:
     print("\nWrites of the reference rollout by what they are for:")
     print(tabulate(sorted(writes.items()), headers=["request", "count"]))
     per_node = [count for request, count in writes.items() if request.startswith("PATCH nodes ")]
-    print(f"\nk, writes for each changed node: {max(per_node)} (the rest does not grow with the nodes of a config)")
+    print(
+        f"\nk, writes for each changed node: {max(per_node)} (the rest does not grow with the nodes of a config)\n",
+        flush=True,
+    )
+    bench_eviction.main()
 
 
 def _row(name: str, cost: Cost) -> list[str]:
