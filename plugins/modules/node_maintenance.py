@@ -28,7 +28,6 @@ extends_documentation_fragment:
   - kubegpu.sharing.attributes
   - kubegpu.sharing.attributes.actiongroup_k8s
   - kubegpu.sharing.rollout
-  - kubegpu.sharing.rollout.plan
   - kubegpu.sharing.rollout.wave
   - kubegpu.sharing.eviction
   - kubernetes.core.k8s_auth_options
@@ -48,6 +47,12 @@ options:
     type: str
     choices: [in_maintenance, in_service]
     required: true
+  plan_path:
+    description:
+      - File on the control node that M(kubegpu.sharing.sharing_plan) wrote.
+      - Without it nodes are taken out of service for their own sake, say for a repair. They are to come back as they were, and
+        nothing is evicted unless O(evict) says so.
+    type: path
   settle_seconds:
     description:
       - Seconds between two looks at the pods of a node, which must show no new pod. The scheduler learns of a cordon a
@@ -75,6 +80,14 @@ EXAMPLES = r"""
       gpu-1: [GPU-6b5b6e4c-2a8c-4f7f-9e0d-3f6a1c2d4e5f, GPU-0f0c0c3a-1b1d-4b6e-8f1b-2f2e2d2c2b2a]
     facts_dir: "{{ run_dir }}/facts"
     eviction_timeout_seconds: 900
+
+- name: Empty a node for a repair, whatever is on it
+  kubegpu.sharing.node_maintenance:
+    state: in_maintenance
+    nodes: [gpu-2]
+    run: repair-1
+    evict: all
+    delete_emptydir_data: true
 
 - name: See which nodes of a wave would be cordoned
   kubegpu.sharing.node_maintenance:
@@ -190,6 +203,7 @@ from typing import Any, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec, run_module
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.as_is import plan_as_is
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock, SystemClock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.cordon import take_out_of_service
@@ -204,6 +218,7 @@ _STATES = {"in_maintenance": take_out_of_service, "in_service": put_into_service
 def argument_spec() -> ArgumentSpec:
     """Options of the module."""
     options: dict[str, dict[str, Any]] = {
+        "plan_path": {"type": "path"},
         "state": {"type": "str", "choices": list(_STATES), "required": True},
         "evict": {
             "type": "str",
@@ -228,7 +243,8 @@ def argument_spec() -> ArgumentSpec:
 def run(params: Mapping[str, Any], api: KubeApi, clock: Clock, check_mode: bool) -> Outcome:
     """Do the step for all nodes."""
     session = Session.begin(api, clock, params, check_mode)
-    return _STATES[params["state"]](session, load_plan(params["plan_path"]))
+    plan = load_plan(params["plan_path"]) if params["plan_path"] else plan_as_is(session)
+    return _STATES[params["state"]](session, plan)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.leftovers import Leftover, describe_all
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.pod import Candidate
@@ -44,7 +44,8 @@ def foresee(wave: Wave, scopes: Mapping[str, Scope], pods: NodePods) -> None:
     for name in [name for name in wave.unsettled() if name in scopes]:
         verdicts = scopes[name](pods.of(name))
         going = [verdict.pod for verdict in verdicts if verdict.action == EVICT]
-        _record(wave, name, [pod for pod in going if not pod.state.terminating], _blocked(verdicts), verdicts)
+        _record(wave, name, [pod for pod in going if not pod.state.terminating], verdicts)
+        _tell_assumed(wave, name, verdicts)
         if going:
             wave.results[name].facts["would_wait_for"] = f"the end of {_count(going)}"
 
@@ -68,7 +69,8 @@ def empty(wave: Wave, scopes: Mapping[str, Scope], pods: NodePods) -> None:
         Evictor(session, pods, params["grace_period"], heard).empty(nodes)
     finally:
         for name, progress in nodes.items():
-            _record(wave, name, progress.evicted(), [], progress.verdicts)
+            _record(wave, name, progress.evicted(), progress.verdicts)
+            _tell_assumed(wave, name, [attempt.verdict for attempt in progress.attempts.values()])
     _tell_failures(wave, nodes)
     for name in nodes:
         if not wave.results[name].failed:
@@ -104,20 +106,20 @@ def _blocked(verdicts: Iterable[Verdict]) -> list[Leftover]:
     ]
 
 
-def _record(
-    wave: Wave, name: str, gone: Iterable[Candidate], blocked: Sequence[Leftover], verdicts: Sequence[Verdict]
-) -> None:
+def _record(wave: Wave, name: str, gone: Iterable[Candidate], verdicts: Sequence[Verdict]) -> None:
     evicted = sorted(gone, key=lambda pod: pod.state.full_name)
     result = wave.results[name]
     result.actions = (*result.actions, *(f"evict pod {pod.state.full_name} from node {name}" for pod in evicted))
-    assumed = sorted(verdict.pod.state.full_name for verdict in verdicts if verdict.assumed)
-    remaining: list[dict[str, Any]] = [leftover.to_dict() for leftover in blocked]
     result.facts.update(
         evicted=[pod.identity() for pod in evicted],
-        blocked=remaining,
+        blocked=[leftover.to_dict() for leftover in _blocked(verdicts)],
         stayed=count_staying(verdicts),
-        assumed_affected=assumed,
     )
+
+
+def _tell_assumed(wave: Wave, name: str, verdicts: Iterable[Verdict]) -> None:
+    assumed = {verdict.pod.state.full_name for verdict in verdicts if verdict.assumed}
+    wave.results[name].facts["assumed_affected"] = sorted(assumed)
 
 
 def _count(things: Sequence[object]) -> str:
