@@ -12,13 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from simulator.cluster import SimulatedCluster
-
 from . import scenarios
 from .ground import SPEED, Ground
 from .nursery import Nursery
 
-OpenGround = Callable[[], AbstractContextManager[Ground]]
+OpenGround = Callable[..., AbstractContextManager[Ground]]
 
 
 @pytest.fixture(scope="session")
@@ -29,17 +27,16 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 @pytest.fixture
 def open_foreign(nursery: Nursery, tmp_path: Path) -> OpenGround:
-    """A new cluster that plugins of somebody else serve."""
+    """A new cluster that plugins of somebody else serve. Called with the names of its GPU nodes; threads may share it."""
     numbers = itertools.count(1)
 
     @contextmanager
-    def start() -> Iterator[Ground]:
+    def start(nodes: tuple[str, ...] = scenarios.GPU_NODES) -> Iterator[Ground]:
         directory = tmp_path / f"ground-{next(numbers)}"
         directory.mkdir()
         planning = {"configs": scenarios.CONFIGS, "wave": "100%", "max_unavailable": "100%"}
         with ExitStack() as stack:
-            cluster = SimulatedCluster.start(scenarios.foreign(), directory / "cluster", speed=SPEED)
-            stack.enter_context(cluster)
-            yield stack.enter_context(Ground(cluster, nursery, directory, scenarios.GPU_NODES, planning))
+            cluster = stack.enter_context(nursery.cluster(scenarios.foreign(nodes), directory / "cluster", SPEED))
+            yield stack.enter_context(Ground(cluster, nursery, directory, nodes, planning))
 
     return start

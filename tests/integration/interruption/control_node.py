@@ -21,7 +21,7 @@ from unit.plugins.fakes.driver import Driver
 from ansible_collections.kubegpu.sharing.plugins.action import sharing_plan
 from ansible_collections.kubegpu.sharing.plugins.filter.step_failures import step_failures
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import retrying, transport
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import client, retrying, transport, watching
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import SystemClock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node import NodeReader
@@ -222,6 +222,7 @@ class ControlNode:
 def carry_out(orders: Orders) -> None:
     """The whole life of the process. Its result is there at once or not at all."""
     transport.READ_TIMEOUT_SECONDS = READ_TIMEOUT_SECONDS
+    watching._WINDOW_SECONDS = client._WATCH_MARGIN_SECONDS = READ_TIMEOUT_SECONDS
     retrying._FIRST_PAUSE_SECONDS = FIRST_PAUSE_SECONDS
     try:
         ending = ControlNode(orders).roll_out()

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Callable, Iterator
+from typing import Callable
 
 #: Clusters at a time in one test. A case waits for leases and for kubelets most of its time.
-AT_ONCE = 3
+AT_ONCE = 6
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,20 @@ def enumerate_requests(case: Callable[[int], Verdict], share: int, shares: int) 
 
     Tests take shares, so that they can run at the same time.
     """
-    reached: list[int] = []
-    problems: dict[int, list[str]] = {}
+    guard = threading.Lock()
+    numbers = itertools.count(share, shares)
+    verdicts: dict[int, Verdict] = {}
+
+    def work() -> None:
+        while all(verdict.reached for verdict in list(verdicts.values())):
+            with guard:
+                number = next(numbers)
+            verdicts[number] = case(number)
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for numbers in _batches(share, shares):
-            verdicts = list(pool.map(case, numbers))
-            reached += [number for number, verdict in zip(numbers, verdicts) if verdict.reached]
-            problems.update({number: found.problems for number, found in zip(numbers, verdicts) if found.problems})
-            if not all(verdict.reached for verdict in verdicts):
-                return Enumerated(reached, problems)
-    raise AssertionError("unreachable: the numbers never end")
-
-
-def _batches(share: int, shares: int) -> Iterator[list[int]]:
-    for start in itertools.count(0, AT_ONCE):
-        yield [share + (start + offset) * shares for offset in range(AT_ONCE)]
+        for worker in [pool.submit(work) for _worker in range(AT_ONCE)]:
+            worker.result()
+    return Enumerated(
+        reached=sorted(number for number, verdict in verdicts.items() if verdict.reached),
+        problems={number: verdict.problems for number, verdict in sorted(verdicts.items()) if verdict.problems},
+    )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ WRITES = "POST|PUT|PATCH|DELETE"
 CHANGING = r"^(?!/apis/authorization)(?!.*dryRun=)"
 #: What nobody but its owner deletes. Pods are looked at by themselves.
 _KINDS = ("/api/v1/namespaces", "/apis/apps/v1/daemonsets", "/apis/apps/v1/deployments", "/api/v1/configmaps")
-_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.03
 
 
 @dataclass
@@ -123,10 +124,12 @@ class Ground:
             time.sleep(_POLL_SECONDS)
         return True
 
-    def learn(self, targets: Object) -> None:
-        """What the nodes advertise under the revisions of a plan."""
-        for name, node in targets.items():
+    def learn(self, orders: Orders) -> Object:
+        """The plan of a run. From now on it is known what the nodes advertise under its revisions."""
+        plan: Object = json.loads(Path(orders.directory, "plan.json").read_text(encoding="utf-8"))
+        for name, node in plan["nodes"].items():
             self.watcher.stands_for[name, node["to"]["revision"]] = node["slots_after"]
+        return plan
 
     def differences(self, targets: Object) -> list[str]:
         """What of the cluster is not as a plan wants it, with its nodes in service and without notes."""

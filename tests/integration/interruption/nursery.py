@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes for control nodes: begun in an instant, because a process that has imported everything already is forked."""
+"""Processes for clusters and control nodes: begun in an instant, because a process that has imported everything is forked."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Iterator
+
+from simulator import cluster_process
+from simulator.cluster import SimulatedCluster
+from simulator.cluster_process import READY
+
+from .control_node import Orders, carry_out
 
 TESTS = Path(__file__).resolve().parents[2]
 COLLECTIONS = TESTS.parent / ".venv" / "collections"
 #: This very file, as seen from there.
 MODULE = "integration.interruption.nursery"
 POLL_SECONDS = 0.01
+START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,14 @@ class Process:
             raise AssertionError(f"the control node did not end within {seconds} s")
         result: dict[str, Any] = json.loads(self.result.read_text(encoding="utf-8"))
         return result
+
+    def await_result(self, seconds: float) -> None:
+        """Return when the process has written what it is to write."""
+        deadline = time.monotonic() + seconds
+        while not self.result.exists():
+            assert self.alive, f"process {self.pid} ended before it had written {self.result}"
+            assert time.monotonic() < deadline, f"{self.result} was not there within {seconds} s"
+            time.sleep(POLL_SECONDS)
 
     def _wait(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -103,17 +118,34 @@ class Nursery:
             self._process.wait()
         stdout.close()
 
-    def begin(self, orders: Any) -> Process:
+    def begin(self, orders: Orders) -> Process:
         """Let a control node carry out its orders."""
         Path(orders.directory).mkdir(parents=True)
+        return self._fork("orders", asdict(orders), orders.result)
+
+    @contextlib.contextmanager
+    def cluster(self, scenario: dict[str, Any], directory: Path, speed: float) -> Iterator[SimulatedCluster]:
+        """A simulated cluster; it ends with the context."""
+        directory.mkdir(parents=True)
+        path = directory / "scenario.yml"
+        path.write_text(json.dumps(scenario), encoding="utf-8")
+        order = {"scenario": str(path), "directory": str(directory), "speed": speed, "stop_with": os.getpid()}
+        process = self._fork("cluster", order, directory / READY)
+        try:
+            process.await_result(START_SECONDS)
+            yield SimulatedCluster(directory)
+        finally:
+            process.kill()
+
+    def _fork(self, kind: str, content: dict[str, Any], result: Path) -> Process:
         stdin, stdout = self._pipes()
         with self._guard:
-            stdin.write(json.dumps(asdict(orders)) + "\n")
+            stdin.write(json.dumps({kind: content}) + "\n")
             stdin.flush()
             answer = stdout.readline()
         if not answer:
-            raise AssertionError(f"no control node could be started: {self._log.read_text(encoding='utf-8')}")
-        child = Process(int(answer), orders.result)
+            raise AssertionError(f"no process could be started: {self._log.read_text(encoding='utf-8')}")
+        child = Process(int(answer), result)
         self._children.append(child)
         return child
 
@@ -125,21 +157,29 @@ class Nursery:
 
 
 def main() -> None:
-    """Fork a control node for each line of orders, and answer with its process id."""
-    from .control_node import Orders, carry_out
-
+    """Fork a process for each line on stdin, and answer with its id."""
     # Children are not waited for: they vanish as they end.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            with open(os.devnull, encoding="utf-8") as nothing:
-                os.dup2(nothing.fileno(), 0)
-            os.dup2(2, 1)
-            carry_out(Orders(**json.loads(line)))
+            _live(json.loads(line))
             os._exit(0)
         print(pid, flush=True)
+
+
+def _live(order: dict[str, Any]) -> None:
+    """The life of a child. What it says goes to the nursery's log."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with open(os.devnull, encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    if "orders" in order:
+        carry_out(Orders(**order["orders"]))
+        return
+    content = order["cluster"]
+    content |= {name: Path(content[name]) for name in ("scenario", "directory")}
+    cluster_process.run(cluster_process.Order(**content))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ Object = dict[str, Any]
 
 GPU = "nvidia.com/gpu"
 PLUGIN = "nvcr.io/nvidia/k8s-device-plugin:v0.17.1"
+#: Of one wave, in which both kinds of plugin are left at the same time.
+PAIR = ("l20-1", "t4-1")
 #: The node that somebody else cordoned before anything was rolled out.
 CORDONED = "t4-2"
 GPU_NODES = ("l20-1", "t4-1", CORDONED)
@@ -51,15 +53,11 @@ def deployment(name: str, replicas: int, spec: Object) -> Object:
     }
 
 
-def foreign() -> Object:
+def foreign(nodes: tuple[str, ...] = GPU_NODES) -> Object:
     """Served by two plugins of somebody else: one is left by label, the other, whose label others use, by affinity."""
     return {
         "name": "foreign",
-        "nodes": [
-            {"name": "l20-1", "labels": {"gpu-plugin": "on"}, "gpus": [{"card": "L20", "count": 1}]},
-            {"name": "t4-{n}", "count": 2, "labels": {"accelerator": "nvidia"}, "gpus": [{"card": "T4", "count": 1}]},
-            {"name": "cpu-1"},
-        ],
+        "nodes": [*(_NODES[name] for name in nodes), {"name": "cpu-1"}],
         "history": [
             {
                 "age": "9d",
@@ -71,6 +69,11 @@ def foreign() -> Object:
                     deployment("model", 2, {"resources": {"limits": {GPU: 1}}}),
                 ],
             },
-            {"age": "1d", "cordon": [CORDONED]},
+            {"age": "1d", "cordon": [name for name in nodes if name == CORDONED]},
         ],
     }
+
+
+_L20: Object = {"labels": {"gpu-plugin": "on"}, "gpus": [{"card": "L20", "count": 1}]}
+_T4: Object = {"labels": {"accelerator": "nvidia"}, "gpus": [{"card": "T4", "count": 1}]}
+_NODES = {name: {"name": name, **(_L20 if name.startswith("l20") else _T4)} for name in GPU_NODES}

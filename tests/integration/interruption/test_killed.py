@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,8 +39,7 @@ def kill_and_resume(ground: Ground, number: int) -> tuple[bool, list[str]]:
     if reached:
         process.kill()
     ground.cluster.clear_api_faults()
-    plan = json.loads(Path(orders.directory, "plan.json").read_text(encoding="utf-8"))
-    ground.learn(plan["nodes"])
+    plan = ground.learn(orders)
     second = ground.run(approved=plan["plan_id"])
     if not well(second):
         return reached, [f"run again: {second}"]
