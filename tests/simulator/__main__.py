@@ -68,6 +68,7 @@ def _fault_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--xid", type=int, help="nvml: the GPU reports this Xid")
     parser.add_argument("--error", help="nvml: name of the NVML error, such as DRIVER_NOT_LOADED")
     parser.add_argument("--function", help="nvml: only this function fails")
+    parser.add_argument("--action", dest="direction", help="kubelet: down or up")
     parser.add_argument("--code", type=int, help="plugin-crash: exit code")
     parser.add_argument(
         "--daemonset", metavar="NAMESPACE/NAME", help="owner: the DaemonSet that is put back as it was at the start"
@@ -112,6 +113,8 @@ def _fault(options: argparse.Namespace) -> int:
     names = ("node", "gpu", "xid", "error", "function", "code", "daemonset", "latency_ms")
     order = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     order |= {name: True for name in ("lost", "reconcile", "clear") if getattr(options, name)}
+    if options.direction is not None:
+        order["action"] = options.direction
     for text in options.fields:
         name, equals, value = text.partition("=")
         if not equals:

@@ -20,6 +20,7 @@ KINDS = {
     "nvml": ("node", "error", "gpu", "lost", "xid", "function", "clear"),
     "plugin-crash": ("node", "code"),
     "kubelet-restart": ("node",),
+    "kubelet": ("node", "action"),
     "not-ready": ("node", "clear"),
     "owner": ("daemonset", "reconcile"),
 }
@@ -49,6 +50,7 @@ class NodeFaults:
             "nvml": self._nvml,
             "plugin-crash": self._plugin_crash,
             "kubelet-restart": self._kubelet_restart,
+            "kubelet": self._kubelet,
             "not-ready": self._not_ready,
             "owner": self._owner,
         }
@@ -93,6 +95,15 @@ class NodeFaults:
         agent = self._simulation.agent(options["node"])
         agent.restart_kubelet()
         return {"node": agent.name}
+
+    def _kubelet(self, options: Object) -> Object:
+        """``down``: it answers nobody any more. ``up``: it is back, and registers anew if its node was deleted."""
+        agent = self._simulation.agent(options["node"])
+        actions = {"down": agent.go_silent, "up": agent.speak_again}
+        if options.get("action") not in actions:
+            raise OrderError(f"fault kubelet: action must be down or up, not {options.get('action')!r}")
+        actions[options["action"]]()
+        return {"node": agent.name, "action": options["action"]}
 
     def _not_ready(self, options: Object) -> Object:
         agent = self._simulation.agent(options["node"])

@@ -11,11 +11,7 @@ from simulator.apiserver.errors import ApiError
 from simulator.clock import Clock
 from simulator.controllers.control_plane import ControlPlane
 from simulator.controllers.facts import ALL, Facts
-from simulator.controllers.kubelet import gfd
-from simulator.controllers.kubelet.node import NodeAgent, node_gpus
-from simulator.controllers.kubelet.node_status import node_object
-from simulator.controllers.kubelet.plugin_config import Settings
-from simulator.controllers.kubelet.spec import NodeSpec
+from simulator.controllers.kubelet.node import NodeAgent, registered_node
 from simulator.controllers.meta import split_key, stamp
 from simulator.registry import Registry
 from simulator.scenario import Scenario, Step
@@ -43,16 +39,12 @@ class Simulation:
         clock.set_offset(-self._age)
         self.registry = Registry(clock=clock)
         # Before anybody watches, so that a fleet costs no more than its objects.
-        self.registry.store.load("nodes", [self._node(spec, facts) for spec in scenario.nodes])
+        self.registry.store.load("nodes", [registered_node(spec, facts, stamp(clock)) for spec in scenario.nodes])
         files = directory / "nodes" if directory is not None and scenario.files else None
         self.control_plane = ControlPlane(self.registry, directory=files, facts=facts, ca_certificate=ca_certificate)
         self.engine = self.control_plane.engine
         for spec in scenario.nodes:
             self.control_plane.kubelets.add(spec)
-
-    def _node(self, spec: NodeSpec, facts: Facts) -> Object:
-        labels = gfd.labels(node_gpus(spec, facts), Settings(), facts) if spec.gfd else {}
-        return node_object(spec, stamp(self.registry.clock), labels)
 
     @property
     def store(self) -> Store:

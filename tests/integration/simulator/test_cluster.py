@@ -159,7 +159,8 @@ def test_faults_of_nodes_are_ordered_and_taken_back(cluster: SimulatedCluster) -
     cluster.wait_until(
         lambda: cluster.client().get(node)["status"]["conditions"][-1]["status"] == "Unknown", 30, "Unknown"
     )
-    cluster.fault("not-ready", node="gpu-1", clear=True)
+    order = ("fault", "kubelet", "--dir", str(cluster.directory), "--node", "gpu-1", "--action", "up")
+    assert simulator(*order).returncode == 0
     cluster.wait_until(lambda: cluster.client().get(node)["status"]["conditions"][-1]["status"] == "True", 30, "Ready")
     with pytest.raises(ClusterError, match="fault plugin-crash has no option gpu"):
         cluster.fault("plugin-crash", node="gpu-1", gpu=1)

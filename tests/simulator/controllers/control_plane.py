@@ -14,6 +14,7 @@ from simulator.controllers.garbage import GarbageCollector
 from simulator.controllers.kubelet.kubelets import Kubelets
 from simulator.controllers.namespaces import NamespaceController
 from simulator.controllers.node_lifecycle import NodeLifecycleController
+from simulator.controllers.pod_garbage import PodGarbageCollector
 from simulator.controllers.replicaset import ReplicaSetController
 from simulator.controllers.scheduler.scheduler import Scheduler
 from simulator.controllers.statefulset import StatefulSetController
@@ -31,6 +32,7 @@ class ControlPlane:
         self.engine: Engine = context.engine
         self.namespaces = NamespaceController(context, ca_certificate)
         self.garbage = GarbageCollector(context)
+        self.pod_garbage = PodGarbageCollector(context)
         self.node_lifecycle = NodeLifecycleController(context)
         self.scheduler = Scheduler(context)
         self.daemon_sets = DaemonSetController(context)

@@ -95,9 +95,14 @@ def with_condition(conditions: list[Object] | None, new: Object) -> list[Object]
     return result if replaced else [*result, new]
 
 
+def annotation(pod: Object, name: str) -> str | None:
+    """What the scenario says about a pod in a ``simulator.kubegpu/`` annotation."""
+    return (pod["metadata"].get("annotations") or {}).get(ANNOTATION_PREFIX + name)
+
+
 def seconds_annotation(pod: Object, name: str, default: float) -> float:
     """A duration in simulated seconds from a ``simulator.kubegpu/`` annotation."""
-    value = (pod["metadata"].get("annotations") or {}).get(ANNOTATION_PREFIX + name)
+    value = annotation(pod, name)
     return default if value is None else float(value)
 
 

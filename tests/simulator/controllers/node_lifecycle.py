@@ -6,7 +6,8 @@ from typing import Any
 
 from simulator.clock import rfc3339
 from simulator.controllers.context import Context
-from simulator.controllers.meta import condition, is_terminating, split_key
+from simulator.controllers.engine import Timer
+from simulator.controllers.meta import condition, is_ready, is_terminating, split_key, with_condition
 from simulator.controllers.selectors import tolerates
 from simulator.store import Change
 
@@ -49,9 +50,9 @@ class NodeLifecycleController:
             if taint["effect"] == "NoExecute":
                 self._evict(node, taint)
 
-    def kubelet_silent(self, name: str) -> None:
-        """The kubelet stopped reporting; after the grace period the node's conditions are unknown."""
-        self._context.engine.later(GRACE_SECONDS, self._mark_unknown, name, settles=False)
+    def kubelet_silent(self, name: str) -> Timer:
+        """The kubelet stopped reporting; after the grace period, unless the caller cancels, its node is unknown."""
+        return self._context.engine.later(GRACE_SECONDS, self._mark_unknown, name, settles=False)
 
     def _changed(self, change: Change) -> None:
         if change.resource != "nodes" or change.type == "DELETED":
@@ -102,14 +103,16 @@ class NodeLifecycleController:
                 continue
             key = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
             wait = min(patience) if patience else 0
-            self._context.engine.later(wait, self._evict_pod, key, pod["metadata"]["uid"], _mark(taint), settles=False)
+            self._context.engine.later(
+                wait, self._evict_pod, key, pod["metadata"]["uid"], _instance(taint), settles=False
+            )
 
-    def _evict_pod(self, key: str, uid: str, mark: tuple[str, str]) -> None:
+    def _evict_pod(self, key: str, uid: str, mark: tuple[str, str, str]) -> None:
         pod = self._context.store.get("pods", *split_key(key))
         if pod is None or pod["metadata"]["uid"] != uid or is_terminating(pod):
             return
         node = self._context.store.get("nodes", None, pod["spec"]["nodeName"])
-        if node is not None and mark in {_mark(taint) for taint in node["spec"].get("taints") or []}:
+        if node is not None and mark in {_instance(taint) for taint in node["spec"].get("taints") or []}:
             self._context.event(
                 pod, "TaintManagerEviction", f"Marking for deletion Pod {key}", "taint-eviction-controller"
             )
@@ -132,10 +135,26 @@ class NodeLifecycleController:
         ]
         self._context.put_status("nodes", node, {**node["status"], "conditions": conditions})
         self._context.event(node, "NodeNotReady", f"Node {name} status is now: NodeNotReady", COMPONENT)
+        for pod in self._context.pods.on_node(name):
+            if is_ready(pod):
+                self._mark_unready(pod)
+
+    def _mark_unready(self, pod: Object) -> None:
+        """Nobody knows whether the pod still works: it serves no Service and counts for no budget any more."""
+        old = condition(pod, "Ready") or {}
+        unready = {**old, "status": "False", "lastTransitionTime": self._context.now()}
+        conditions = with_condition(pod["status"].get("conditions"), unready)
+        self._context.put_status("pods", pod, {**pod["status"], "conditions": conditions})
+        self._context.event(pod, "NodeNotReady", "Node is not ready", COMPONENT, warning=True)
 
 
 def _mark(taint: Object) -> tuple[str, str]:
     return taint["key"], taint["effect"]
+
+
+def _instance(taint: Object) -> tuple[str, str, str]:
+    """A taint that went and came back is another one: patience with it starts anew."""
+    return taint["key"], taint["effect"], taint.get("timeAdded", "")
 
 
 def _watched(node: Object) -> tuple[Any, ...]:

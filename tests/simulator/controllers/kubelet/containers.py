@@ -57,13 +57,14 @@ class Container:
     def on_stop(self) -> None:
         """What the program does when it is asked to end."""
 
-    def stop(self) -> None:
-        """An orderly end, at the pod's end."""
+    def stop(self, *, killed: bool = False) -> None:
+        """At the pod's end: an orderly one, or that of a program that ignored the order until the kubelet lost patience."""
         if self._timer is not None:
             self._timer.cancel()
         if self.running:
-            self.on_stop()
-            self._terminated(0, "Completed")
+            if not killed:
+                self.on_stop()
+            self._terminated(*((137, "Error") if killed else (0, "Completed")))
 
     def power_off(self) -> None:
         """The machine went down: the program does nothing any more."""

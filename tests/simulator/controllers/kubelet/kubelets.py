@@ -68,6 +68,9 @@ class Kubelets:
                 for agent in self.agents.values():
                     if agent.runtimes:
                         agent.config_map_changed(metadata["namespace"], metadata["name"])
+        elif change.resource == "nodes" and change.type == "DELETED":
+            if change.obj["metadata"]["name"] in self.agents:
+                self.agents[change.obj["metadata"]["name"]].shut_down()
         elif change.resource == "nodes" and change.type == "MODIFIED" and change.old is not None:
             agent_of_node = self.agents.get(change.obj["metadata"]["name"])
             if agent_of_node and change.old["metadata"].get("labels") != change.obj["metadata"].get("labels"):

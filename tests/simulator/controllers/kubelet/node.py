@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from simulator.controllers.context import Context
+from simulator.controllers.engine import Timer
 from simulator.controllers.facts import Facts
 from simulator.controllers.kubelet import checkpoint, gfd
 from simulator.controllers.kubelet.admission import out_of
 from simulator.controllers.kubelet.devices import GRACE_SECONDS, AllocationError, DeviceManager, Endpoint
 from simulator.controllers.kubelet.files import NodeFiles
-from simulator.controllers.kubelet.node_status import first_boot_id, node_status
+from simulator.controllers.kubelet.node_status import first_boot_id, node_object, node_status
 from simulator.controllers.kubelet.plugin_config import Settings
 from simulator.controllers.kubelet.pods import PodRuntime
 from simulator.controllers.kubelet.power import PowerCycle
@@ -48,7 +49,8 @@ class NodeAgent:
         self.processes = ProcessTable(self.gpus, self.files)
         self.runtimes: dict[str, PodRuntime] = {}
         self.reports = True
-        self.on_silence: Callable[[str], None] = lambda name: None
+        self.on_silence: Callable[[str], Timer | None] = lambda name: None
+        self._silence: Timer | None = None
         self._sockets: dict[str, DevicePlugin] = {}
         self._status_due = False
         self._phase = crc32(spec.name.encode()) % 1000 / 1000 * STATUS_PERIOD_SECONDS
@@ -135,12 +137,14 @@ class NodeAgent:
 
     def sync(self, key: str) -> None:
         """Bring the pod ``key`` on this node in line with its object."""
+        if not self.reports:
+            return
         pod = self.context.store.get("pods", *split_key(key))
         runtime = self.runtimes.get(key)
         if runtime is not None and (pod is None or pod["metadata"]["uid"] != runtime.uid):
             self._forget(runtime)
             runtime = None
-        if pod is None or pod["spec"].get("nodeName") != self.name or not self.reports:
+        if pod is None or pod["spec"].get("nodeName") != self.name:
             return
         if runtime is not None:
             runtime.pod = pod
@@ -186,10 +190,18 @@ class NodeAgent:
         runtime.begin_stop(float(pod["metadata"].get("deletionGracePeriodSeconds") or 0))
 
     def pod_stopped(self, runtime: PodRuntime) -> None:
-        """The containers of a pod that is being deleted have ended: the object goes."""
+        """The containers of a pod that is being deleted have ended: the object goes, unless a finalizer holds it.
+
+        A kubelet that nobody hears confirms nothing: the object stays until it is back.
+        """
+        if not self.reports:
+            self.processes.end(runtime.uid)
+            return
         self._forget(runtime)
         pod = self.context.store.get("pods", *split_key(runtime.key))
         if pod is not None and pod["metadata"]["uid"] == runtime.uid:
+            if pod["metadata"].get("finalizers"):
+                runtime.report_end()
             self._delete_object(pod)
 
     def _delete_object(self, pod: Object) -> None:
@@ -244,15 +256,48 @@ class NodeAgent:
         PowerCycle(self).begin()
 
     def go_silent(self) -> None:
-        """The kubelet stops reporting; what runs goes on running."""
+        """The kubelet stops answering; what runs goes on running, nothing is started and no end is confirmed."""
         self.reports = False
-        self.on_silence(self.name)
+        if self._silence is None:
+            self._silence = self.on_silence(self.name)
 
     def speak_again(self) -> None:
+        """The kubelet is back; if its node was deleted, it registers anew."""
+        if self.context.store.get("nodes", None, self.name) is None:
+            self.context.store.put("nodes", registered_node(self.spec, self.context.facts, self.context.now()))
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
         self.reports = True
         self.post_status(rebooted=True)
-        for pod in self.context.pods.on_node(self.name):
-            self.sync(key_of(pod))
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Look at all pods that were, and that came, while nobody was there to look."""
+        for key in dict.fromkeys([*self.runtimes, *(key_of(pod) for pod in self.context.pods.on_node(self.name))]):
+            self.sync(key)
+        for runtime in list(self.runtimes.values()):
+            runtime.resume()
+            if runtime.started and not runtime.stopping:
+                runtime.report()
+
+    def forget_gone(self) -> None:
+        """Pods whose objects went while the machine was off."""
+        for key, runtime in list(self.runtimes.items()):
+            pod = self.context.store.get("pods", *split_key(key))
+            if pod is None or pod["metadata"]["uid"] != runtime.uid:
+                self._forget(runtime)
+
+    def shut_down(self) -> None:
+        """The machine is gone, as when an autoscaler takes it away."""
+        self.reports = False
+        for runtime in self.runtimes.values():
+            runtime.power_off()
+        self.runtimes.clear()
+        self.processes.clear()
+        self.devices = DeviceManager(self.context.facts, lambda: self.context.engine.time)
+        self._sockets.clear()
+        self._write_checkpoint()
 
     def crash_plugins(self, code: int = 2) -> int:
         """All plugin programs on the node die; the number that did."""
@@ -282,6 +327,12 @@ class NodeAgent:
         if text != self._known_checkpoint:
             self.files.write_checkpoint(text)
             self._known_checkpoint = text
+
+
+def registered_node(spec: NodeSpec, facts: Facts, now: str) -> Object:
+    """The object of a node that its kubelet has just registered."""
+    labels = gfd.labels(node_gpus(spec, facts), Settings(), facts) if spec.gfd else {}
+    return node_object(spec, now, labels)
 
 
 def node_gpus(spec: NodeSpec, facts: Facts) -> NodeGpus:

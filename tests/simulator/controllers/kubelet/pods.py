@@ -11,7 +11,7 @@ from simulator.controllers.facts import Facts
 from simulator.controllers.kubelet.containers import Container, LogLine
 from simulator.controllers.kubelet.plugin import ConfigManager, DevicePlugin, make_container
 from simulator.controllers.kubelet.volumes import MissingSourceError, PodVolumes
-from simulator.controllers.meta import condition, key_of, seconds_annotation, stamp, with_condition
+from simulator.controllers.meta import annotation, condition, key_of, seconds_annotation, stamp, with_condition
 
 if TYPE_CHECKING:
     from simulator.controllers.kubelet.node import NodeAgent
@@ -21,6 +21,8 @@ START_SECONDS, STOP_SECONDS = 2.0, 1.0
 #: The plugin is small and ends at once: its pod comes and goes within half a second.
 PLUGIN_START_SECONDS, PLUGIN_STOP_SECONDS = 0.2, 0.4
 FIRST_MOUNT_RETRY_SECONDS, MAX_MOUNT_RETRY_SECONDS = 0.5, 122.0
+#: A pod whose containers do not run yet has nothing to wait for.
+UNSTARTED_STOP_SECONDS = 0.05
 RETRIES_THAT_SETTLE = 4
 
 
@@ -40,6 +42,9 @@ class PodRuntime:
         self.started = False
         self.stopping = False
         self.rejected = False
+        #: Its containers have ended because its object is being deleted, ``killed`` if they had to be.
+        self.ended = False
+        self.killed = False
         #: The key whose file a config-manager linked for the plugin.
         self.config_link: str | None = None
         self.may_run = True
@@ -79,7 +84,7 @@ class PodRuntime:
         self._mount()
 
     def _mount(self) -> None:
-        if not self.may_run:
+        if not self.may_run or not self.node.reports:
             return
         try:
             self.volumes.mount()
@@ -93,7 +98,7 @@ class PodRuntime:
         self._timer = self.engine.later(seconds_annotation(self.pod, "start-seconds", default), self._start)
 
     def _start(self) -> None:
-        if not self.may_run:
+        if not self.may_run or not self.node.reports:
             return
         if not self._run_init_containers():
             return
@@ -134,21 +139,47 @@ class PodRuntime:
     # End.
 
     def begin_stop(self, grace: float) -> None:
-        """The pod object is being deleted: its containers end within the grace period, then the object goes."""
-        if self.stopping:
+        """The pod object is being deleted: its containers end within the grace period, then the object goes.
+
+        Asked again with a shorter grace period, they end by then.
+        """
+        if self.ended:
+            self.node.pod_stopped(self)
             return
-        self.stopping = True
-        self.may_run = False
+        wait = min(self._seconds_to_end(), grace) if self.started else UNSTARTED_STOP_SECONDS
+        if self.stopping and self._timer is not None and self._timer.due <= self.engine.time + wait:
+            return
         if self._timer is not None:
             self._timer.cancel()
-        default = PLUGIN_STOP_SECONDS if self.is_plugin else STOP_SECONDS
-        wait = min(seconds_annotation(self.pod, "stop-seconds", default), grace) if self.started else 0.05
-        self.event("Killing", f"Stopping container {self.containers[0].name}")
+        if not self.stopping:
+            self.event("Killing", f"Stopping container {self.containers[0].name}")
+        self.stopping, self.may_run = True, False
+        self.killed = self.started and self._seconds_to_end() > grace
         self._timer = self.engine.later(wait, self._stopped)
+
+    def _seconds_to_end(self) -> float:
+        """How long after SIGTERM the programs end by themselves; infinite if they ignore it."""
+        if annotation(self.pod, "ignores-sigterm") == "true":
+            return float("inf")
+        return seconds_annotation(self.pod, "stop-seconds", PLUGIN_STOP_SECONDS if self.is_plugin else STOP_SECONDS)
 
     def _stopped(self) -> None:
         self.end()
+        self.ended = True
         self.node.pod_stopped(self)
+
+    def report_end(self) -> None:
+        """The last status of a pod whose containers have ended but whose object something holds."""
+        stored = self.node.context.store.get("pods", self.namespace, self.name)
+        if stored is None or stored["metadata"]["uid"] != self.uid:
+            return
+        phase = "Failed" if self.killed else "Succeeded"
+        self.node.context.put_status("pods", stored, {**self._status(stored), "phase": phase})
+
+    def resume(self) -> None:
+        """The kubelet is back: go on with a start that it could not carry out."""
+        if not self.started and self.may_run and (self._timer is None or self._timer.cancelled):
+            self._mount()
 
     def end(self) -> None:
         """All containers end in order."""
@@ -156,7 +187,7 @@ class PodRuntime:
         if self._timer is not None:
             self._timer.cancel()
         for container in [*self.containers, *self._sidecars()]:
-            container.stop()
+            container.stop(killed=self.killed)
         self.started = False
 
     def power_off(self) -> None:

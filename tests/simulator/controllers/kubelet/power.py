@@ -38,6 +38,7 @@ class PowerCycle:
         node.post_status(rebooted=True)
         self._announce()
         self._finish_deletions()
+        node.forget_gone()
         waiting = []
         for runtime in sorted(node.runtimes.values(), key=lambda item: item.pod["metadata"]["creationTimestamp"]):
             if runtime.rejected or is_finished(runtime.pod):
