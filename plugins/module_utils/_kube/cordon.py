@@ -9,6 +9,7 @@ from typing import Iterable, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import Scope
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import events
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.emptying import (
     describe_objections,
@@ -73,6 +74,7 @@ def _cordon(wave: Wave, observed: Mapping[str, NodeState], context: RunContext, 
         if not written.before.unschedulable:
             wave.journal.note(name, states.SCHEDULABLE)
         wave.journal.note(name, states.CORDONED, written.decision.reason)
+        _tell_begun(wave, written)
 
     wave.write(observed, decide, tell)
     for name, written in wave.writes.items():
@@ -81,6 +83,16 @@ def _cordon(wave: Wave, observed: Mapping[str, NodeState], context: RunContext, 
             was_unschedulable=note.was_unschedulable if note else written.before.unschedulable,
             settled=written.decision.settled,
         )
+
+
+def _tell_begun(wave: Wave, written: NodeWrite) -> None:
+    before, note = written.before.maintenance, written.after.maintenance
+    if note is None:
+        return
+    reason = events.TAKEN_OVER if before is not None and before.run != note.run else events.BEGUN
+    took = f"{written.decision.reason}; " if written.decision.reason else ""
+    stays = "; it was cordoned before and will stay so" if note.was_unschedulable else ""
+    wave.events.write(written.after, reason, f"{took}out of service for {note.reason}{stays}")
 
 
 def _with_holder(wave: Wave, nodes: Iterable[NodeState]) -> RunContext:

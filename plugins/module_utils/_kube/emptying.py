@@ -17,6 +17,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope im
     Verdict,
     count_staying,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import events
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.evicting import Evictor, explain_leftovers
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.node_pods import NodePods
@@ -26,6 +27,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.settling imp
     not_settled,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Wave
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.text import some_names
 
 
 def objections(scopes: Mapping[str, Scope], pods: NodePods, names: Iterable[str]) -> dict[str, list[Leftover]]:
@@ -71,6 +73,10 @@ def empty(wave: Wave, scopes: Mapping[str, Scope], pods: NodePods) -> None:
         for name, progress in nodes.items():
             _record(wave, name, progress.evicted(), progress.verdicts)
             _tell_assumed(wave, name, [attempt.verdict for attempt in progress.attempts.values()])
+    for name, progress in nodes.items():
+        if progress.evicted():
+            listed = some_names(pod.state.full_name for pod in progress.evicted())
+            wave.tell(name, events.PODS_EVICTED, f"evicted {_count(progress.evicted())}: {listed}")
     _tell_failures(wave, nodes)
     for name in nodes:
         if not wave.results[name].failed:

@@ -13,6 +13,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.progress
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import Chosen, Rules
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.stale import Suspicion, find_stale
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import events
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.emptying import still_there
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.evicting import Evictor, explain_leftovers
@@ -20,6 +21,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.node_pods im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import read_uses
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.names import DEVICES_SINCE_ANNOTATION
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.text import some_names
 
 RECREATE = "recreate"
 
@@ -111,6 +113,10 @@ def _recreate(wave: Wave, suspicions: Mapping[str, Suspicion]) -> None:
         finally:
             for name, progress in nodes.items():
                 _record(wave, name, progress.evicted(), left[name])
+    for name, progress in nodes.items():
+        if progress.evicted():
+            listed = some_names(pod.state.full_name for pod in progress.evicted())
+            wave.tell(name, events.PODS_RECREATED, f"had pods recreated whose devices are gone: {listed}")
     failed = {name: progress for name, progress in nodes.items() if progress.failed}
     for name, leftovers in explain_leftovers(session, failed).items():
         wave.results[name].facts["blocked"] = [leftover.to_dict() for leftover in leftovers]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import events
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NodeWrite
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import plugin_pods
@@ -14,9 +15,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.refused_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session, Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import Decision
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import ROLLBACK, NodeTarget, RolloutPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import unmet_node, unmet_serving
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import (
+    describe_allocatable,
+    unmet_node,
+    unmet_serving,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import decide_in_service
 
 
@@ -50,7 +55,19 @@ def put_into_service(session: Session, plan: RolloutPlan) -> Outcome:
         wave.results[name].facts.update(in_service=in_service, held=held)
         if held:
             wave.journal.note(name, states.HELD, written.decision.reason)
+            wave.tell(name, events.HELD, written.decision.reason)
+        elif written.changed:
+            _tell_finished(wave, written)
     if not session.check_mode:
         report_refused_pods(wave)
     mend_stale_pods(wave)
     return wave.outcome()
+
+
+def _tell_finished(wave: Wave, written: NodeWrite) -> None:
+    name = written.before.name
+    target = wave.targets[name]
+    reason = events.RESTORED if wave.plan.kind == ROLLBACK else events.FINISHED
+    serves = f"serves {target.title}, allocatable {describe_allocatable(target.expected, target.resources)}"
+    where = "stays cordoned, as it was before" if written.after.unschedulable else "back in service"
+    wave.tell(name, reason, f"{serves}; {where}")

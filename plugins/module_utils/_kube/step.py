@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.arguments import KUBE_AUTH_SPEC
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.events import FAILED, NodeEvents
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import LeaseFence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.journal import Journal
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import Nodes, NodeWrite
@@ -27,7 +28,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.lease imp
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan, read_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.result import NodeResult, to_outcome
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import RunContext
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import RunContext, decide_failure
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import format_time
 
 #: A run's name becomes part of objects' names and a label's value.
@@ -159,6 +160,8 @@ class Wave:
         self.results = {name: NodeResult(name) for name in self.targets}
         self.writes: dict[str, NodeWrite] = {}
         self.context = RunContext(session.run, plan.plan_id, since=format_time(session.clock.now()))
+        origin = f"run {session.run}, plan {plan.plan_id}" if plan.plan_id else f"run {session.run}"
+        self.events = NodeEvents(session.api, session.fence, session.clock, origin)
 
     @property
     def names(self) -> list[str]:
@@ -215,9 +218,37 @@ class Wave:
         self.results[name].fail(reason)
         self.journal.note(name, states.FAILED, f"{self.step}: {reason}")
 
+    def tell(self, name: str, reason: str, message: str) -> None:
+        """Have an Event written on a node at the end of the step. In check mode nothing is."""
+        if not self.session.check_mode and name in self.writes:
+            self.events.collect(self.writes[name].after, reason, message)
+
     def outcome(self, **facts: Any) -> Outcome:
-        """The module's result."""
+        """The module's result. Before that, failures are noted on their nodes, and Events are written."""
+        if not self.session.check_mode:
+            self._close()
+        warnings = self.events.warnings()
+        if warnings:
+            facts["warnings"] = warnings
         return to_outcome(self.results.values(), requests=self.session.counts(), **facts)
+
+    def _close(self) -> None:
+        failed = [name for name in self.writes if self.results[name].failed]
+        self.in_parallel(self._note_failure, failed)
+        self.events.write_collected(self.session.params["parallel"])
+
+    def _note_failure(self, name: str) -> None:
+        """Let the node itself say why it is out of service, if this run has it. That it cannot is no other failure."""
+        reason = f"{self.step} failed: {self.results[name].reason}"
+        try:
+            node = self.nodes.read_one(name)
+            if node is None or node.maintenance is None or node.maintenance.run != self.session.run:
+                return
+            self.nodes.write(node, lambda present: decide_failure(present, self.context, reason))
+        except KubeGpuError as error:
+            self.events.trouble(f"The note on node {name} could not be written: {error.msg}")
+        else:
+            self.events.collect(node, FAILED, reason)
 
     def _record(self, name: str, written: NodeWrite) -> None:
         self.writes[name] = written

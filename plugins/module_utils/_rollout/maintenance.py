@@ -19,8 +19,9 @@ class Maintenance:
     :param was_unschedulable: somebody else had cordoned the node before: it stays so.
     :param step: the last step that was begun: cordoned, withdrawn or serving.
     :param plan: plan_id.
-    :param reason: for people.
-    :param restore: what the node bore before the first change: key, revision and labels (None: it was not there).
+    :param reason: for people: what it is for, or what failed.
+    :param restore: the node before the first change: key, revision and labels (None: it was not there), resources that it
+        advertised, and annotations that were set for the time of the maintenance, as they were.
     """
 
     run: str
@@ -31,9 +32,9 @@ class Maintenance:
     reason: str = ""
     restore: dict[str, Any] = field(default_factory=dict)
 
-    def at_step(self, step: str) -> Maintenance:
-        """The same, one step on."""
-        return replace(self, step=step)
+    def at_step(self, step: str, reason: str) -> Maintenance:
+        """The same, one step on. An earlier failure is history then."""
+        return replace(self, step=step, reason=reason)
 
     def to_text(self) -> str:
         """The annotation's value."""

@@ -13,6 +13,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import na
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.maintenance import Maintenance, parse_maintenance
 
 _QUANTITY = re.compile(r"(\d+)([kMG]?)")
+#: Annotations that a diff shows in another way, or not at all: no two runs have a time in common.
+_NOT_SHOWN = {names.MAINTENANCE_ANNOTATION, names.DEVICES_SINCE_ANNOTATION}
 _SCALE = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -99,6 +101,9 @@ class NodePatch:
         if names.MAINTENANCE_ANNOTATION in self.annotations:
             note = node.maintenance
             shown["maintenance"] = note.to_diff() if note else None
+        others = sorted({*self.annotations} - _NOT_SHOWN)
+        if others:
+            shown["annotations"] = {name: node.annotations.get(name) for name in others}
         return shown
 
 

@@ -11,7 +11,8 @@ what it advertises differs from the revision recorded on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import names
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import (
@@ -24,9 +25,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.maintenance import Maintenance
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodePatch, NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.protection import protect, unprotect
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.text import shorten
 
 #: What a note calls the last step that its run began.
 CORDONED, WITHDRAWN, SERVING = "cordoned", "withdrawn", "serving"
+#: A note is to be read in one look, and all annotations of a node together may have 256 KiB.
+_REASON_LIMIT = 500
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def decide_in_maintenance(node: NodeState, target: NodeTarget, run: RunContext) 
     if note.run == run.run:
         if node.unschedulable:
             return done("already in maintenance by this run")
-        return _cordon(note, f"patch node {node.name}: cordon again, it was uncordoned meanwhile")
+        return _cordon(node, note, f"patch node {node.name}: cordon again, it was uncordoned meanwhile")
     if not note.run:
         return refuse(
             f"its annotation {names.MAINTENANCE_ANNOTATION} cannot be read: {note.reason[:80]!r}. Find out who wrote it, "
@@ -118,7 +123,7 @@ def decide_in_maintenance(node: NodeState, target: NodeTarget, run: RunContext) 
         restore=note.restore,
     )
     action = f"patch node {node.name}: take over the maintenance of run {note.run}"
-    decision = _cordon(taken, action)
+    decision = _cordon(node, taken, action)
     reason = (
         f"taken over from run {note.run}, which has had it since {note.since or 'an unknown time'} and holds no lease"
     )
@@ -144,11 +149,13 @@ def _begin(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
         restore=_restore(node, target),
     )
     what = "annotate (it was cordoned before)" if node.unschedulable else "cordon and annotate"
-    return _cordon(note, f"patch node {node.name}: {what}")
+    return _cordon(node, note, f"patch node {node.name}: {what}")
 
 
-def _cordon(note: Maintenance, action: str) -> Decision:
-    patch = NodePatch(annotations={names.MAINTENANCE_ANNOTATION: note.to_text()}, unschedulable=True)
+def _cordon(node: NodeState, note: Maintenance, action: str) -> Decision:
+    protection, restore = protect(node, note.restore)
+    text = replace(note, restore=restore).to_text()
+    patch = NodePatch(annotations={names.MAINTENANCE_ANNOTATION: text, **protection}, unschedulable=True)
     return Decision(PATCH, patch=patch, actions=(action,))
 
 
@@ -159,8 +166,13 @@ def _purpose(target: NodeTarget, run: RunContext) -> str:
 
 
 def _restore(node: NodeState, target: NodeTarget) -> dict[str, object]:
-    labels = sorted(target.release.label) if target.release and target.release.method == "label" else []
-    return {"key": node.key, "revision": node.revision, "labels": {label: node.labels.get(label) for label in labels}}
+    leaving = target.release.label if target.release and target.release.method == "label" else {}
+    return {
+        "key": node.key,
+        "revision": node.revision,
+        "labels": {label: node.labels.get(label) for label in sorted({*leaving, *target.labels})},
+        "resources": dict(node.allocatable),
+    }
 
 
 def decide_withdrawn(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
@@ -182,7 +194,8 @@ def decide_withdrawn(node: NodeState, target: NodeTarget, run: RunContext) -> De
     labels: dict[str, str | None] = dict.fromkeys(selecting)
     if node.revision != names.WITHDRAWN:
         labels[names.REVISION_LABEL] = names.WITHDRAWN
-    return _label(node, labels, WITHDRAWN, f"patch node {node.name}: withdraw the plugin")
+    change = _Change(WITHDRAWN, f"patch node {node.name}: withdraw the plugin", labels)
+    return _label(node, change, _purpose(target, run))
 
 
 def decide_serving(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
@@ -205,8 +218,10 @@ def decide_serving(node: NodeState, target: NodeTarget, run: RunContext) -> Deci
     if node.key != target.key:
         labels[names.CONFIG_LABEL] = target.key
     labels.update(target.labels)
-    action = f"patch node {node.name}: serve {target.title}"
-    return _label(node, labels, SERVING, action)
+    # What pods hold from before this moment may be there no more: told later from the cluster alone, whoever asks.
+    since = {names.DEVICES_SINCE_ANNOTATION: run.since} if target.ids_change else {}
+    change = _Change(SERVING, f"patch node {node.name}: serve {target.title}", labels, since)
+    return _label(node, change, _purpose(target, run))
 
 
 def decide_in_service(node: NodeState, target: NodeTarget, run: RunContext, unmet: list[str]) -> Decision:
@@ -229,7 +244,7 @@ def decide_in_service(node: NodeState, target: NodeTarget, run: RunContext, unme
     if node.hold is not None:
         reason = f"held by the annotation {names.HOLD_ANNOTATION}: {node.hold or 'no reason given'}. It stays cordoned"
         return Decision(HELD, reason)
-    annotations: dict[str, str | None] = {names.MAINTENANCE_ANNOTATION: None}
+    annotations: dict[str, str | None] = {names.MAINTENANCE_ANNOTATION: None, **unprotect(node, note.restore)}
     if note.was_unschedulable:
         action = f"patch node {node.name}: remove the annotation; it was cordoned before and stays so"
         return Decision(PATCH, "was cordoned before and stays so", NodePatch(annotations=annotations), (action,))
@@ -237,11 +252,34 @@ def decide_in_service(node: NodeState, target: NodeTarget, run: RunContext, unme
     return Decision(PATCH, patch=patch, actions=(f"patch node {node.name}: uncordon and remove the annotation",))
 
 
-def _label(node: NodeState, labels: dict[str, str | None], step: str, action: str) -> Decision:
+def decide_failure(node: NodeState, run: RunContext, reason: str) -> Decision:
+    """Put into the note why a step failed, so that the node itself says why it is out of service."""
     note = node.maintenance
-    annotations = {names.MAINTENANCE_ANNOTATION: note.at_step(step).to_text()} if note else {}
-    changes = ", ".join(f"{label}={value}" if value else f"{label}-" for label, value in sorted(labels.items()))
-    return Decision(PATCH, patch=NodePatch(labels=labels, annotations=annotations), actions=(f"{action} ({changes})",))
+    if note is None or note.run != run.run:
+        return done("it is not in maintenance by this run")
+    failed = replace(note, reason=shorten(reason, _REASON_LIMIT))
+    if failed == note:
+        return done("its note says so already")
+    patch = NodePatch(annotations={names.MAINTENANCE_ANNOTATION: failed.to_text()})
+    return Decision(PATCH, patch=patch, actions=(f"patch node {node.name}: note the failure",))
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A change of labels, the step that it begins, and annotations that say when."""
+
+    step: str
+    action: str
+    labels: Mapping[str, str | None]
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def _label(node: NodeState, change: _Change, purpose: str) -> Decision:
+    note = node.maintenance
+    noted = {names.MAINTENANCE_ANNOTATION: note.at_step(change.step, purpose).to_text()} if note else {}
+    changes = ", ".join(f"{label}={value}" if value else f"{label}-" for label, value in sorted(change.labels.items()))
+    patch = NodePatch(labels=change.labels, annotations={**noted, **change.annotations})
+    return Decision(PATCH, patch=patch, actions=(f"{change.action} ({changes})",))
 
 
 def _not_ours(node: NodeState, run: RunContext) -> str:

@@ -27,6 +27,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof imp
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import (
     RunContext,
     bears_target,
+    decide_failure,
     decide_in_maintenance,
     decide_in_service,
     decide_serving,
@@ -42,7 +43,14 @@ RUN = RunContext("run-1", "plan-1", since="2026-03-01T12:00:00.000Z", holder="ru
 BY_LABEL = NodeTarget("gpu-1", "l20", NEW, {GPU: 8}, (GPU,), Release("label", "kube-system/ds", FOREIGN))
 BY_AFFINITY = replace(BY_LABEL, release=Release("affinity", "kube-system/ds"))
 OWN = replace(BY_LABEL, release=None)
-TARGETS = [BY_LABEL, BY_AFFINITY, OWN]
+#: Back to the plugin of somebody else, which is left by label or by affinity, and back to no plugin at all.
+BACK = NodeTarget("gpu-1", None, None, {GPU: 1}, (GPU,), labels=FOREIGN, plugin="kube-system/ds", ids_change=True)
+BACK_BY_AFFINITY = replace(BACK, key="old", labels={})
+NOBODY = NodeTarget("gpu-1", None, None, {}, (GPU,))
+AS_IS = NodeTarget("gpu-1", "l20", NEW, {GPU: 8}, as_is=True)
+TARGETS = [BY_LABEL, BY_AFFINITY, OWN, BACK, BACK_BY_AFFINITY, NOBODY]
+SCALE_DOWN, DISRUPT = "cluster-autoscaler.kubernetes.io/scale-down-disabled", "karpenter.sh/do-not-disrupt"
+NOT_PROTECTED = {SCALE_DOWN: None, DISRUPT: None}
 BARE = NodeState("gpu-1", labels=FOREIGN, allocatable={GPU: 1})
 
 
@@ -69,7 +77,13 @@ def test_in_maintenance_cordons_and_notes_how_it_was_in_one_patch() -> None:
     note = after.maintenance
     assert note is not None
     assert (note.run, note.plan, note.step, note.was_unschedulable) == ("run-1", "plan-1", "cordoned", False)
-    assert note.restore == {"key": None, "revision": None, "labels": FOREIGN}
+    assert note.restore == {
+        "key": None,
+        "revision": None,
+        "labels": FOREIGN,
+        "resources": {GPU: 1},
+        "annotations": NOT_PROTECTED,
+    }
     assert note.reason == "sharing change to l20 revision 0a1b2c3d4e by plan plan-1"
 
 
@@ -87,7 +101,8 @@ def test_in_maintenance_takes_over_from_a_dead_run_and_keeps_what_it_knew() -> N
     decision = decide_in_maintenance(dead, BY_LABEL, RUN)
     note = dead.patched(decision.patch).maintenance
     assert note is not None
-    assert (note.run, note.was_unschedulable, note.step, note.restore) == ("run-1", True, "cordoned", restore)
+    assert (note.run, note.was_unschedulable, note.step) == ("run-1", True, "cordoned")
+    assert note.restore == {**restore, "annotations": NOT_PROTECTED}
     assert (
         decision.reason
         == "taken over from run run-0, which has had it since 2026-03-01T11:00:00.000Z and holds no lease"
@@ -129,6 +144,94 @@ def test_in_maintenance_refuses_a_node_of_a_run_that_lives() -> None:
     assert decision.reason == (
         "run run-0 has it in maintenance since 2026-03-01T11:00:00.000Z and holds a live lease. Wait for that run to end."
     )
+
+
+def annotated(node: NodeState, **annotations: str) -> NodeState:
+    return replace(node, annotations={**node.annotations, **annotations})
+
+
+def test_a_node_is_kept_from_autoscalers_for_the_time_of_its_maintenance() -> None:
+    before = annotated(BARE, **{DISRUPT: "false"})
+    during = before.patched(decide_in_maintenance(before, BY_LABEL, RUN).patch)
+    assert (during.annotations[SCALE_DOWN], during.annotations[DISRUPT]) == ("true", "true")
+    after = during.patched(decide_in_service(during, BY_LABEL, RUN, []).patch)
+    assert after.annotations == before.annotations
+
+
+def test_a_node_that_was_kept_from_autoscalers_before_stays_so() -> None:
+    before = annotated(BARE, **{SCALE_DOWN: "true", DISRUPT: "true"})
+    during = before.patched(decide_in_maintenance(before, BY_LABEL, RUN).patch)
+    after = during.patched(decide_in_service(during, BY_LABEL, RUN, []).patch)
+    assert after.annotations == before.annotations
+
+
+def test_what_somebody_else_told_autoscalers_meanwhile_stands() -> None:
+    during = BARE.patched(decide_in_maintenance(BARE, BY_LABEL, RUN).patch)
+    during = annotated(during, **{SCALE_DOWN: "false"})
+    after = during.patched(decide_in_service(during, BY_LABEL, RUN, []).patch)
+    assert after.annotations == {SCALE_DOWN: "false"}
+
+
+def test_protection_of_a_dead_run_is_undone_by_the_one_that_takes_over() -> None:
+    before = annotated(BARE, **{DISRUPT: "false"})
+    during = before.patched(decide_in_maintenance(before, BY_LABEL, RUN).patch)
+    second = RunContext("run-2", "plan-1", holder="run-2")
+    during = during.patched(decide_in_maintenance(during, BY_LABEL, second).patch)
+    after = during.patched(decide_in_service(during, BY_LABEL, second, []).patch)
+    assert after.annotations == before.annotations
+
+
+def test_serving_dates_devices_that_are_new() -> None:
+    node = noted(labelled(BARE, "l20", "withdrawn"))
+    new = decide_serving(node, replace(OWN, ids_change=True), RUN).patch
+    assert new.annotations["kubegpu.sharing/devices-since"] == RUN.since
+    assert "kubegpu.sharing/devices-since" not in decide_serving(node, OWN, RUN).patch.annotations
+
+
+def test_a_failure_is_noted_and_forgotten_with_the_next_step() -> None:
+    node = BARE.patched(decide_in_maintenance(BARE, BY_LABEL, RUN).patch)
+    failed = node.patched(decide_failure(node, RUN, f"withdrawn failed: {'x' * 600}").patch)
+    note = failed.maintenance
+    assert note is not None
+    assert note.reason.startswith("withdrawn failed: xxx")
+    assert len(note.reason) == 500
+    assert replace(note, reason="") == replace(node.maintenance or note, reason="")
+    assert decide_failure(failed, RUN, f"withdrawn failed: {'x' * 600}").verdict == DONE
+    after = failed.patched(decide_withdrawn(failed, BY_LABEL, RUN).patch).maintenance
+    assert after is not None
+    assert after.reason == "sharing change to l20 revision 0a1b2c3d4e by plan plan-1"
+
+
+@pytest.mark.parametrize("node", [BARE, noted(BARE, "run-0"), replace(BARE, annotations={MAINTENANCE: "?"})])
+def test_a_failure_is_not_noted_on_a_node_that_the_run_does_not_have(node: NodeState) -> None:
+    assert decide_failure(node, RUN, "x").verdict == DONE
+
+
+def test_a_node_goes_back_to_a_foreign_plugin_in_one_patch() -> None:
+    node = noted(replace(labelled(BARE), allocatable={GPU: 8}))
+    node = node.patched(decide_withdrawn(node, BACK, RUN).patch)
+    assert node.labels == {KEY: "l20", REVISION: "withdrawn"}
+    decision = decide_serving(node, BACK, RUN)
+    assert decision.patch.labels == {KEY: None, REVISION: None, **FOREIGN}
+    assert node.patched(decision.patch).labels == FOREIGN
+    assert decision.actions[0].startswith("patch node gpu-1: serve DaemonSet kube-system/ds (")
+
+
+def test_a_plugin_that_came_back_too_early_is_withdrawn_first() -> None:
+    """Its label is back while ours still serves: two plugins on one node end with no GPU at all."""
+    node = noted(replace(labelled(BARE), labels={**labelled(BARE).labels, **FOREIGN}))
+    assert decide_serving(node, BACK, RUN).verdict == REFUSED
+    assert decide_withdrawn(node, BACK, RUN).patch.labels == {REVISION: "withdrawn", "nvidia-device-enable": None}
+
+
+def test_a_node_as_it_is_is_cordoned_and_comes_back_with_its_labels_untouched() -> None:
+    node = serving(BARE)
+    during = node.patched(decide_in_maintenance(node, AS_IS, RUN).patch)
+    assert during.unschedulable
+    for decide in (decide_withdrawn, decide_serving):
+        assert decide(during, AS_IS, RUN).verdict == DONE
+    assert unmet_node(during, AS_IS) == []
+    assert during.patched(decide_in_service(during, AS_IS, RUN, []).patch) == node
 
 
 @pytest.mark.parametrize(
@@ -301,7 +404,7 @@ def nodes(draw: st.DrawFn) -> NodeState:
         unschedulable=draw(st.booleans()),
         allocatable={GPU: draw(st.sampled_from([0, 1, 8]))},
         not_ready=draw(st.sampled_from(["", "KubeletNotReady"])),
-        annotations=draw(st.sampled_from([{}, {HOLD: "mine"}])),
+        annotations=draw(st.sampled_from([{}, {HOLD: "mine"}, {SCALE_DOWN: "true", DISRUPT: "false"}])),
     )
     run = draw(st.sampled_from([None, "run-1", "run-0", ""]))
     if run is None:
@@ -355,7 +458,7 @@ def test_law_two_plugins_never_select_a_node(node: NodeState, target: NodeTarget
     decision = decide_serving(node, target, RUN)
     if decision.verdict == PATCH:
         assert node.revision == "withdrawn"
-        assert target is not BY_LABEL or node.labels.get("nvidia-device-enable") != "enable"
+        assert target not in (BY_LABEL, BACK) or node.labels.get("nvidia-device-enable") != "enable"
 
 
 @settings(max_examples=400, deadline=None)
@@ -371,7 +474,7 @@ def test_law_check_mode_decides_as_the_real_run(node: NodeState, target: NodeTar
             assert foreseen.patch.diff(assumed) == done.patch.diff(real)
         real = real.patched(done.patch)
         if step == "serving" and done.verdict in (DONE, PATCH) and real.maintenance is not None:
-            real = replace(real, allocatable={GPU: 8}, not_ready="")  # its wait ended well
+            real = replace(real, allocatable=target.wanted(), not_ready="")  # its wait ended well
         if done.verdict == REFUSED:
             break  # the rollout goes on without this node
 
@@ -397,6 +500,6 @@ def test_law_an_interrupted_rollout_finishes_when_started_again(
         assert decision.verdict in (DONE, PATCH), (step, decision)
         node = node.patched(decision.patch)
         if step == "serving" and node.maintenance is not None:
-            node = replace(node, allocatable={GPU: 8}, not_ready="")
+            node = replace(node, allocatable=target.wanted(), not_ready="")
     assert bears_target(node, target)
     assert node.maintenance is None
