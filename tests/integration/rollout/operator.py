@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
@@ -20,6 +24,22 @@ from simulator.cluster import SimulatedCluster
 REPOSITORY = Path(__file__).resolve().parents[3]
 COLLECTIONS = REPOSITORY / ".venv/collections"
 PLAYBOOK_SECONDS = 240
+
+
+def kill_run(process: subprocess.Popen[str]) -> None:
+    """End a run as a power cut ends it: with all its workers and modules, which have sessions of their own."""
+    children: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            fields = status.read_text(encoding="utf-8").rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(status.parent.name))
+    family = [process.pid]
+    for member in family:
+        family.extend(children.get(member, []))
+    for member in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(member, signal.SIGKILL)
+    process.wait(30)
 
 
 @dataclass(frozen=True)
@@ -75,27 +95,10 @@ class Operator:
 
     def play(self, name: str, *arguments: str, **extra_vars: Any) -> Ended:
         """Run playbook ``kubegpu.sharing.<name>``."""
-        command = [
-            str(self.executable),
-            f"kubegpu.sharing.{name}",
-            "-i",
-            str(self.directory / "inventory.yml"),
-            *arguments,
-        ]
-        if extra_vars:
-            command += ["-e", json.dumps(extra_vars)]
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-            "ANSIBLE_NOCOLOR": "1",
-            "COLUMNS": "120",
-            "ANSIBLE_HOME": str(self.directory / "ansible"),
-        }
         result = subprocess.run(
-            command,
+            self._command(name, arguments, extra_vars),
             cwd=self.directory,
-            env=environment,
+            env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -104,6 +107,57 @@ class Operator:
             check=False,
         )
         return Ended(result.returncode, result.stdout)
+
+    def start(self, name: str, *arguments: str, **extra_vars: Any) -> subprocess.Popen[str]:
+        """Start a playbook and return at once; its output goes to the file ``output`` in the operator's folder."""
+        with (self.directory / "output").open("w", encoding="utf-8") as output:
+            return subprocess.Popen(
+                self._command(name, arguments, extra_vars),
+                cwd=self.directory,
+                env=self._environment(),
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
+            )
+
+    def play_at_terminal(self, name: str, answer: str, **extra_vars: Any) -> Ended:
+        """Run a playbook in a terminal of its own, and answer its question."""
+        child, terminal = pty.fork()
+        if child == 0:  # pragma: no cover
+            os.chdir(self.directory)
+            command = self._command(name, (), extra_vars)
+            os.execve(command[0], command, self._environment())  # noqa: S606 - a terminal needs a process, not a shell
+        output, deadline = b"", time.monotonic() + PLAYBOOK_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                output += os.read(terminal, 65536)
+            except OSError:  # the other end is closed
+                break
+            if answer and b"Type yes" in output:
+                os.write(terminal, answer.encode() + b"\r")
+                answer = ""
+        else:
+            os.kill(child, signal.SIGKILL)
+        _child, status = os.waitpid(child, 0)
+        os.close(terminal)
+        return Ended(os.waitstatus_to_exitcode(status), output.decode(errors="replace"))
+
+    def _command(self, name: str, arguments: Sequence[str], extra_vars: Mapping[str, Any]) -> list[str]:
+        inventory = str(self.directory / "inventory.yml")
+        command = [str(self.executable), f"kubegpu.sharing.{name}", "-i", inventory, *arguments]
+        return [*command, "-e", json.dumps(extra_vars)] if extra_vars else command
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "120",
+            "ANSIBLE_HOME": str(self.directory / "ansible"),
+        }
 
     def must_play(self, name: str, *arguments: str, **extra_vars: Any) -> Ended:
         """Run a playbook that has to succeed."""

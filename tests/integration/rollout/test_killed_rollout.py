@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout that is killed in the middle, and run again under the id of the plan that was approved.
+
+This is a sample through ansible-playbook; tests/integration/interruption goes through every write.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulator.cluster import SimulatedCluster
+
+from .conftest import REFERENCE_HOSTS, REFERENCE_SCENARIO, REFERENCE_VARIABLES
+from .operator import Operator, kill_run
+
+MAINTENANCE = "kubegpu.sharing/maintenance"
+LEASE_SECONDS = 6
+
+
+def patched_nodes(cluster: SimulatedCluster) -> int:
+    """How often nodes have been patched by the collection."""
+    return sum(1 for entry in cluster.writes() if entry["resource"] == "nodes" and "kubegpu" in entry["user_agent"])
+
+
+@pytest.mark.parametrize(
+    ("writes", "done"),
+    [
+        pytest.param(2, [], id="the canary has no plugin"),
+        pytest.param(5, ["gpu-l20"], id="the second wave has begun"),
+    ],
+)
+def test_killed_rollout_ends_as_planned_when_it_is_run_again(tmp_path: Path, writes: int, done: list[str]) -> None:
+    with SimulatedCluster.start(REFERENCE_SCENARIO, tmp_path / "cluster", speed=20) as cluster:
+        operator = Operator(cluster, tmp_path / "operator")
+        operator.write_inventory(REFERENCE_HOSTS, {**REFERENCE_VARIABLES, "kubegpu_lease_seconds": LEASE_SECONDS})
+        process = operator.start("rollout")
+        try:
+            cluster.wait_until(lambda: patched_nodes(cluster) >= writes, 120, f"{writes} patches of nodes")
+        finally:
+            kill_run(process)
+        approved = operator.plan()["plan_id"]
+        killed = cluster.position()
+        in_hand = next(name for name in REFERENCE_HOSTS if name not in done)
+        assert cluster.client().get(f"/api/v1/nodes/{in_hand}")["spec"]["unschedulable"]
+
+        operator.must_play("rollout", kubegpu_plan_id=approved, kubegpu_lock_wait=60)
+        touched = {entry["name"] for entry in cluster.writes(killed) if entry["resource"] == "nodes"}
+        assert touched.isdisjoint(done)
+        for name, slots in (("gpu-l20", "8"), ("gpu-t4", "3")):
+            node = cluster.client().get(f"/api/v1/nodes/{name}")
+            assert node["status"]["allocatable"]["nvidia.com/gpu"] == slots
+            assert not node["spec"].get("unschedulable")
+            assert MAINTENANCE not in node["metadata"].get("annotations", {})
