@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 from unit.plugins.fakes.driver import Driver
 
@@ -92,14 +93,21 @@ class Stage:
 
     # Workloads. Where a pod is to be is said by a node selector, so that its successor waits, or goes elsewhere.
 
+    @contextmanager
+    def cordoned(self, name: str) -> Iterator[None]:
+        """So that what is made meanwhile goes elsewhere, and may come here afterwards."""
+        self.client.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
+        yield
+        self.client.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": None}})
+
     def deployment(self, name: str, replicas: int, *, gpus: int = 1, node: str = NODE, **pod: Any) -> None:
-        """And wait until its pods are ready."""
+        """And wait until its pods are ready, with no node named on the first one."""
         labels = {"app": name}
         template = {"metadata": {"labels": labels}, "spec": pod_spec(gpus, node, **pod)}
         template["metadata"]["annotations"] = annotations(**pod)
         spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
         self.client.create("/apis/apps/v1/namespaces/default/deployments", {"metadata": {"name": name}, "spec": spec})
-        self.ready(name, replicas, node)
+        self.ready(name, replicas, node or NODE)
 
     def pod(self, name: str, *, gpus: int = 1, node: str = NODE, labels: Object | None = None, **pod: Any) -> None:
         """Without a controller, and wait until it is ready."""
@@ -107,7 +115,7 @@ class Stage:
         metadata |= pod.get("metadata", {})
         body = {"metadata": metadata, "spec": pod_spec(gpus, node, **pod)}
         self.client.create("/api/v1/namespaces/default/pods", body)
-        self.ready(name, 1, node)
+        self.ready(name, 1, node or NODE)
 
     def budget(self, name: str, **spec: Any) -> None:
         """And wait until its controller has counted."""
@@ -174,8 +182,8 @@ def pod_spec(gpus: int, node: str, **pod: Any) -> Object:
     return {**spec, **pod.get("spec", {})}
 
 
-def annotations(stop: float = 1.0, **_others: Any) -> dict[str, str]:
-    return {"simulator.kubegpu/stop-seconds": str(stop), "simulator.kubegpu/start-seconds": "0.2"}
+def annotations(stop: float = 1.0, start: float = 0.2, **_others: Any) -> dict[str, str]:
+    return {"simulator.kubegpu/stop-seconds": str(stop), "simulator.kubegpu/start-seconds": str(start)}
 
 
 def is_ready(pod: Object) -> bool:
