@@ -7,6 +7,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -24,11 +25,12 @@ PATCH_TYPES = {
 class ClientError(Exception):
     """An answer of 400 or more; ``body`` is the Status object where there is one."""
 
-    def __init__(self, verb: str, path: str, status: int, body: Any) -> None:
+    def __init__(self, verb: str, path: str, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         text = body.get("message") or body.get("error") if isinstance(body, dict) else body
         super().__init__(f"{verb} {path}: {status} {text}")
         self.status = status
         self.body = body
+        self.headers = dict(headers or {})
 
 
 class Client:
@@ -91,4 +93,4 @@ class Client:
                 answer: Any = json.loads(raw)
             except ValueError:
                 answer = raw.decode(errors="replace")
-            raise ClientError(verb, path, error.code, answer) from None
+            raise ClientError(verb, path, error.code, answer, dict(error.headers)) from None

@@ -155,8 +155,12 @@ class Registry:
         )
 
     def evict(self, namespace: str, name: str, eviction: Object | None = None, *, dry_run: bool = False) -> None:
-        """Delete a pod if its disruption budget allows it. ApiError 404, 409, 429, 500."""
+        """Delete a pod if its disruption budget allows it. ApiError 403, 404, 409, 429, 500."""
         self._evictions.evict(namespace, name, eviction or {}, dry_run=dry_run)
+
+    def check_namespace(self, kind: ResourceType, namespace: str, name: str) -> None:
+        """Whether something may be made in the namespace, which an eviction is as well. ApiError 403, 404."""
+        self._preparation.check_namespace(kind, namespace, name)
 
     def bind(self, namespace: str, name: str, node: str) -> Object:
         """Assign a pod to a node, as the scheduler does. ApiError 404, 409."""

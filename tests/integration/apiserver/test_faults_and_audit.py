@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -82,6 +83,26 @@ def test_latency_delays_one_request_or_all(cluster: SimulatedCluster) -> None:
     assert _seconds(cluster) < 0.2
     cluster.fault("latency", latency_ms=100)
     assert _seconds(cluster) > 0.1
+
+
+def test_latency_of_requests_at_once_overlaps(cluster: SimulatedCluster) -> None:
+    cluster.fault("latency", latency_ms=200)
+    started = time.monotonic()
+    with ThreadPoolExecutor(10) as pool:
+        assert len(list(pool.map(lambda number: _seconds(cluster), range(10)))) == 10
+    assert time.monotonic() - started < 10 * 0.2
+
+
+def test_flow_control_answers_in_plain_text_when_to_come_again(cluster: SimulatedCluster, namespace: str) -> None:
+    cluster.fault("api", action="flow-control", method="POST", path="/eviction$", retry_after=3)
+    path = f"/api/v1/namespaces/{namespace}/pods/none/eviction"
+    answers = []
+    for _unused in range(2):
+        with pytest.raises(ClientError) as refused:
+            cluster.client().create(path, {"metadata": {"name": "none"}})
+        answers.append((refused.value.status, refused.value.headers.get("Retry-After"), refused.value.body))
+    assert answers[0] == (429, "3", "Too many requests, please try again later.\n")
+    assert (answers[1][0], answers[1][2]["reason"]) == (404, "NotFound")
 
 
 def test_unknown_fault_is_refused(cluster: SimulatedCluster) -> None:

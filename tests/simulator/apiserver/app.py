@@ -13,7 +13,7 @@ from simulator.apiserver import errors
 from simulator.apiserver.audit import REVIEWS, Audit
 from simulator.apiserver.authn import ADMIN, Authenticator, User
 from simulator.apiserver.errors import ApiError
-from simulator.apiserver.faults import Fault, Faults
+from simulator.apiserver.faults import FLOW_CONTROL_RETRY_SECONDS, FLOW_CONTROL_STATUS, FLOW_CONTROL_TEXT, Fault, Faults
 from simulator.apiserver.handlers import admin, discovery, reads, reviews, subresources, watches, writes
 from simulator.apiserver.negotiation import negotiate
 from simulator.apiserver.rbac import Access, Authorizer
@@ -115,6 +115,9 @@ async def _faulty(request: web.Request, faults: list[Fault]) -> web.StreamRespon
             if transport is not None:
                 transport.abort()
             return web.Response(status=500)
+        elif fault.action == "flow-control":
+            wait = FLOW_CONTROL_RETRY_SECONDS if fault.retry_after is None else fault.retry_after
+            return web.Response(status=FLOW_CONTROL_STATUS, text=FLOW_CONTROL_TEXT, headers={"Retry-After": str(wait)})
         else:
             headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else None
             return web.json_response(fault.status_body(), status=fault.status, headers=headers)

@@ -26,11 +26,16 @@ class Evictions:
         self._registry = registry
 
     def evict(self, namespace: str, name: str, eviction: Object, *, dry_run: bool) -> None:
+        """The budget comes before the preconditions: an old uid is told a 409 only once the budget allows an eviction.
+
+        So whoever waits for a pod that came back under the same name is told 429 on account of its successor.
+        """
         options = parse_delete_options(eviction.get("deleteOptions") or {}, dry_run=dry_run)
+        self._registry.check_namespace(self._registry.resources.by_key("pods"), namespace, name)
         pod = self._registry.get("pods", namespace, name)
         if not _needs_no_budget(pod):
-            check_preconditions(self._registry.resources.by_key("pods"), pod, options.preconditions)
             self._spend_budget(pod, dry_run=options.dry_run)
+            check_preconditions(self._registry.resources.by_key("pods"), pod, options.preconditions)
             if not options.dry_run:
                 self._mark_disrupted(pod)
         self._delete(namespace, name, options)
@@ -72,6 +77,9 @@ class Evictions:
             why = f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
             if healthy > desired:
                 why = f"The disruption budget {name} does not allow evicting pods currently"
+            failure = _failed_sync(status)
+            if failure:
+                why = f"The disruption budget {name} does not allow evicting pods currently because it failed sync: {failure}"
             raise _too_many(why)
         if dry_run:
             return
@@ -110,6 +118,12 @@ def _may_go_unready(pod: Object, budget: Object) -> bool:
     status = budget.get("status") or {}
     met = status.get("currentHealthy", 0) >= status.get("desiredHealthy", 0)
     return bool(met and status.get("desiredHealthy", 0) > 0)
+
+
+def _failed_sync(status: Object) -> str:
+    """Why the controller could not compute the budget; its numbers mean nothing then."""
+    failed = [item for item in status.get("conditions") or [] if item.get("reason") == "SyncFailed"]
+    return str(failed[0].get("message", "")) if failed else ""
 
 
 def _too_many(why: str, *, retry_seconds: int = 0) -> errors.ApiError:

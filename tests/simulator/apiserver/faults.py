@@ -8,7 +8,10 @@ from typing import Any
 
 Object = dict[str, Any]
 
-ACTIONS = ("status", "latency", "cut", "hang")
+ACTIONS = ("status", "flow-control", "latency", "cut", "hang")
+#: What a server answers that is busy: no Status object, and nothing about any budget.
+FLOW_CONTROL_STATUS, FLOW_CONTROL_TEXT = 429, "Too many requests, please try again later.\n"
+FLOW_CONTROL_RETRY_SECONDS = 1
 DEFAULT_REASONS = {
     409: "Conflict",
     429: "TooManyRequests",
@@ -23,7 +26,8 @@ class Fault:
     """Hits requests whose method and path (with query) match: the ``nth`` such request and the ``count - 1`` after it.
 
     ``count`` 0 is for ever. ``method`` may name several ("POST|PATCH"); ``agent`` says whose requests, by User-Agent.
-    ``action``: ``status`` answers ``status`` with ``body`` (or a Status), ``latency`` waits ``latency_ms`` and goes on,
+    ``action``: ``status`` answers ``status`` with ``body`` (or a Status), ``flow-control`` 429 in plain text with
+    ``retry_after`` (default 1 s), as API priority and fairness does, ``latency`` waits ``latency_ms`` and goes on,
     ``cut`` closes the connection (of a watch: after ``after_ms``), ``hang`` answers nothing. With ``late`` it acts
     after the write has been stored: then only the answer is lost. ``taken`` counts the requests on which it has begun
     to act, with ``late`` those that have been carried out.

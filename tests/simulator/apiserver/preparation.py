@@ -56,7 +56,7 @@ class Preparation:
             raise errors.internal_error("resourceVersion should not be set on objects to be created")
         self._name(kind, metadata)
         if kind.namespaced:
-            self._check_namespace(kind, metadata)
+            self.check_namespace(kind, metadata["namespace"], metadata.get("name", ""))
         self.stamp(kind, rules, new)
         rules.default(new)
         rules.prepare_create(new)
@@ -119,15 +119,15 @@ class Preparation:
             cause = errors.required("metadata.name", "name or generateName is required")
             raise errors.invalid(kind.subject, "", [cause])
 
-    def _check_namespace(self, kind: ResourceType, metadata: Object) -> None:
-        name = metadata["namespace"]
+    def check_namespace(self, kind: ResourceType, name: str, object_name: str) -> None:
+        """Nothing is created in a namespace that is missing (ApiError 404) or going away (403)."""
         namespace = self._store.get("namespaces", None, name)
         if namespace is None:
             raise errors.not_found(errors.Subject("", "namespaces", "Namespace"), name)
         if namespace["metadata"].get("deletionTimestamp"):
             why = f"unable to create new content in namespace {name} because it is being terminated"
             cause = errors.Cause("NamespaceTerminating", f"namespace {name} is being terminated", "metadata.namespace")
-            raise errors.forbidden(kind.subject, metadata.get("name", ""), why, [cause])
+            raise errors.forbidden(kind.subject, object_name, why, [cause])
 
     def _validate(
         self,

@@ -22,7 +22,13 @@ Object = dict[str, Any]
 RESOURCE = "policy/poddisruptionbudgets"
 #: The controllers whose replica count a percentage refers to, by kind.
 SCALED = {"ReplicaSet": "apps/replicasets", "StatefulSet": "apps/statefulsets", "Deployment": "apps/deployments"}
+#: Controllers that cannot be scaled: a budget that needs their size never allows anything.
+UNSCALABLE = {"DaemonSet": "daemonsets.apps", "Job": "jobs.batch"}
 DISRUPTED_POD_SECONDS = 120.0
+
+
+class UnscalableError(Exception):
+    """The budget's size cannot be computed; the text says why."""
 
 
 class DisruptionController:
@@ -32,6 +38,7 @@ class DisruptionController:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._granted: dict[tuple[str, str, str], float] = {}
         context.store.subscribe(self._changed)
         context.pods.listen(self._pod_changed)
 
@@ -42,7 +49,11 @@ class DisruptionController:
         namespace = budget["metadata"]["namespace"]
         selector = budget["spec"].get("selector")
         pods = [pod for pod in self._context.store.list("pods", namespace) if self._counts(pod, selector)]
-        expected, desired = self._sizes(budget, pods)
+        try:
+            expected, desired = self._sizes(budget, pods)
+        except UnscalableError as problem:
+            self._write_failure(budget, str(problem))
+            return
         disrupted = self._disrupted(budget, pods)
         healthy = sum(
             is_ready(pod) and not is_terminating(pod) and pod["metadata"]["name"] not in disrupted for pod in pods
@@ -90,10 +101,12 @@ class DisruptionController:
         return expected, resolve(minimum, expected, round_up=True)
 
     def _scale_of(self, pods: list[Object]) -> int:
-        """The replicas that the pods' controllers want; a pod without such a controller counts as itself."""
+        """The replicas that the pods' controllers want; pods without a controller do not count. Raises UnscalableError."""
         wanted: dict[str, int] = {}
         for pod in pods:
             owner = controller_of(pod)
+            if owner and owner["kind"] in UNSCALABLE:
+                raise UnscalableError(f"{UNSCALABLE[owner['kind']]} does not implement the scale subresource")
             resource = SCALED.get(owner["kind"]) if owner else None
             found = (
                 self._context.store.get(resource, pod["metadata"]["namespace"], owner["name"])
@@ -110,10 +123,22 @@ class DisruptionController:
         return sum(wanted.values())
 
     def _disrupted(self, budget: Object, pods: list[Object]) -> Object:
-        """Evictions that were granted and whose pods are not yet seen terminating."""
+        """Evictions that were granted and whose pods are not yet seen terminating; a pod that never goes counts again."""
         present = {pod["metadata"]["name"] for pod in pods if not is_terminating(pod)}
         recorded = (budget.get("status") or {}).get("disruptedPods") or {}
-        return {name: moment for name, moment in recorded.items() if name in present}
+        kept = {}
+        for name, moment in recorded.items():
+            if name in present and not self._overdue(budget, name, moment):
+                kept[name] = moment
+        return kept
+
+    def _overdue(self, budget: Object, pod: str, moment: str) -> bool:
+        """Whether the eviction was granted two minutes ago, in simulated time."""
+        engine, mark = self._context.engine, (budget["metadata"]["uid"], pod, moment)
+        if mark not in self._granted:
+            self._granted[mark] = engine.time
+            engine.later(DISRUPTED_POD_SECONDS, engine.enqueue, self, key_of(budget), settles=False)
+        return engine.time - self._granted[mark] >= DISRUPTED_POD_SECONDS
 
     def _write(self, budget: Object, numbers: Object, disrupted: Object) -> None:
         generation = budget["metadata"]["generation"]
@@ -131,3 +156,26 @@ class DisruptionController:
         if disrupted:
             status["disruptedPods"] = disrupted
         self._context.put_status(RESOURCE, budget, status)
+
+    def _write_failure(self, budget: Object, why: str) -> None:
+        """The failsafe allows nothing and leaves the observed generation, so that evictions are told to come again."""
+        status = budget.get("status") or {}
+        new = {
+            "type": "DisruptionAllowed",
+            "status": "False",
+            "lastTransitionTime": self._context.now(),
+            "reason": "SyncFailed",
+            "message": why,
+        }
+        numbers = {name: status.get(name, 0) for name in ("currentHealthy", "desiredHealthy", "expectedPods")}
+        conditions = with_condition(status.get("conditions"), new)
+        self._context.put_status(
+            RESOURCE, budget, {**status, **numbers, "disruptionsAllowed": 0, "conditions": conditions}
+        )
+        self._context.event(
+            budget,
+            "CalculateExpectedPodCountFailed",
+            f"Failed to calculate the number of expected pods: {why}",
+            "controllermanager",
+            warning=True,
+        )
