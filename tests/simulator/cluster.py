@@ -129,7 +129,15 @@ class SimulatedCluster:
         return self._admin("POST", "reboot", {"node": node})
 
     def fault(self, kind: str, **options: Any) -> Object:
-        """``nvml``, ``plugin-crash``, ``kubelet-restart``, ``not-ready``, ``owner``; ``api`` and ``latency`` for the API server."""
+        """Make something go wrong, or right again.
+
+        ``nvml``: of the node's driver or GPUs. ``plugin-crash``, ``kubelet-restart``: on a node. ``owner``: puts its
+        DaemonSet back. ``kubelet``, ``action`` down or up: answers nobody; after 40 simulated seconds its node is
+        NotReady (Unknown), nothing that is deleted there ever goes, 300 s later its pods are evicted by taint; up
+        registers a deleted node anew. ``late-pod``, ``node``, ``pod``: bound to the node at its next cordon.
+        ``api`` and ``latency``: of the API server, see ``simulator.apiserver.faults.Fault``. What pods do at their
+        end is in annotations: ``simulator.kubegpu/stop-seconds``, ``simulator.kubegpu/ignores-sigterm: "true"``.
+        """
         if kind == "api":
             return self._admin("POST", "fault", options)
         if kind == "latency":

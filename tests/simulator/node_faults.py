@@ -22,6 +22,7 @@ KINDS = {
     "kubelet-restart": ("node",),
     "kubelet": ("node", "action"),
     "not-ready": ("node", "clear"),
+    "late-pod": ("node", "pod", "seconds"),
     "owner": ("daemonset", "reconcile"),
 }
 
@@ -37,6 +38,7 @@ class NodeFaults:
         self._simulation = simulation
         self._originals = {key_of(item): copy_json(item) for item in simulation.store.list(DAEMON_SETS)}
         self._reconciled: set[str] = set()
+        self._late: dict[str, list[tuple[Object | str, float]]] = {}
         simulation.store.subscribe(self._changed)
 
     def order(self, kind: str, options: Object) -> Object:
@@ -52,6 +54,7 @@ class NodeFaults:
             "kubelet-restart": self._kubelet_restart,
             "kubelet": self._kubelet,
             "not-ready": self._not_ready,
+            "late-pod": self._late_pod,
             "owner": self._owner,
         }
         try:
@@ -113,6 +116,39 @@ class NodeFaults:
             agent.go_silent()
         return {"node": agent.name}
 
+    def _late_pod(self, options: Object) -> Object:
+        """At the node's next cordon a pod is bound to it, ``seconds`` after it (0: no list of anybody's is without it).
+
+        The scheduler decides before it sees a cordon and binds after it. ``pod``: a manifest, created and bound, or
+        the namespace/name of a pending pod, or how that begins, such as that of a ReplicaSet's pods.
+        """
+        node, pod = self._simulation.agent(options["node"]).name, options.get("pod")
+        if not isinstance(pod, dict) and not (isinstance(pod, str) and "/" in pod):
+            raise OrderError(f"fault late-pod: pod must be a manifest or namespace/name, not {pod!r}")
+        self._late.setdefault(node, []).append((pod, float(options.get("seconds", 0))))
+        return {"node": node}
+
+    def _bind_late(self, node: str) -> None:
+        for pod, seconds in self._late.pop(node, []):
+            if seconds:
+                self._simulation.engine.later(seconds, self._bind, pod, node)
+            else:
+                self._bind(pod, node)
+
+    def _bind(self, pod: Object | str, node: str) -> None:
+        registry = self._simulation.registry
+        if isinstance(pod, dict):
+            created = registry.create("pods", pod, pod["metadata"].get("namespace"))
+            registry.bind(created["metadata"]["namespace"], created["metadata"]["name"], node)
+            return
+        waiting = [
+            item for item in self._simulation.control_plane.context.pods.on_node("") if key_of(item).startswith(pod)
+        ]
+        if not waiting:
+            self._simulation.engine.failures.append(f"fault late-pod: no pending pod begins with {pod}")
+            return
+        registry.bind(*split_key(min(map(key_of, waiting))), node)
+
     def _owner(self, options: Object) -> Object:
         """The owner puts its DaemonSet back as it was; with ``reconcile`` after every change from now on."""
         key = options["daemonset"]
@@ -126,7 +162,10 @@ class NodeFaults:
         return {"daemonset": key}
 
     def _changed(self, change: Change) -> None:
-        if change.resource == DAEMON_SETS and key_of(change.obj) in self._reconciled:
+        if change.resource == "nodes" and change.type == "MODIFIED" and change.old is not None:
+            if change.obj["spec"].get("unschedulable") and not change.old["spec"].get("unschedulable"):
+                self._bind_late(change.obj["metadata"]["name"])
+        elif change.resource == DAEMON_SETS and key_of(change.obj) in self._reconciled:
             self._simulation.engine.later(OWNER_SECONDS, self._restore, key_of(change.obj), settles=False)
 
     def _restore(self, key: str) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
@@ -103,6 +104,30 @@ def test_describe_shows_node_and_pod_with_events(kubectl: Kubectl) -> None:
     assert "Allocatable:" in node
     assert "KubeletReady" in node
     assert "Replicas:" in kubectl.run("describe", "deployment", "web").stdout
+
+
+def test_describe_node_lists_events_that_clients_wrote(kubectl: Kubectl) -> None:
+    uid = kubectl.json("get", "node", "node-1")["metadata"]["uid"]
+    told = {"Maintained": uid, "KubeletStyle": "node-1"}
+    for reason, involved_uid in told.items():
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"node-1.{reason.lower()}", "namespace": "default"},
+            "involvedObject": {"apiVersion": "v1", "kind": "Node", "name": "node-1", "uid": involved_uid},
+            "reason": reason,
+            "message": f"{reason} by a client",
+            "type": "Normal",
+            "source": {"component": "tester"},
+            "reportingComponent": "tester",
+            "firstTimestamp": "2026-01-01T00:00:00Z",
+            "lastTimestamp": "2026-01-01T00:00:00Z",
+            "count": 1,
+        }
+        kubectl.run("create", "--namespace=default", "--validate=false", "-f", "-", stdin=json.dumps(event))
+    described = kubectl.run("describe", "node", "node-1").stdout
+    assert all(f"{reason} by a client" in described for reason in told)
+    assert "Maintained by a client" not in kubectl.run("describe", "node", "node-2").stdout
 
 
 def test_label_annotate_and_taint_nodes(kubectl: Kubectl) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulator.apiserver.errors import ApiError
-from simulator.controllers.meta import condition, is_ready, is_terminating
+from simulator.controllers.meta import condition, is_ready, is_terminating, key_of
 from simulator.node_faults import NodeFaults, OrderError
 from simulator.simulation import Simulation
 from simulator.worlds import NAMESPACE, budget, cards_in_use, deployment, gpu_node, gpu_pod, shared_plugin, world
@@ -242,3 +242,33 @@ def test_deleted_node_comes_back_with_its_kubelet_under_a_new_uid() -> None:
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
     assert after["metadata"]["labels"] == before["metadata"]["labels"]
     assert simulation.allocatable("gpu-1") == 8
+
+
+# A pod that the scheduler had decided on before the cordon.
+
+
+@pytest.mark.parametrize("seconds", [0, 2.5])
+def test_late_pod_is_bound_to_the_cordoned_node_once(seconds: float) -> None:
+    manifest = deployment("late", pod={"nodeSelector": {"example.com/never": "x"}})
+    simulation = stage(manifest)
+    (pending,) = simulation.pods(NAMESPACE, app="late")
+    faults = NodeFaults(simulation)
+    faults.order("late-pod", {"node": "gpu-1", "pod": f"{NAMESPACE}/late-", "seconds": seconds})
+    faults.order("late-pod", {"node": "gpu-1", "pod": gpu_pod("bare")})
+    simulation.patch_node("gpu-1", {"metadata": {"labels": {"example.com/a": "b"}}})
+    assert find(simulation, "bare") is None
+    simulation.patch_node("gpu-1", {"spec": {"unschedulable": True}})
+    assert simulation.get("pods", f"{NAMESPACE}/bare")["spec"]["nodeName"] == "gpu-1"
+    assert (simulation.get("pods", key_of(pending))["spec"].get("nodeName") == "gpu-1") is (seconds == 0)
+    simulation.engine.advance(5)
+    assert is_ready(simulation.get("pods", key_of(pending)))
+    assert simulation.get("pods", key_of(pending))["spec"]["nodeName"] == "gpu-1"
+    simulation.patch_node("gpu-1", {"spec": {"unschedulable": None}})
+    simulation.patch_node("gpu-1", {"spec": {"unschedulable": True}})
+    assert len(simulation.pods(NAMESPACE, app="late")) == 1
+    assert simulation.engine.failures == []
+
+
+def test_late_pod_without_a_pod_is_refused() -> None:
+    with pytest.raises(OrderError, match="pod must be a manifest or namespace/name, not None"):
+        NodeFaults(stage()).order("late-pod", {"node": "gpu-1"})
