@@ -25,8 +25,8 @@ extends_documentation_fragment:
 options:
   plan_path:
     description:
-      - File with the plan to be rolled out. Its namespace is the one that counts, and the DaemonSets that it takes off nodes
-        are asked about as well.
+      - File with the plan to be rolled out. Its namespace is the one that counts. The DaemonSets that it takes off nodes, or
+        brings back, are asked about as well, and evictions if it has pods evicted.
       - If not given, what any rollout needs is asked about.
     type: path
   namespace:
@@ -64,7 +64,7 @@ asked:
   description: How many permissions were asked about.
   returned: success
   type: int
-  sample: 21
+  sample: 24
 msg:
   description: What to grant, in words. Empty if nothing is missing.
   returned: success
@@ -74,7 +74,7 @@ requests:
   description: How many requests were made of the API server, by kind, and the size of its answers in bytes.
   returned: success
   type: dict
-  sample: {get: 0, write: 0, review: 21, dry_run: 0, bytes: 13050}
+  sample: {get: 0, write: 0, review: 24, dry_run: 0, bytes: 13050}
 """
 
 from typing import Any, Mapping

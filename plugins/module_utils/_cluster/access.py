@@ -11,13 +11,17 @@ from typing import Any, Iterable, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import RolloutPlan
 
 _APPS = "apps"
+_POLICY = "policy"
 _LEASES = "coordination.k8s.io"
+#: Where Events about nodes live.
+EVENT_NAMESPACE = "default"
 
 
 @dataclass(frozen=True, order=True)
 class Access:
     """A permission, as a role grants it.
 
+    :param resource: with its subresource, if it is about one: "pods/eviction".
     :param group: "" for the core group.
     :param namespace: "" for the whole cluster.
     """
@@ -29,7 +33,7 @@ class Access:
 
     @property
     def qualified(self) -> str:
-        """The resource with its group: "daemonsets.apps"."""
+        """The resource with its group: "daemonsets.apps", and its subresource: "pods/eviction"."""
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
     def __str__(self) -> str:
@@ -38,7 +42,14 @@ class Access:
 
     def review(self) -> dict[str, Any]:
         """The SelfSubjectAccessReview that asks for it."""
-        attributes = {"verb": self.verb, "resource": self.resource, "group": self.group, "namespace": self.namespace}
+        resource, _slash, subresource = self.resource.partition("/")
+        attributes = {
+            "verb": self.verb,
+            "resource": resource,
+            "subresource": subresource,
+            "group": self.group,
+            "namespace": self.namespace,
+        }
         return {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
@@ -58,16 +69,43 @@ def needed_access(plan: RolloutPlan | None, namespace: str) -> list[Access]:
     """
     needs = {
         *_all(("get", "list", "watch", "patch"), "nodes"),
-        *_all(("list", "watch"), "pods"),
+        *_all(("list", "watch", "delete"), "pods"),  # deleted are those that a kubelet refused during the switch
+        *_all(("create",), "events", EVENT_NAMESPACE),
         *_all(("get", "create"), "namespaces"),
         *_all(("get", "create", "patch"), "leases", namespace, _LEASES),
         *_all(("get", "list", "create", "patch", "delete"), "configmaps", namespace),
         *_all(("get", "list", "create", "patch", "delete"), "daemonsets", namespace, _APPS),
     }
-    for release in plan.releases if plan else ():
-        verbs = ("get", "patch") if release.method == "affinity" else ("get",)
-        needs.update(_all(verbs, "daemonsets", release.daemonset.partition("/")[0], _APPS))
+    if plan:
+        needs.update(_foreign_access(plan))
+        if _evicts(plan):
+            needs.update(_all(("create",), "pods/eviction"))
+            needs.update(_all(("list",), "poddisruptionbudgets", "", _POLICY))
+    for target in plan.nodes.values() if plan else ():
+        if target.plugin:
+            needs.update(_all(("get",), "daemonsets", target.plugin.partition("/")[0], _APPS))
+    for revert in plan.reverts if plan else ():
+        needs.update(_all(("get", "patch"), "daemonsets", revert["daemonset"].partition("/")[0], _APPS))
     return sorted(needs)
+
+
+def _foreign_access(plan: RolloutPlan) -> set[Access]:
+    """DaemonSets of others: read where nodes leave them or go back to them, changed where they are told to, or told no more."""
+    patched = {release.daemonset for release in plan.releases if release.method == "affinity"}
+    patched |= {str(revert["daemonset"]) for revert in plan.reverts}
+    read = {release.daemonset for release in plan.releases} | set(plan.foreign_of(list(plan.nodes.values())))
+    verbs = {**dict.fromkeys(read, ("get",)), **dict.fromkeys(patched, ("get", "patch"))}
+    return {
+        access
+        for daemonset, allowed in verbs.items()
+        for access in _all(allowed, "daemonsets", daemonset.partition("/")[0], _APPS)
+    }
+
+
+def _evicts(plan: RolloutPlan) -> bool:
+    return plan.stale_pods == "recreate" or any(
+        target.evict.scope != "none" or target.recreate for target in plan.nodes.values()
+    )
 
 
 def describe_missing(missing: Sequence[Access]) -> str:

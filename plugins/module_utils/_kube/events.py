@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.access import EVENT_NAMESPACE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
@@ -33,7 +34,7 @@ _WARNINGS = {FAILED}
 
 COMPONENT = "kubegpu.sharing"
 #: Events about things without a namespace live here, as the API server demands.
-NAMESPACE = "default"
+NAMESPACE = EVENT_NAMESPACE
 _PATH = api_path("events", NAMESPACE)
 #: The API server takes 1024 bytes of a message.
 _MESSAGE_BYTES = 1000
@@ -132,8 +133,8 @@ class NodeEvents:
             try:
                 self._api.create(_PATH, body)
             except ApiError as error:
-                if error.reason == "AlreadyExists":
-                    return  # the answer to an earlier try was lost
+                if attempt > 0 and error.status == 409:
+                    return  # it exists: the answer to an earlier try was lost
                 if attempt == _TRIES - 1 or not passes(error):
                     raise
                 pause(self._clock, attempt, error)

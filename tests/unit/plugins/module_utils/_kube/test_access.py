@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.access import (
@@ -11,7 +12,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.access im
     needed_access,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.access import find_missing
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import DaemonSetRelease, RolloutPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import (
+    DaemonSetRelease,
+    EvictionWish,
+    NodeTarget,
+    RolloutPlan,
+)
 
 
 def make_plan(method: str) -> RolloutPlan:
@@ -27,6 +33,8 @@ def test_needed_access_covers_what_a_rollout_writes() -> None:
         Access("configmaps", "delete", "gpu"),
         Access("daemonsets", "create", "gpu", "apps"),
         Access("namespaces", "create"),
+        Access("events", "create", "default"),
+        Access("pods", "delete"),
     ):
         assert access in needs
     assert len(needs) == len(set(needs)) <= 30
@@ -37,6 +45,34 @@ def test_needed_access_patches_a_foreign_daemonset_only_where_the_plan_does() ->
     assert patch in needed_access(make_plan("affinity"), "gpu")
     assert patch not in needed_access(make_plan("label"), "gpu")
     assert Access("daemonsets", "get", "kube-system", "apps") in needed_access(make_plan("label"), "gpu")
+
+
+def test_needed_access_evicts_only_where_the_plan_does() -> None:
+    evict = Access("pods/eviction", "create")
+    assert evict.review()["spec"]["resourceAttributes"] == {
+        "verb": "create",
+        "resource": "pods",
+        "subresource": "eviction",
+    }
+    plain = NodeTarget("gpu-1", "l20", "0a", {})
+    for target, stale, wanted in (
+        (plain, "report", False),
+        (replace(plain, evict=EvictionWish("affected")), "report", True),
+        (replace(plain, recreate=True), "report", True),
+        (plain, "recreate", True),
+    ):
+        needs = needed_access(RolloutPlan("0a", "gpu", {"gpu-1": target}, stale_pods=stale), "gpu")
+        assert (evict in needs, Access("poddisruptionbudgets", "list", "", "policy") in needs) == (wanted, wanted)
+    assert evict not in needed_access(None, "gpu")
+
+
+def test_needed_access_of_a_rollback_reads_who_comes_back_and_patches_what_it_reverts() -> None:
+    target = NodeTarget("gpu-1", None, None, {}, plugin="vendor/plugin")
+    plan = RolloutPlan("0a", "gpu", {"gpu-1": target}, kind="rollback", reverts=({"daemonset": "kube-system/ds"},))
+    needs = needed_access(plan, "gpu")
+    assert Access("daemonsets", "get", "vendor", "apps") in needs
+    assert Access("daemonsets", "patch", "vendor", "apps") not in needs
+    assert Access("daemonsets", "patch", "kube-system", "apps") in needs
 
 
 def test_find_missing_asks_a_review_each_and_writes_nothing(api: Any) -> None:
