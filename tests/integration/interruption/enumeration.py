@@ -38,6 +38,10 @@ class Enumerated:
     reached: list[int]
     problems: dict[int, list[str]]
 
+    def describe(self) -> str:
+        """All problems, a line each."""
+        return "\n".join(f"request {number}: {text}" for number, texts in self.problems.items() for text in texts)
+
 
 def enumerate_requests(case: Callable[[int], Verdict], share: int, shares: int) -> Enumerated:
     """Every case of a share: ``share``, ``share + shares``, and so on up to the first that is not reached.

@@ -99,8 +99,8 @@ class Ground:
         assert ending["ended"] != "crashed", ending["message"]
         return {**ending, "run": orders.run}
 
-    def writes_of(self, run: str) -> list[Object]:
-        return [item for item in self.cluster.writes() if item["user_agent"] == agent_of(run)]
+    def writes_of(self, run: str, since: int = 0) -> list[Object]:
+        return [item for item in self.cluster.writes(since) if item["user_agent"] == agent_of(run)]
 
     def hang_after(self, number: int, run: str) -> int:
         """The server carries out this write of a run, answers neither it nor any later one, and carries none of those out."""
@@ -158,7 +158,8 @@ class Ground:
 
     def holder(self) -> str | None:
         """The run that the lock names."""
-        return self.client.get(LEASE)["spec"].get("holderIdentity")
+        leases = self.client.items(LEASE.rpartition("/")[0])
+        return leases[0]["spec"].get("holderIdentity") if leases else None
 
     def wrongs(self) -> list[str]:
         """What must never happen, whatever else does. The watcher ends here."""

@@ -49,7 +49,7 @@ def test_request_that_fails_once_is_borne_or_stops_the_rollout_with_advice(
             return bear(ground, {**BEFORE[trouble], "path": EACH, "nth": number})
 
     found = enumerate_requests(case, share, len(BEFORE))
-    assert found.problems == {}
+    assert found.problems == {}, found.describe()
     assert len(found.reached) >= 15
 
 
@@ -64,7 +64,7 @@ def test_write_whose_answer_is_lost_is_neither_repeated_blindly_nor_taken_for_fa
             return bear(ground, {**AFTER[trouble], "method": WRITES, "path": CHANGING, "nth": number})
 
     found = enumerate_requests(case, share, len(AFTER))
-    assert found.problems == {}
+    assert found.problems == {}, found.describe()
     assert len(found.reached) >= 5
 
 

@@ -26,7 +26,7 @@ def test_rollout_killed_after_any_write_is_finished_by_another_run(open_foreign:
             return Verdict(reached, problems + ground.wrongs())
 
     found = enumerate_requests(case, share, SHARES)
-    assert found.problems == {}
+    assert found.problems == {}, found.describe()
     assert len(found.reached) >= 10
 
 
