@@ -17,7 +17,12 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import MODES
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan, plan_diff
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import ON_OVERCOMMIT, PlanRequest
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import (
+    ON_OVERCOMMIT,
+    STALE_PODS,
+    PlanRequest,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_text
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
@@ -40,6 +45,9 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "max_unavailable": {"type": "raw", "default": "25%"},
     "accept_live_memory": {"type": "list", "elements": "str", "default": []},
     "on_overcommit": {"type": "str", "default": "refuse", "choices": list(ON_OVERCOMMIT)},
+    "stale_pods": {"type": "str", "default": "report", "choices": list(STALE_PODS)},
+    "evict_force": {"type": "bool", "default": False},
+    "evict_delete_emptydir_data": {"type": "bool", "default": False},
     "dest": {"type": "path"},
 }
 
@@ -69,6 +77,8 @@ def to_result(plan: Mapping[str, Any], dest: str | None) -> dict[str, Any]:
     shown = dict(plan)
     if dest and len(plan["nodes"]) > LARGE_FLEET:
         del shown["nodes"]
+        rehearsal = plan.get("rehearsal") or {}
+        shown["rehearsal"] = {word: value for word, value in rehearsal.items() if word != "waves"}
         shown["configs"] = {
             key: {word: value for word, value in config.items() if word not in ("objects", "nodes")}
             for key, config in plan["configs"].items()
@@ -145,6 +155,9 @@ def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str,
                 "wave",
                 "max_unavailable",
                 "on_overcommit",
+                "stale_pods",
+                "evict_force",
+                "evict_delete_emptydir_data",
             )
         },
     )
@@ -164,7 +177,9 @@ class ActionModule(ActionBase):
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         params = to_plain(given)
         try:
-            plan = build_plan(make_request(params, (task_vars or {}).get("hostvars") or {}))
+            request = make_request(params, (task_vars or {}).get("hostvars") or {})
+            plan = build_plan(request)
+            plan["rehearsal"] = rehearse(plan, request.cluster)
             if params["dest"]:
                 write_plan(params["dest"], plan)
         except KubeGpuError as error:

@@ -120,15 +120,34 @@ options:
     elements: str
     default: []
   on_overcommit:
-    description: What to do if a node would have fewer slots than its pods hold. Its next reboot refuses the surplus.
+    description:
+      - What to do if a node would have fewer slots than its pods hold. Its next reboot refuses the surplus.
+      - With V(evict), as many pods as do not fit are evicted while the node is out of service. Which ones these are expected to
+        be is in the plan. The rollout decides on the pods that it finds then.
     type: str
-    choices: [refuse, accept]
+    choices: [refuse, evict, accept]
     default: refuse
+  stale_pods:
+    description:
+      - What becomes of pods that hold device ids which their node does not have any more, or will not have.
+      - With V(recreate), those that a controller makes anew are evicted once their node serves. A node that is as planned but
+        for such pods then is a node that changes.
+    type: str
+    choices: [report, recreate]
+    default: report
+  evict_force:
+    description: Whether pods without a controller may be evicted too, and are lost. Otherwise O(on_overcommit=evict) refuses.
+    type: bool
+    default: false
+  evict_delete_emptydir_data:
+    description: Whether pods with emptyDir volumes may be evicted and recreated, and lose what is in these.
+    type: bool
+    default: false
   dest:
     description:
       - File to which the plan is written, for the steps of a rollout to obey. Its directory is created if it does not exist.
       - With more than 100 nodes RV(plan) leaves out what stands in the file alone, C(nodes), and C(objects) and C(nodes) of
-        C(configs).
+        C(configs), and C(waves) of C(rehearsal).
     type: path
 requirements:
   - jmespath, on the control node, for configs that match by query
@@ -209,7 +228,12 @@ plan:
     - The whole plan, as its file has it.
     - C(nodes) has for each node C(key), C(product), C(gpu_count), C(facts) and C(confidence), C(sharing), C(replicas), C(sizing)
       (with C(arithmetic), C(slot_mib), C(headroom_mib), C(utilization)), C(slots_before), C(slots_after), C(from), C(to),
-      C(expected_resources), C(changed) and C(reasons), C(disruption), C(release), C(stale_pods) and C(was_unschedulable).
+      C(expected_resources), C(changed) and C(reasons), C(disruption), C(release), C(ids_change), C(evict) (C(scope), C(fit) and
+      the C(pods) to expect), C(stale_pods), C(recreate) and C(was_unschedulable).
+    - C(rehearsal) tells for each of the C(waves) which pods are evicted and whether they have somewhere to go (C(evictions)),
+      C(blocking_budgets), and how many slots are missing meanwhile (C(slots_missing_at_worst)) and afterwards
+      (C(slots_missing)), then the C(worst) wave and a C(summary) in words. It reckons with GPU resources, node selectors,
+      required node affinity and taints, and with nothing else that the scheduler looks at. It is no part of RV(plan_id).
     - C(configs) has for each key C(revision), C(replicas), C(config_file), C(objects), C(nodes) and C(sizing).
     - C(releases) are the device plugins of others that leave nodes, C(skipped) the nodes that are left alone, with the reason.
     - C(totals), C(compatibility) and C(warnings) are for people. C(totals.left_alone) counts nodes in C(skipped) that bear a

@@ -10,6 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import (
+    Eviction,
+    PodsDecision,
+    describe_evicted,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import check_live_memory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
@@ -31,11 +36,8 @@ class Findings:
     warnings: NodeFindings = field(default_factory=NodeFindings)
 
 
-def check_node(context: NodeContext, ids_change: bool, wanted: Wanted, findings: Findings) -> None:
-    """Look at a node that is to change.
-
-    :param ids_change: some of its pods will be stale-allocated.
-    """
+def check_node(context: NodeContext, pods: PodsDecision, wanted: Wanted, findings: Findings) -> None:
+    """Look at a node whose plugin is to change, or that is to be put back into service."""
     state, name = context.state, context.state.name
     findings.problems.add(name, *check_placement(state, wanted.options.node_selector, tolerations_of(wanted.options)))
     if len(context.incumbents) > 1:
@@ -43,15 +45,36 @@ def check_node(context: NodeContext, ids_change: bool, wanted: Wanted, findings:
         findings.problems.add(
             name, f"two device plugins of others serve or select it ({names}), on one socket. Remove one of them first."
         )
-    if (state.key, state.revision) == (context.plan.config.key, context.plan.objects.revision):
-        # It bears its config already and is only to be repaired: its slots are those that its pods were given.
+    findings.warnings.add(name, *_privileges_lost(context, wanted))
+    if context.is_repair:
         return
-    _check_memory(context, ids_change, name in wanted.request.accept_live_memory, findings)
-    surplus = check_overcommit(state, context.expected)
-    if wanted.request.on_overcommit == "accept":
+    _check_memory(context, bool(pods.stale), name in wanted.request.accept_live_memory, findings)
+    _check_slots(context, pods.eviction, wanted, findings)
+
+
+def _check_slots(context: NodeContext, eviction: Eviction, wanted: Wanted, findings: Findings) -> None:
+    name = context.state.name
+    surplus = check_overcommit(context.state, context.expected)
+    if surplus and wanted.request.on_overcommit == "evict":
+        findings.problems.add(name, *(f"{problem}." for problem in eviction.problems))
+        if eviction.pods and not eviction.problems:
+            findings.warnings.add(name, f"{describe_evicted(eviction.pods)}.")
+    elif wanted.request.on_overcommit == "accept":
         findings.warnings.add(name, *(f"{finding}. Accepted by on_overcommit." for finding in surplus))
     else:
         findings.problems.add(name, *(f"{finding}. Remove or move some of them first." for finding in surplus))
+
+
+def _privileges_lost(context: NodeContext, wanted: Wanted) -> list[str]:
+    """The kubelet's static CPU manager takes the devices away from a plugin that runs without privileges."""
+    if wanted.options.privileged:
+        return []
+    return [
+        f"DaemonSet {daemonset_of(plugin)} runs privileged, and ours will not. If that was for the kubelet's static CPU manager, set "
+        f"kubegpu_device_plugin: {{privileged: true}}."
+        for plugin in context.incumbents
+        if plugin.get("privileged")
+    ]
 
 
 def _check_memory(context: NodeContext, ids_change: bool, accepted: bool, findings: Findings) -> None:

@@ -34,6 +34,11 @@ class NodeContext:
         """What it is to advertise."""
         return self.plan.config_file.resources_of(len(self.facts.cards))
 
+    @property
+    def is_repair(self) -> bool:
+        """It bears its config already: its slots are those that its pods were given."""
+        return (self.state.key, self.state.revision) == (self.plan.config.key, self.plan.objects.revision)
+
 
 def reasons_to_switch(context: NodeContext) -> list[str]:
     """Why the node is not as planned; empty if it is."""
@@ -51,7 +56,7 @@ def reasons_to_switch(context: NodeContext) -> list[str]:
         reasons.append("served by a plugin that is not ours")
     elif context.incumbents:
         reasons.append("selected by a plugin that is not ours")
-    if (state.key, state.revision) == (key, revision):
+    if context.is_repair:
         reasons += [f"{what} is missing" for what in context.missing]
     return reasons
 
@@ -76,14 +81,29 @@ def _list(resources: Mapping[str, int]) -> str:
 class Change:
     """What is decided about a node; without reasons it is left as it is.
 
-    :param disruption: none, also for a node that is only put back into service, or switch.
-    :param stale: pods that keep device ids which the node will not have.
+    :param switch: its plugin changes; without, it is only put back into service, or rid of stale pods.
+    :param stale: pods that keep device ids which the node does not have, or will not have.
+    :param evict: pods that leave it while it is out of service, as it stands in the plan.
+    :param ids_change: device ids that its pods hold may vanish.
+    :param recreate: stale pods are made anew once it serves.
     """
 
     reasons: Sequence[str]
-    disruption: str
+    switch: bool
     stale: Sequence[Mapping[str, Any]]
+    evict: Mapping[str, Any]
+    ids_change: bool = False
+    recreate: bool = False
     release: Release | None = None
+
+    @property
+    def disruption(self) -> str:
+        """How far running pods are disturbed."""
+        if self.evict["scope"] != "none":
+            return str(self.evict["scope"])
+        if self.recreate:
+            return "affected"
+        return "switch" if self.switch else "none"
 
 
 def node_entry(context: NodeContext, change: Change) -> dict[str, Any]:
@@ -111,6 +131,9 @@ def node_entry(context: NodeContext, change: Change) -> dict[str, Any]:
         "reasons": list(change.reasons),
         "disruption": change.disruption,
         "release": change.release.for_node() if change.release and change.reasons else None,
+        "ids_change": change.ids_change,
+        "evict": change.evict,
         "stale_pods": list(change.stale),
+        "recreate": change.recreate,
         "was_unschedulable": state.was_unschedulable,
     }

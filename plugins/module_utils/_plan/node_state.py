@@ -75,6 +75,12 @@ class NodeState:
         }
         return {name: found[name] for name in sorted(found) if found[name]}
 
+    @property
+    def noted_resources(self) -> Mapping[str, int]:
+        """What it advertised when a run that has not put it back into service took it; empty if that is not noted."""
+        noted = ((self.maintenance or {}).get("restore") or {}).get("resources") or {}
+        return {name: int(number or 0) for name, number in noted.items() if is_plugin_resource(name) and number}
+
     def capacity(self) -> int:
         """Slots that the kubelet still remembers when no plugin serves the node."""
         entries = self.entry.get("resources") or {}

@@ -16,12 +16,19 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state i
 def check_overcommit(state: NodeState, expected: Mapping[str, int]) -> list[str]:
     """What is short on a node, as sentences without the node; empty if its pods fit."""
     findings = []
-    for resource in sorted({*state.resources, *expected}):
-        requested, slots = state.requested(resource), expected.get(resource, 0)
-        if requested > slots:
-            pods = sorted(pod_name(pod) for pod in state.gpu_pods if (pod.get("requests") or {}).get(resource))
-            findings.append(
-                f"pods hold {requested} {resource}, but it would advertise {slots}; the next reboot would refuse the surplus. "
-                f"They are {some(pods, 10) or 'not listed'}"
-            )
+    for resource, (requested, slots) in short_of(state, expected).items():
+        pods = sorted(pod_name(pod) for pod in state.gpu_pods if (pod.get("requests") or {}).get(resource))
+        findings.append(
+            f"pods hold {requested} {resource}, but it would advertise {slots}; the next reboot would refuse the surplus. "
+            f"They are {some(pods, 10) or 'not listed'}"
+        )
     return findings
+
+
+def short_of(state: NodeState, expected: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """(what its pods hold, what it would advertise) of each resource of which that is too little."""
+    figures = {
+        resource: (state.requested(resource), expected.get(resource, 0))
+        for resource in sorted({*state.resources, *expected})
+    }
+    return {resource: (held, slots) for resource, (held, slots) in figures.items() if held > slots}

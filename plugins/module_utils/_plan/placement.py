@@ -32,7 +32,7 @@ def check_placement(
     for taint in state.entry.get("taints") or ():
         if taint.get("effect") == "PreferNoSchedule" or taint.get("key") in _TOLERATED:
             continue
-        if not any(_tolerates(toleration, taint) for toleration in tolerations):
+        if not any(tolerates(toleration, taint) for toleration in tolerations):
             shown = f"{taint.get('key')}={taint.get('value') or ''}:{taint.get('effect')}"
             findings.append(
                 f"its taint {shown} keeps the device plugin's pod away; add a toleration to kubegpu_device_plugin.tolerations"
@@ -40,7 +40,8 @@ def check_placement(
     return findings
 
 
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """Whether a toleration of a pod lets it onto a node with the taint."""
     if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
         return False
     exists = toleration.get("operator") == "Exists"

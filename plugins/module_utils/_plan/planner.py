@@ -19,6 +19,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.checks impor
     missing_objects,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.compatibility import Outlook, compatibility
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import decide_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan, describe_key
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.left_alone import (
     bearers,
@@ -46,7 +47,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request impo
     read_request,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.settings_change import settings_changes
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import stale_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import ids_change
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.survey import Survey, survey
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.totals import hints, totals
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import allowed_at_once, plan_waves
@@ -98,16 +99,27 @@ class _Draft:
                 incumbents=incumbents.get(name, ()),
                 missing=missing[key],
             )
-            to_switch = reasons_to_switch(context)
-            reasons = to_switch + reasons_to_resume(context.state)
-            stale = stale_pods(context.state, context.facts, context.plan, bool(reasons))
-            if reasons:
-                check_node(context, bool(stale), self.wanted, self.findings)
-            disruption = "switch" if to_switch else "none"
-            self.nodes[name] = node_entry(context, Change(reasons, disruption, stale, self._release(context)))
+            self.nodes[name] = node_entry(context, self._decide(context))
         in_use = {self.found.matches[name].key for name in self.found.planned}
         own = [plan for key, plan in plans.items() if key in in_use]
         return check_names(own, self.wanted.options.namespace, cluster) + self.findings.problems.tell()
+
+    def _decide(self, context: NodeContext) -> Change:
+        state = context.state
+        to_switch = reasons_to_switch(context)
+        reasons = to_switch + reasons_to_resume(state)
+        pods = decide_pods(context, bool(reasons), self.wanted.request)
+        if reasons:
+            check_node(context, pods, self.wanted, self.findings)
+        return Change(
+            reasons=reasons + pods.reasons(),
+            switch=bool(to_switch),
+            stale=pods.stale,
+            evict=pods.eviction.to_dict(),
+            ids_change=bool(to_switch) and ids_change(state, context.facts, context.plan),
+            recreate=bool(pods.recreated),
+            release=self._release(context),
+        )
 
     def _plans(self) -> Dict[str, KeyPlan]:
         return {key: decided.plan for key, decided in self.found.keys.items() if decided.plan}
@@ -134,12 +146,16 @@ class _Draft:
         refusing = frozenset(key for key, plan in self._plans().items() if plan.config.fail_requests_greater_than_one)
         return {
             "schema_version": SCHEMA_VERSION,
+            "kind": "sharing",
             "plan_id": plan_id(self.nodes, configs, releases, waves),
             "empty": not changed,
             "plugin": self.wanted.options.to_dict(),
             "configs": configs,
             "nodes": self.nodes,
             "releases": releases,
+            "stale_pods": self.wanted.request.stale_pods,
+            "snapshot": None,
+            "reverts": [],
             "skipped": [{"node": node, "reason": self.found.skipped[node]} for node in sorted(self.found.skipped)],
             "waves": waves,
             "wave_sizes": [len(wave) for wave in waves],

@@ -18,7 +18,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.versions i
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.words import did_you_mean
 from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import Share, read_share
 
-ON_OVERCOMMIT = ("refuse", "accept")
+ON_OVERCOMMIT = ("refuse", "evict", "accept")
+STALE_PODS = ("report", "recreate")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class PlanRequest:
     :param facts: auto, nodes or labels.
     :param wave: nodes in a wave, "25%" or a number; likewise max_unavailable.
     :param accept_live_memory: nodes whose running processes may exceed the planned slots.
+    :param on_overcommit: refuse, evict or accept.
+    :param stale_pods: report or recreate.
+    :param evict_force: pods without a controller may be evicted, and are lost; likewise evict_delete_emptydir_data.
     """
 
     configs: Any
@@ -48,6 +52,9 @@ class PlanRequest:
     max_unavailable: Any = "25%"
     accept_live_memory: Tuple[str, ...] = ()
     on_overcommit: str = "refuse"
+    stale_pods: str = "report"
+    evict_force: bool = False
+    evict_delete_emptydir_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,7 @@ def _check_choices(request: PlanRequest) -> list[str]:
     for name, value, choices in (
         ("facts", request.facts, MODES),
         ("on_overcommit", request.on_overcommit, ON_OVERCOMMIT),
+        ("stale_pods", request.stale_pods, STALE_PODS),
     ):
         if value not in choices:
             problems.append(f"kubegpu_{name} is {value!r}; give one of {', '.join(choices)}.")

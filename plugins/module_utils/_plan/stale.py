@@ -10,19 +10,24 @@ on running, but the kubelet no longer knows which card it is on, and after a reb
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 from typing import Any, Iterator, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import NodeFacts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import is_plugin_resource
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import (
+    DEVICES_SINCE_ANNOTATION,
+    is_plugin_resource,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import parse_time
 
 
 def stale_pods(state: NodeState, facts: NodeFacts, plan: KeyPlan, changed: bool) -> list[dict[str, Any]]:
-    """Pods of a node that are stale-allocated once it has its config: namespace, name, uid.
+    """Pods of a node that are stale-allocated, now or once it has its config: namespace, name, uid.
 
-    Where the kubelet's allocations are known they decide; else it is inferred from what the node advertises, and only
-    for a node that changes.
+    Where the kubelet's allocations are known they decide. Else a pod is stale that came to the node before its device ids
+    changed last, and on a node that changes it is inferred from what the node advertises.
     """
     pods = [pod for pod in state.gpu_pods if not pod.get("terminating")]
     if not pods:
@@ -30,17 +35,36 @@ def stale_pods(state: NodeState, facts: NodeFacts, plan: KeyPlan, changed: bool)
     expected = plan.config_file.resources_of(len(facts.cards))
     devices = _devices_by_pod(facts)
     ids = _expected_ids(facts, plan.choice.replicas)
-    changing = changed and _ids_change(state, len(facts.cards), plan.choice.replicas)
+    changing = changed and _slot_ids_change(state, len(facts.cards), plan.choice.replicas)
+    since = _devices_since(state)
     stale = []
     for pod in pods:
         if devices is not None and pod["uid"] in devices:
             is_stale = any(resource not in expected or device not in ids for resource, device in devices[pod["uid"]])
         else:
             lost = any(is_plugin_resource(name) and name not in expected for name in pod.get("requests") or ())
-            is_stale = changing or (changed and lost)
+            is_stale = changing or (changed and lost) or _came_before(pod, since)
         if is_stale:
             stale.append({"namespace": pod["namespace"], "name": pod["name"], "uid": pod["uid"]})
     return sorted(stale, key=lambda pod: (pod["namespace"], pod["name"]))
+
+
+def ids_change(state: NodeState, facts: NodeFacts, plan: KeyPlan) -> bool:
+    """Whether a node that gets another config may lose device ids which its pods hold."""
+    expected = plan.config_file.resources_of(len(facts.cards))
+    gone = any(resource not in expected for resource in {*state.resources, *state.noted_resources})
+    return gone or _slot_ids_change(state, len(facts.cards), plan.choice.replicas)
+
+
+def _devices_since(state: NodeState) -> datetime | None:
+    """From when on pods of the node were given ids that it still has. Pods tell their time in whole seconds."""
+    moment = parse_time((state.entry.get("annotations") or {}).get(DEVICES_SINCE_ANNOTATION))
+    return moment.replace(microsecond=0) if moment else None
+
+
+def _came_before(pod: Mapping[str, Any], since: datetime | None) -> bool:
+    bound = parse_time(pod.get("bound")) if since else None
+    return bound is not None and since is not None and bound < since
 
 
 def _devices_by_pod(facts: NodeFacts) -> Mapping[str, list[tuple[str, str]]] | None:
@@ -65,12 +89,11 @@ def _expected_ids(facts: NodeFacts, replicas: int) -> set[str]:
     return set(ids())
 
 
-def _ids_change(state: NodeState, gpus: int, replicas: int) -> bool:
-    """Whether ids in use may vanish, judged by the number of slots.
+def _slot_ids_change(state: NodeState, gpus: int, replicas: int) -> bool:
+    """Whether ids in use may vanish, judged by the number of slots: now, and as an interrupted run found the node.
 
     From shared to shared with more replicas the old ids stay; with fewer, some go, and which pod has them is not known.
     """
-    slots = sum(state.resources.values()) or state.capacity()
-    if slots == gpus:
-        return replicas > 1
-    return replicas * gpus < slots
+    now = sum(state.resources.values()) or state.capacity()
+    found = sum(state.noted_resources.values())
+    return any(replicas > 1 if slots == gpus else replicas * gpus < slots for slots in (now, found) if slots)

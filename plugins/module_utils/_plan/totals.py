@@ -35,6 +35,7 @@ def totals(nodes: Mapping[str, Mapping[str, Any]], states: Mapping[str, NodeStat
         "nodes_changed": sum(node["changed"] for node in nodes.values()),
         "nodes_skipped": skipped,
         "stale_pods": sum(len(node["stale_pods"]) for node in nodes.values()),
+        "evicted_pods": sum(len(node["evict"]["pods"]) for node in nodes.values()),
     }
 
 

@@ -188,7 +188,7 @@ def reference() -> PlanRequest:
 
 
 def roll_out(before: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The cluster file as it is when a plan was carried out; pods that run are not touched."""
+    """The cluster file as it is when a plan was carried out; pods that it evicts wait elsewhere, stale ones are made anew."""
     after = copy.deepcopy(dict(before))
     after["plugins"] = [_without(plugin, plan) for plugin in after["plugins"]]
     for config in plan["configs"].values():
@@ -196,8 +196,21 @@ def roll_out(before: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, An
             _create(after, manifest, config["nodes"])
     for name, planned in plan["nodes"].items():
         if planned["changed"]:
+            _move_pods(after["nodes"][name], planned)
             _switch(after["nodes"][name], planned)
     return after
+
+
+def _move_pods(entry: dict[str, Any], planned: Mapping[str, Any]) -> None:
+    gone = {pod["uid"] for pod in planned["evict"]["pods"]}
+    for pod in [pod for pod in entry["pods"] if pod["uid"] in gone]:
+        entry["pods"].remove(pod)
+        for resource, count in pod["requests"].items():
+            entry["resources"][resource]["requested"] -= count
+    stale = {pod["uid"] for pod in planned["stale_pods"]} if planned["recreate"] else set()
+    for pod in entry["pods"]:
+        if pod["uid"] in stale and pod["owner"]:
+            pod.update(uid=f"{pod['uid']}-anew", bound="2026-03-01T00:00:00Z")
 
 
 def _create(after: dict[str, Any], manifest: Mapping[str, Any], nodes: Iterable[str]) -> None:
@@ -231,6 +244,8 @@ def _switch(entry: dict[str, Any], planned: Mapping[str, Any]) -> None:
             entry["labels"].pop(label, None)
     to = planned["to"]
     entry["labels"].update({"nvidia.com/device-plugin.config": to["key"], "kubegpu.sharing/revision": to["revision"]})
+    if planned["ids_change"]:
+        entry["annotations"]["kubegpu.sharing/devices-since"] = "2026-02-01T00:00:00.500Z"
     entry.update(key=to["key"], revision=to["revision"], maintenance=None, unschedulable=planned["was_unschedulable"])
     for resource in {*entry["resources"], *planned["expected_resources"]}:
         slots = planned["expected_resources"].get(resource, 0)

@@ -16,6 +16,7 @@ from unit.plugins.module_utils._plan import fleet
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
 
 MODELS = sorted(fleet.CARDS)
 
@@ -69,6 +70,75 @@ def requests(draw: Any) -> PlanRequest:
         wave=draw(st.sampled_from(["25%", "50%", 1, 3, "100%"])),
         max_unavailable=draw(st.sampled_from(["25%", 1, 2, "100%"])),
     )
+
+
+@st.composite
+def crowded(draw: Any) -> PlanRequest:
+    """The same, with GPUs that are shared already, pods of all sorts on them, and leave to move these."""
+    request: PlanRequest = draw(requests())
+    for name, entry in request.cluster["nodes"].items():
+        slots = entry["resources"]["nvidia.com/gpu"]["capacity"] * draw(st.integers(1, 4))
+        pods = [
+            fleet.pod(
+                f"p-{name}-{number}",
+                owner=draw(st.sampled_from([{"kind": "ReplicaSet", "name": "rs", "uid": "rs"}, None])),
+                bound=draw(st.sampled_from([None, "2026-01-01T00:00:00Z"])),
+                priority=draw(st.integers(0, 2)),
+            )
+            for number in range(draw(st.integers(0, slots)))
+        ]
+        entry.update(
+            fleet.node(slots, pods, **{word: entry[word] for word in ("labels", "unschedulable", "ready", "hold")})
+        )
+    return replace(
+        request,
+        on_overcommit="evict",
+        evict_force=True,
+        stale_pods=draw(st.sampled_from(["report", "recreate"])),
+    )
+
+
+@settings(max_examples=120, deadline=None)
+@given(crowded())
+def test_build_plan_with_evictions_on_its_result_is_empty(request: PlanRequest) -> None:
+    plan = build_plan(request)
+    again = build_plan(replace(request, cluster=fleet.roll_out(request.cluster, plan)))
+    assert again["empty"], [node["reasons"] for node in again["nodes"].values()]
+    assert again["totals"]["evicted_pods"] == 0
+
+
+@settings(max_examples=120, deadline=None)
+@given(crowded())
+def test_evicted_pods_are_those_that_do_not_fit_and_no_more(request: PlanRequest) -> None:
+    plan = build_plan(request)
+    for name, node in plan["nodes"].items():
+        held, slots = len(request.cluster["nodes"][name]["pods"]), node["slots_after"]
+        assert len(node["evict"]["pods"]) == max(0, held - slots)
+        assert node["evict"]["scope"] == ("affected" if held > slots else "none")
+        leaving = {pod["uid"] for pod in node["evict"]["pods"]}
+        assert not leaving & {pod["uid"] for pod in node["stale_pods"]}
+        assert (node["disruption"] == "affected") == bool(leaving or node["recreate"])
+
+
+@settings(max_examples=120, deadline=None)
+@given(crowded())
+def test_rehearsal_changes_nothing_counts_every_pod_and_fills_no_slot_twice(request: PlanRequest) -> None:
+    plan = build_plan(request)
+    before = copy.deepcopy(plan)
+    rehearsal = rehearse(plan, request.cluster)
+    assert (plan, rehearse(plan, request.cluster)) == (before, rehearsal)
+    assert [wave["nodes"] for wave in rehearsal["waves"]] == plan["waves"]
+    told = [e["name"] for wave in rehearsal["waves"] for e in wave["evictions"] if e["step"] == "in_maintenance"]
+    assert sorted(told) == sorted(pod["name"] for node in plan["nodes"].values() for pod in node["evict"]["pods"])
+    after = {name: entry["resources"]["nvidia.com/gpu"]["capacity"] for name, entry in request.cluster["nodes"].items()}
+    for number, wave in enumerate(rehearsal["waves"]):
+        assert wave["gpu_slots_in_cluster"] == sum(after.values())
+        after.update({name: plan["nodes"][name]["slots_after"] for name in plan["waves"][number]})
+        out = set(wave["nodes"])
+        in_maintenance = [e for e in wave["evictions"] if e["step"] == "in_maintenance"]
+        assert not out & {e["target"] for e in in_maintenance}, "none goes to a node that is out"
+        assert wave["slots_missing"] <= wave["slots_missing_at_worst"]
+        assert wave["slots_missing_at_worst"] >= sum(e["verdict"] == "no_place" for e in in_maintenance)
 
 
 @settings(max_examples=120, deadline=None)

@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods that leave a node because it will have too few slots, and stale ones that are made anew. PRIVATE to the collection.
+
+The rollout decides on the pods that it finds then. What is said here is what to expect, by the same rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction import scope
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.pod import Candidate
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import read_use
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name, some
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import short_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import stale_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import EvictionWish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import parse_time
+
+_CURES = {
+    scope.NEEDS_FORCE: "no controller would make them anew. Remove them, or set kubegpu_evict_force to lose them",
+    scope.NEEDS_EMPTYDIR: "their emptyDir volumes would go with them. Remove them, or set kubegpu_evict_delete_emptydir_data",
+}
+
+
+@dataclass(frozen=True)
+class Eviction:
+    """What is decided about a node's pods.
+
+    :param fit: slots by resource that the pods which stay must fit into; None: nothing is evicted.
+    :param pods: those that are expected to go: namespace, name, uid.
+    :param problems: why it cannot be done so, as sentences without the node.
+    """
+
+    fit: Mapping[str, int] | None = None
+    pods: Sequence[Mapping[str, str]] = field(default_factory=tuple)
+    problems: Sequence[str] = ()
+
+    @property
+    def scope(self) -> str:
+        """As node_maintenance calls it."""
+        return scope.NONE if self.fit is None else scope.AFFECTED
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the plan."""
+        fit = None if self.fit is None else dict(self.fit)
+        return {"scope": self.scope, "devices": [], "fit": fit, "pods": [dict(pod) for pod in self.pods]}
+
+
+@dataclass(frozen=True)
+class PodsDecision:
+    """What becomes of a node's pods.
+
+    :param stale: those that stay and keep device ids which the node does not have, or will not have.
+    :param recreated: those of them that are made anew.
+    """
+
+    eviction: Eviction
+    stale: Sequence[Mapping[str, Any]] = ()
+    recreated: Sequence[Mapping[str, Any]] = ()
+
+    def reasons(self) -> list[str]:
+        """Why a node is not done with though it serves as planned."""
+        number = len(self.recreated)
+        return [f"{number} stale pod{'s' if number > 1 else ''} to recreate"] if number else []
+
+
+def decide_pods(context: NodeContext, changes: bool, request: PlanRequest) -> PodsDecision:
+    """Which pods of a node go, which are stale, and which of these are made anew.
+
+    :param changes: its plugin changes, or it is to be put back into service.
+    """
+    rules = scope.Rules(request.evict_force, request.evict_delete_emptydir_data)
+    eviction = plan_eviction(context, rules) if changes and request.on_overcommit == "evict" else Eviction()
+    leaving = {pod["uid"] for pod in eviction.pods}
+    found = stale_pods(context.state, context.facts, context.plan, changes)
+    stale = [pod for pod in found if pod["uid"] not in leaving]
+    anew = recreated_pods(context.state, stale, rules) if request.stale_pods == "recreate" else []
+    return PodsDecision(eviction, stale, anew)
+
+
+def plan_eviction(context: NodeContext, rules: scope.Rules) -> Eviction:
+    """Which pods go so that the others fit the slots that the node will have."""
+    state, expected = context.state, context.expected
+    if context.is_repair or not short_of(state, expected):
+        return Eviction()
+    fit = {resource: expected.get(resource, 0) for resource in sorted({*state.resources, *expected})}
+    judge = scope.Scope(
+        EvictionWish(scope.AFFECTED, fit=fit),
+        rules,
+        read_use({"allocations": context.facts.allocations, "gpus": context.facts.gpus}),
+        expected=expected,
+    )
+    verdicts = judge([_candidate(pod) for pod in state.gpu_pods])
+    going = sorted((verdict for verdict in verdicts if verdict.action != scope.STAY), key=_full_name)
+    staying = [
+        verdict.pod for verdict in verdicts if verdict.action == scope.STAY and not verdict.pod.state.terminating
+    ]
+    return Eviction(
+        fit, [verdict.pod.identity() for verdict in going], [*_objections(going), *_immovable(staying, fit)]
+    )
+
+
+def recreated_pods(state: NodeState, stale: Sequence[Mapping[str, Any]], rules: scope.Rules) -> list[Mapping[str, Any]]:
+    """Stale pods that a rollout can have made anew: only on a node that goes into service, and only by a controller."""
+    if state.was_unschedulable or not stale:
+        return []
+    # Without a controller it would be lost, not made anew, whatever else was allowed.
+    rules = replace(rules, force=False)
+    judge = scope.Chosen(frozenset(pod["uid"] for pod in stale), rules)
+    going = {verdict.pod.uid for verdict in judge([_candidate(pod) for pod in state.gpu_pods]) if _goes(verdict)}
+    return [pod for pod in stale if pod["uid"] in going]
+
+
+def _goes(verdict: scope.Verdict) -> bool:
+    return verdict.action == scope.EVICT
+
+
+def _full_name(verdict: scope.Verdict) -> str:
+    return verdict.pod.state.full_name
+
+
+def _objections(going: Sequence[scope.Verdict]) -> list[str]:
+    """Pods that would have to go and may not be evicted just so."""
+    problems = []
+    for reason, cure in _CURES.items():
+        pods = [_full_name(verdict) for verdict in going if verdict.reason == reason]
+        if pods:
+            problems.append(f"on_overcommit is evict, but of the pods that would have to go ({some(pods)}) {cure}")
+    return problems
+
+
+def _immovable(staying: Sequence[Candidate], fit: Mapping[str, int]) -> list[str]:
+    """Pods that no eviction moves, where they alone need more than there will be."""
+    problems = []
+    for resource, slots in fit.items():
+        holders = [pod for pod in staying if pod.requests.get(resource)]
+        held = sum(pod.requests[resource] for pod in holders)
+        if held > slots:
+            pods = some(sorted(pod.state.full_name for pod in holders))
+            problems.append(
+                f"pods of DaemonSets or of the kubelet itself ({pods}) hold {held} {resource}, it would advertise {slots}, and "
+                "none of them can be evicted. Take them off the node"
+            )
+    return problems
+
+
+def _candidate(pod: Mapping[str, Any]) -> Candidate:
+    """A pod of the cluster file, as whoever empties a node sees it."""
+    owner = pod.get("owner")
+    return Candidate(
+        state=PodState(
+            namespace=str(pod.get("namespace")),
+            name=str(pod.get("name")),
+            uid=str(pod.get("uid")),
+            phase=str(pod.get("phase")),
+            terminating=bool(pod.get("terminating")),
+            owner=(owner["kind"], owner["name"]) if owner else None,
+        ),
+        requests=pod.get("requests") or {},
+        priority=int(pod.get("priority") or 0),
+        created=parse_time(pod.get("created")),
+        mirror=bool(pod.get("mirror")),
+        emptydir=bool(pod.get("emptydir")),
+    )
+
+
+def describe_evicted(pods: Sequence[Mapping[str, Any]]) -> str:
+    """A warning, without the node."""
+    listed = some([pod_name(pod) for pod in pods], 10)
+    return f"its pods hold more than it will advertise. By on_overcommit {listed} will be evicted"
