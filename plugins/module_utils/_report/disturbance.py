@@ -24,12 +24,14 @@ class Disturbance:
     """Pods that were not left alone, each a mapping with namespace, name, uid, node and why.
 
     :param evicted: evicted by the rollout (its journal says so), or by a kubelet meanwhile.
+    :param recreated: stale pods that the rollout evicted once their node served again, to be made anew.
     :param refused: failed the kubelet's admission meanwhile.
     :param restarted: ran before, and lost their containers or vanished though their controller was not replacing them.
     :param rolled: vanished because their controller replaced them by pods of a newer template: its own update.
     """
 
     evicted: list[dict[str, Any]] = field(default_factory=list)
+    recreated: list[dict[str, Any]] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
     restarted: list[dict[str, Any]] = field(default_factory=list)
     rolled: list[dict[str, Any]] = field(default_factory=list)
@@ -40,11 +42,12 @@ def compare_pods(before: Cluster, after: Cluster, journal: Sequence[Mapping[str,
     disturbance = Disturbance()
     present = {pod["uid"]: (node, pod) for node, pod in _workload_pods(after)}
     disturbance.evicted.extend(_evicted(before, present, journal))
+    disturbance.recreated.extend(_told(journal, "recreated"))
     disturbance.refused.extend(refused_pods(before, after))
-    evicted = {entry["uid"] for entry in disturbance.evicted}
+    sent_away = {entry["uid"] for entry in (*disturbance.evicted, *disturbance.recreated)}
     newer = _running_templates(present.values())
     for node, pod in _workload_pods(before):
-        if pod["uid"] in evicted or pod.get("phase") != "Running" or pod.get("terminating"):
+        if pod["uid"] in sent_away or pod.get("phase") != "Running" or pod.get("terminating"):
             continue
         entry = {"namespace": pod.get("namespace"), "name": pod.get("name"), "uid": pod["uid"], "node": node}
         found = present.get(pod["uid"])
@@ -91,9 +94,7 @@ def _running_templates(pods: Any) -> dict[tuple[Any, ...], set[Any]]:
 def _evicted(
     before: Cluster, present: Mapping[str, tuple[str, Pod]], journal: Sequence[Mapping[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    for entry in journal:
-        if entry.get("state") == "evicted":
-            yield _from_journal(entry)
+    yield from _told(journal, "evicted")
     known = {pod["uid"] for _node, pod in _workload_pods(before) if pod.get("reason") == "Evicted"}
     for node, pod in present.values():
         if pod.get("reason") == "Evicted" and pod["uid"] not in known:
@@ -118,6 +119,12 @@ def refused_pods(before: Cluster, after: Cluster) -> Iterator[dict[str, Any]]:
                 "node": pod.get("node"),
                 "why": f"{pod.get('reason')}: {pod.get('message')}",
             }
+
+
+def _told(journal: Sequence[Mapping[str, Any]], state: str) -> Iterator[dict[str, Any]]:
+    """Each pod once, however often a run asked for its eviction."""
+    told = {(entry.get("pod") or {}).get("uid"): entry for entry in journal if entry.get("state") == state}
+    return map(_from_journal, told.values())
 
 
 def _from_journal(entry: Mapping[str, Any]) -> dict[str, Any]:

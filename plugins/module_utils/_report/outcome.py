@@ -18,8 +18,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.disturbanc
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.node_verdict import judge_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import Timeline, build_timeline
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import in_order
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import SHARING
 
 SCHEMA_VERSION = 1
+# States of the journal in which a node has the devices of the plan.
+_SWITCHED = ("serving", "proven", "in_service", "held")
 _PENDING_FIELDS = ("namespace", "name", "uid", "requests", "since", "seconds", "message")
 
 
@@ -59,15 +62,18 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "created": created,
         "plan_id": plan.get("plan_id"),
+        "kind": plan.get("kind") or SHARING,
         "slots_before": count_slots(before),
         "slots_after": count_slots(after),
         "pending_before": len(before.get("pending") or []),
         "pending_after": len(after.get("pending") or []),
         "evicted_pods": len(disturbance.evicted),
+        "pods_recreated": len(disturbance.recreated),
         "admission_errors": len(disturbance.refused),
         "pods_restarted": len(disturbance.restarted),
         "second_run_writes": None,
-        "duration_seconds": round(timeline.seconds, 3) if timeline else None,
+        "duration_seconds": round(timeline.settled, 3) if timeline else None,
+        "left_out_of_service": [name for name in names if nodes[name]["left_out_of_service"]],
         # over nothing there is no success to tell of
         "as_planned": bool(nodes) and not any(node["differences"] for node in nodes.values()),
         "resumed_from": plan.get("resumed_from"),
@@ -77,6 +83,7 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
         "other_gpu_nodes": [name for name in gpu_nodes(after) if name not in (plan.get("nodes") or {})],
         "pods": {
             "evicted": disturbance.evicted,
+            "recreated": disturbance.recreated,
             "admission_errors": disturbance.refused,
             "restarted": disturbance.restarted,
             "rolled_by_their_controller": disturbance.rolled,
@@ -114,19 +121,32 @@ def _node(name: str, rollout: Rollout, timeline: Optional[Timeline]) -> dict[str
         "differences": list(verdict.differences),
         "held": verdict.held or None,
         "seconds_out_of_service": round(timeline.out_of_service(name), 3) if timeline else None,
+        "left_out_of_service": timeline is not None and timeline.left_out(name),
     }
 
 
 def _still_stale(rollout: Rollout, names: list[str]) -> list[dict[str, Any]]:
-    """Pods that the plan said would keep their old device ids, as far as they still run."""
+    """Pods that the plan said would keep their old device ids, as far as they still run and their node was switched."""
     running = {
         pod["uid"]
         for node in (rollout.after.get("nodes") or {}).values()
         for pod in node.get("pods") or []
         if pod.get("phase") == "Running"
     }
-    planned = ((name, pod) for name in names for pod in rollout.plan["nodes"][name].get("stale_pods") or [])
+    switched = (name for name in names if _was_switched(name, rollout))
+    planned = ((name, pod) for name in switched for pod in rollout.plan["nodes"][name].get("stale_pods") or [])
     return [{**pod, "node": name} for name, pod in planned if pod.get("uid") in running]
+
+
+def _was_switched(name: str, rollout: Rollout) -> bool:
+    """Whether the node has got the devices of the plan. A node that was as planned before had them all along."""
+    planned = rollout.plan["nodes"][name]
+    if not planned.get("changed"):
+        return True
+    if any(entry.get("node") == name and entry.get("state") in _SWITCHED for entry in rollout.journal):
+        return True
+    node, to = (rollout.after.get("nodes") or {}).get(name) or {}, planned.get("to") or {}
+    return bool(to.get("revision")) and node.get("revision") == to["revision"]
 
 
 def _pending(pod: Mapping[str, Any]) -> dict[str, Any]:

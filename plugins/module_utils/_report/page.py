@@ -75,6 +75,14 @@ def _cards(figures: Mapping[str, Any]) -> list[dict[str, str]]:
         {"value": str(figures["pods_restarted"]), "words": "pods restarted"},
         {
             "value": "-" if duration is None else describe_seconds(duration),
-            "words": f"for {describe_count(len(figures['nodes']), 'node')}",
+            "words": _describe_span(figures),
         },
     ]
+
+
+def _describe_span(figures: Mapping[str, Any]) -> str:
+    """What the duration is of."""
+    left = len(figures["left_out_of_service"])
+    if left:
+        return f"until the stop; {describe_count(left, 'node')} still out"
+    return f"for {describe_count(len(figures['nodes']), 'node')}"

@@ -10,15 +10,15 @@ STYLE = """
   color-scheme: light dark;
   --paper: #fbfbf9; --sheet: #ffffff; --ink: #1c1f23; --soft: #5b636d; --line: #dfe2e5;
   --before: #b3bac2; --after: #2f7d4f; --process: #2b6ca8; --headroom: #c5ddf1; --unmeasured: #d9dce0;
-  --schedulable: #c9ced4; --cordoned: #e0a526; --withdrawn: #c8553d; --serving: #6b9bd1;
-  --proven: #3f8f8b; --in-service: #2f7d4f; --held: #7a5ba6; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
+  --schedulable: #c9ced4; --cordoned: #e0a526; --evicting: #d97f2f; --withdrawn: #c8553d; --serving: #6b9bd1;
+  --proven: #3f8f8b; --in-service: #2f7d4f; --restored: #7d8f3a; --held: #7a5ba6; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14171a; --sheet: #1c2024; --ink: #e7e9eb; --soft: #a0a8b1; --line: #343a40;
     --before: #616a74; --after: #5dbb83; --process: #5b9fdc; --headroom: #30567a; --unmeasured: #40474f;
-    --schedulable: #4a525b; --cordoned: #e6b450; --withdrawn: #e07a62; --serving: #7fb0e6;
-    --proven: #5bb5b0; --in-service: #5dbb83; --held: #b79be0; --failed: #e0557f; --good: #5dbb83; --bad: #f0837c;
+    --schedulable: #4a525b; --cordoned: #e6b450; --evicting: #f09a52; --withdrawn: #e07a62; --serving: #7fb0e6;
+    --proven: #5bb5b0; --in-service: #5dbb83; --restored: #b5c46a; --held: #b79be0; --failed: #e0557f; --good: #5dbb83; --bad: #f0837c;
   }
 }
 * { box-sizing: border-box; }
@@ -62,10 +62,14 @@ svg .axis { stroke: var(--line); stroke-width: 1; }
 .unmeasured { fill: var(--unmeasured); background: var(--unmeasured); }
 .schedulable { fill: var(--schedulable); background: var(--schedulable); }
 .cordoned { fill: var(--cordoned); background: var(--cordoned); }
+.evicting { fill: var(--evicting); background: var(--evicting); }
 .withdrawn { fill: var(--withdrawn); background: var(--withdrawn); }
 .serving { fill: var(--serving); background: var(--serving); }
 .proven { fill: var(--proven); background: var(--proven); }
 .in-service { fill: var(--in-service); background: var(--in-service); }
+.restored { fill: var(--restored); background: var(--restored); }
+.evicted, .recreated { fill: var(--ink); background: var(--ink); }
+.legend i.evicted, .legend i.recreated { width: .2rem; margin-left: .25rem; margin-right: .7rem; }
 .held { fill: var(--held); background: var(--held); }
 .failed { fill: var(--failed); background: var(--failed); }
 .note { font-size: .875rem; color: var(--soft); margin: .75rem 0 0; }
@@ -97,8 +101,8 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
     color-scheme: light;
     --paper: #fff; --sheet: #fff; --ink: #000; --soft: #444; --line: #bbb;
     --before: #b3bac2; --after: #2f7d4f; --process: #2b6ca8; --headroom: #c5ddf1; --unmeasured: #d9dce0;
-    --schedulable: #c9ced4; --cordoned: #e0a526; --withdrawn: #c8553d; --serving: #6b9bd1;
-    --proven: #3f8f8b; --in-service: #2f7d4f; --held: #7a5ba6; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
+    --schedulable: #c9ced4; --cordoned: #e0a526; --evicting: #d97f2f; --withdrawn: #c8553d; --serving: #6b9bd1;
+    --proven: #3f8f8b; --in-service: #2f7d4f; --restored: #7d8f3a; --held: #7a5ba6; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 11px; }
@@ -115,13 +119,13 @@ TEMPLATE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>GPU sharing: {{ figures.slots_before }} → {{ figures.slots_after }} slots</title>
+<title>{{ 'Rollback' if figures.kind == 'rollback' else 'GPU sharing' }}: {{ figures.slots_before }} → {{ figures.slots_after }} slots</title>
 <style>{{ style | safe }}</style>
 </head>
 <body>
 <main>
 <header>
-<h1>GPU sharing: {{ figures.slots_before }} → {{ figures.slots_after }} slots</h1>
+<h1>{{ 'Rollback' if figures.kind == 'rollback' else 'GPU sharing' }}: {{ figures.slots_before }} → {{ figures.slots_after }} slots</h1>
 <p class="subtitle">
 {%- if figures.cluster is defined %}Cluster {{ figures.cluster }} · {% endif -%}
 plan <code>{{ figures.plan_id }}</code> · <time datetime="{{ created }}">{{ time }}</time></p>

@@ -21,12 +21,14 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verificati
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     NOTHING,
     describe_amounts,
+    describe_count,
     describe_duration,
     describe_left_alone,
     describe_seconds,
     describe_share,
     describe_value,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import ROLLBACK
 
 Figures = Mapping[str, Any]
 
@@ -50,7 +52,22 @@ def show_summary(figures: Figures, limit: int) -> Document:
         list_left_alone(figures["skipped"], limit),
         _resumed_section(figures),
     ]
-    return Document(f"Report on plan {figures['plan_id']}", subtitle, [section for section in sections if section])
+    return Document(
+        f"{describe_title(figures)} {figures['plan_id']}", subtitle, [section for section in sections if section]
+    )
+
+
+def describe_title(figures: Figures) -> str:
+    """What is reported on, without its id."""
+    return "Report on the rollback of plan" if figures.get("kind") == ROLLBACK else "Report on plan"
+
+
+def describe_end(figures: Figures) -> str:
+    """What the duration measures. Nodes that have not come back must not read as if they had."""
+    left = len(figures.get("left_out_of_service") or [])
+    if left:
+        return f"First cordon to the stop, {describe_count(left, 'node')} not back in service"
+    return "First cordon to last node in service"
 
 
 def describe_verdict(figures: Figures) -> str:
@@ -107,7 +124,7 @@ def _node_row(name: str, node: Mapping[str, Any]) -> tuple[str, ...]:
         describe_value(node.get("slot_mib")),
         describe_value(node.get("headroom_mib")),
         describe_share(node.get("utilization")),
-        describe_seconds(seconds) if seconds else NOTHING,
+        f"{describe_seconds(seconds) if seconds else NOTHING}{', still out' if node.get('left_out_of_service') else ''}",
     )
 
 
@@ -117,10 +134,12 @@ def figure_rows(figures: Figures) -> Iterator[tuple[str, str]]:
     yield "GPU slots", f"{figures['slots_before']} → {figures['slots_after']}"
     yield "Pending GPU pods", f"{figures['pending_before']} → {figures['pending_after']}"
     yield "Pods evicted", str(figures["evicted_pods"])
+    if figures["pods_recreated"]:
+        yield "Stale pods recreated", str(figures["pods_recreated"])
     yield "Pods refused by a kubelet", str(figures["admission_errors"])
     yield "Pods restarted", str(figures["pods_restarted"])
     yield "Pods still on device ids from before", str(len(figures["pods"]["stale"]))
-    yield "First cordon to last node in service", NOTHING if duration is None else describe_seconds(duration)
+    yield describe_end(figures), NOTHING if duration is None else describe_seconds(duration)
     if figures.get("second_run_writes") is not None:
         yield "Writes of a second run", str(figures["second_run_writes"])
 
@@ -134,6 +153,7 @@ def _pods_sections(figures: Figures, limit: int) -> Iterator[Section]:
     pods = figures["pods"]
     for heading, name in (
         ("Pods that were evicted", "evicted"),
+        ("Stale pods that were recreated, with devices that are there", "recreated"),
         ("Pods that a kubelet refused", "admission_errors"),
         ("Pods that were restarted", "restarted"),
         ("Pods still on device ids from before: a reboot of their node would fail them", "stale"),

@@ -16,15 +16,19 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times imp
 STATES = {
     "schedulable": "in service, before the rollout",
     "cordoned": "cordoned: running pods go on, no new ones come",
+    "evicting": "evicting: pods that must leave are ending",
     "withdrawn": "withdrawn: no plugin, no GPU is advertised",
     "serving": "serving: the new plugin comes, not yet proven",
     "proven": "proven: advertises what was planned",
     "in_service": "back in service",
+    "restored": "restored: back in service as before the rollout",
     "held": "held: proven, kept out of service by a person",
     "failed": "failed: left out of service",
 }
 #: States in which the scheduler may place pods on the node.
-_IN_SERVICE = ("schedulable", "in_service")
+_IN_SERVICE = ("schedulable", "in_service", "restored")
+#: States of a pod, which are told of its node.
+_POD_STATES = ("evicted", "recreated")
 
 
 @dataclass(frozen=True)
@@ -42,16 +46,35 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A pod that was sent away from a node, ``seconds`` after the timeline's start. ``state``: evicted or recreated."""
+
+    seconds: float
+    state: str
+    pod: str
+
+
+@dataclass(frozen=True)
 class Timeline:
-    """States of all nodes, from the journal's first entry to its last."""
+    """States of all nodes, from the journal's first entry to its last.
+
+    :param settled: seconds until the last change of a node's state. Pods may be recreated after that.
+    """
 
     start: datetime
     seconds: float
+    settled: float
     nodes: Mapping[str, Sequence[Segment]]
+    marks: Mapping[str, Sequence[Mark]]
 
     def out_of_service(self, node: str) -> float:
         """Seconds in which no pod could be placed on the node."""
         return sum(segment.seconds for segment in self.nodes.get(node, ()) if segment.state not in _IN_SERVICE)
+
+    def left_out(self, node: str) -> bool:
+        """Whether the node was out of service when the journal ended."""
+        segments = self.nodes.get(node)
+        return segments is not None and segments[-1].state not in _IN_SERVICE
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in report.json: seconds since the start."""
@@ -64,6 +87,10 @@ class Timeline:
                     for s in segments
                 ]
                 for name, segments in self.nodes.items()
+            },
+            "pods": {
+                name: [{"state": mark.state, "at": round(mark.seconds, 3), "pod": mark.pod} for mark in marks]
+                for name, marks in self.marks.items()
             },
         }
 
@@ -88,18 +115,42 @@ def build_timeline(entries: Iterable[Mapping[str, Any]]) -> Optional[Timeline]:
     is schedulable.
     """
     moments = [
-        (moment, str(entry.get("node")), str(entry["state"]), str(entry.get("message") or ""))
+        (moment, entry)
         for entry in entries
-        if entry.get("state") in STATES and entry.get("node") and (moment := parse_time(entry.get("time")))
+        if entry.get("state") in (*STATES, *_POD_STATES)
+        and entry.get("node")
+        and (moment := parse_time(entry.get("time")))
     ]
-    if not moments:
+    if not any(entry["state"] in STATES for _moment, entry in moments):
         return None
-    start, end = moments[0][0], moments[-1][0]
-    total = (end - start).total_seconds()
+    start = moments[0][0]
     points: dict[str, list[tuple[float, str, str]]] = {}
-    for moment, node, state, message in moments:
-        points.setdefault(node, []).append(((moment - start).total_seconds(), state, message))
-    return Timeline(start, total, {node: _segments(found, total) for node, found in points.items()})
+    marks: dict[str, list[Mark]] = {}
+    for moment, entry in moments:
+        seconds, node, state = (moment - start).total_seconds(), str(entry["node"]), str(entry["state"])
+        found = points.setdefault(node, [])
+        if state in _POD_STATES:
+            marks.setdefault(node, []).append(Mark(seconds, state, _pod_name(entry)))
+            # the scheduler leaves the node alone before, during and after it
+            if found and found[-1][1] == "cordoned":
+                found.append((seconds, "evicting", ""))
+        else:
+            state = "restored" if state == "in_service" and _has_failed(found) else state
+            found.append((seconds, state, str(entry.get("message") or "")))
+    total = (moments[-1][0] - start).total_seconds()
+    settled = max(found[-1][0] for found in points.values() if found)
+    nodes = {node: _segments(found, total) for node, found in points.items() if found}
+    return Timeline(start, total, settled, nodes, marks)
+
+
+def _pod_name(entry: Mapping[str, Any]) -> str:
+    pod = entry.get("pod") or {}
+    return f"{pod.get('namespace')}/{pod.get('name')}"
+
+
+def _has_failed(points: Sequence[tuple[float, str, str]]) -> bool:
+    """A run never goes on with a node that failed, but to put it back as it was."""
+    return any(state == "failed" for _seconds, state, _message in points)
 
 
 def _segments(points: Sequence[tuple[float, str, str]], total: float) -> list[Segment]:

@@ -15,13 +15,16 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.geometry i
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.svg import Figure, Line, Rect, Shape, Text
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import STATES
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import describe_seconds
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import describe_seconds, join_some
 
 _NARROWEST_SEGMENT = 1.5
 # The last state of a node has no end: it is drawn over so much of the time.
 _TAIL = 0.05
 # Nodes that went through no state but these have nothing to show.
 _QUIET = ("schedulable", "in_service")
+# Pods that left within so many units of the drawing are one mark.
+_MARK = 2.0
+_MARKS = {"evicted": "a pod was evicted", "recreated": "a stale pod was evicted, to be made anew"}
 
 
 def draw_timeline(timeline: Optional[Mapping[str, Any]], width: float) -> Figure:
@@ -38,9 +41,11 @@ def draw_timeline(timeline: Optional[Mapping[str, Any]], width: float) -> Figure
     layout = Rows.beside if are_many(len(rows)) else Rows.above
     places = layout(width, 1, seconds * (1 + _TAIL))
     shapes: list[Shape] = []
+    left = (timeline or {}).get("pods") or {}
     for number, (name, segments) in enumerate(rows[:MAX_NODES]):
         shapes.append(places.label(name, number))
         shapes += _draw_segments(name, segments, places.top(number), places)
+        shapes += _draw_marks(name, left.get(name) or (), places.top(number), places)
     bottom = min(len(rows), MAX_NODES) * places.height
     shapes += _draw_axis(seconds, bottom, places)
     description = ". ".join(_describe_segments(name, segments) for name, segments in rows[:MAX_NODES])
@@ -50,7 +55,7 @@ def draw_timeline(timeline: Optional[Mapping[str, Any]], width: float) -> Figure
         width=width,
         height=bottom + 22,
         shapes=shapes if rows else (),
-        legend=tuple((state.replace("_", "-"), words) for state, words in STATES.items()),
+        legend=_legend(rows[:MAX_NODES], left),
         note=describe_left_out(len(rows), "nodes"),
     )
 
@@ -70,6 +75,30 @@ def _draw_segments(name: str, segments: Sequence[Mapping[str, Any]], y: float, p
         left = places.left + scale.length(begin)
         shapes.append(Rect(left, y, length, places.thickness + 2, state.replace(" ", "-"), words, radius=0))
     return shapes
+
+
+def _draw_marks(name: str, marks: Sequence[Mapping[str, Any]], y: float, places: Rows) -> list[Shape]:
+    """A tick for the pods that left at about the same moment."""
+    groups: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
+    for mark in marks:
+        groups.setdefault((int(places.scale.length(mark["at"]) / (2 * _MARK)), mark["state"]), []).append(mark)
+    shapes: list[Shape] = []
+    for (_place, state), found in groups.items():
+        pods = join_some([mark["pod"] for mark in found])
+        words = f"{name}: {state} {pods} at {found[0]['at']:.1f} s"
+        left = places.left + places.scale.length(found[0]["at"])
+        shapes.append(Rect(left, y + 3, _MARK, places.thickness - 4, state, words, radius=0))
+    return shapes
+
+
+def _legend(
+    rows: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], left: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> tuple[tuple[str, str], ...]:
+    """What is drawn, in the order in which a node goes through it."""
+    drawn = {segment["state"] for _name, segments in rows for segment in segments}
+    drawn |= {mark["state"] for name, _segments in rows for mark in left.get(name) or ()}
+    words = {**STATES, **_MARKS}
+    return tuple((state.replace("_", "-"), words[state]) for state in words if state in drawn)
 
 
 def _describe_segments(name: str, segments: Sequence[Mapping[str, Any]]) -> str:

@@ -135,6 +135,16 @@ def test_summarise_evictions_come_from_journal_and_kubelets(story: Any) -> None:
     assert (found["evicted_pods"], found["pods_restarted"]) == (2, 0)
 
 
+def test_summarise_recreated_pods_are_neither_evicted_nor_restarted(story: Any) -> None:
+    pod = {"namespace": "default", "name": "web-0", "uid": "uid-web-0"}
+    line = {"time": "2026-03-01T12:00:11Z", "node": "gpu-l20", "state": "recreated", "message": "m", "pod": pod}
+    story.journal += [line, line]
+    story.after["nodes"]["gpu-l20"]["pods"] = pods_of(story, "gpu-l20")[:1]
+    found = figures(story)
+    assert (found["pods_recreated"], found["evicted_pods"], found["pods_restarted"]) == (1, 0, 0)
+    assert "Stale pods recreated" in render_text(show_summary(found, 50), Screen())
+
+
 def test_summarise_slots_leave_out_resources_of_other_plugins(story: Any) -> None:
     story.after["nodes"]["gpu-l20"]["resources"]["nvidia.com/hostdev"] = {"allocatable": 4}
     story.after["nodes"]["gpu-l20"]["resources"]["nvidia.com/mig-1g.12gb"] = {"allocatable": 7}
@@ -149,6 +159,27 @@ def test_summarise_stale_pods_are_those_that_still_run(story: Any) -> None:
     assert [(pod["name"], pod["node"]) for pod in found["pods"]["stale"]] == [("web-0", "gpu-l20")]
     text = render_text(show_summary(found, 50), Screen())
     assert "a reboot of their node would fail them\n  · default/web-0 on gpu-l20\n" in text
+
+
+def test_summarise_pods_of_a_node_that_was_never_switched_are_not_stale(story: Any) -> None:
+    stale = {"namespace": "default", "name": "web-0", "uid": "uid-web-0"}
+    story.plan["nodes"]["gpu-l20"]["stale_pods"] = [stale]
+    story.journal = [line for line in story.journal if line["state"] in ("cordoned", "withdrawn")]
+    story.after["nodes"]["gpu-l20"].update(key=None, revision=None)
+    assert figures(story)["pods"]["stale"] == []
+    # on a node without a change they are from an earlier one
+    story.plan["nodes"]["gpu-l20"]["changed"] = False
+    assert [pod["name"] for pod in figures(story)["pods"]["stale"]] == ["web-0"]
+
+
+def test_show_summary_of_a_stopped_rollout_does_not_read_as_if_nodes_had_come_back(story: Any) -> None:
+    story.journal = [line for line in story.journal if line["state"] in ("cordoned", "withdrawn")]
+    found = figures(story)
+    assert found["left_out_of_service"] == ["gpu-l20", "gpu-t4"]
+    text = render_text(show_summary(found, 50), Screen())
+    assert "First cordon to the stop, 2 nodes not back in service" in text
+    assert "First cordon to last node in service" not in text
+    assert text.count("still out") == 2
 
 
 def test_summarise_extra_keys_are_added(story: Any) -> None:

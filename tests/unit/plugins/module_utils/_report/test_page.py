@@ -127,6 +127,38 @@ def test_draw_timeline_segments_follow_each_other(story: Any) -> None:
     assert_inside(figure)
 
 
+def test_draw_timeline_marks_pods_that_left_together_once(story: Any) -> None:
+    def leave(second: float, state: str, name: str) -> dict[str, Any]:
+        pod = {"namespace": "default", "name": name, "uid": name}
+        time = f"2026-03-01T12:00:{second:06.3f}Z"
+        return {"time": time, "node": "gpu-l20", "state": state, "message": "", "pod": pod}
+
+    gone = [leave(1.0, "evicted", f"train-{number}") for number in range(5)]
+    story.journal = sorted(
+        [*story.journal, *gone, leave(2.5, "evicted", "late"), leave(10.1, "recreated", "nlp-0")],
+        key=lambda line: line["time"],
+    )
+    figure = draw_timeline(summary(story)["timeline"], 1000)
+    assert [shape.title for shape in rects(figure, "evicted")] == [
+        "gpu-l20: evicted default/train-0, default/train-1, default/train-2 and 2 more at 1.0 s",
+        "gpu-l20: evicted default/late at 2.5 s",
+    ]
+    assert len(rects(figure, "recreated")) == 1
+    assert [shape.style for shape in rects(figure)][:3] == ["cordoned", "evicting", "withdrawn"]
+    assert [style for style, _words in figure.legend][-2:] == ["evicted", "recreated"]
+    assert_inside(figure)
+
+
+def test_page_of_a_stopped_rollout_does_not_read_as_if_nodes_had_come_back(story: Any) -> None:
+    story.journal[-1].update(state="failed", message="still there after 600 s")
+    assert "until the stop; 1 node still out" in page(story)
+
+
+def test_page_of_a_rollback_says_so(story: Any) -> None:
+    story.plan["kind"] = "rollback"
+    assert "Report on the rollback of plan 0123456789abcdef" in page(story)
+
+
 def test_draw_timeline_without_journal_is_empty() -> None:
     figure = draw_timeline(None, 440)
     assert (figure.shapes, figure.description) == ((), "No node changed its state.")
@@ -209,8 +241,11 @@ def test_render_page_shows_figures_plan_and_legend(story: Any) -> None:
     ):
         assert words in text
     assert "floor(0.9 x 46068 / 4621) = 8" in text
-    for style, words in STATES.items():
-        assert f'<i class="{style.replace("_", "-")}"></i>{words}' in text
+    drawn = ("cordoned", "withdrawn", "serving", "proven", "in_service")
+    for style in drawn:
+        assert f'<i class="{style.replace("_", "-")}"></i>{STATES[style]}' in text
+    # what did not happen needs no explanation
+    assert STATES["failed"] not in text
 
 
 def test_render_page_escapes_what_comes_from_the_cluster(story: Any) -> None:

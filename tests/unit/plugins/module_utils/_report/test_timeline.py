@@ -53,6 +53,52 @@ def test_build_timeline_a_held_node_stays_out_of_service() -> None:
     assert timeline.out_of_service("a") == 5
 
 
+def leaves(second: float, node: str, state: str) -> dict[str, Any]:
+    return {**entry(second, node, state), "pod": {"namespace": "n", "name": "p", "uid": "u"}}
+
+
+def test_build_timeline_evictions_are_a_state_of_the_cordoned_node() -> None:
+    timeline = build_timeline(
+        [
+            entry(0, "a", "cordoned"),
+            leaves(1, "a", "evicted"),
+            leaves(2, "a", "evicted"),
+            entry(4, "a", "withdrawn"),
+            entry(6, "a", "in_service"),
+            leaves(7, "a", "recreated"),
+        ]
+    )
+    assert timeline is not None
+    assert [(s.state, s.begin, s.end) for s in timeline.nodes["a"]] == [
+        ("cordoned", 0, 1),
+        ("evicting", 1, 4),
+        ("withdrawn", 4, 6),
+        ("in_service", 6, 7),
+    ]
+    assert [(mark.seconds, mark.state, mark.pod) for mark in timeline.marks["a"]] == [
+        (1, "evicted", "n/p"),
+        (2, "evicted", "n/p"),
+        (7, "recreated", "n/p"),
+    ]
+    # pods that are made anew afterwards do not make the rollout longer
+    assert (timeline.seconds, timeline.settled, timeline.out_of_service("a")) == (7, 6, 6)
+
+
+def test_build_timeline_a_node_that_comes_back_after_it_failed_was_restored() -> None:
+    timeline = build_timeline(
+        [entry(0, "a", "cordoned"), entry(3, "a", "failed"), entry(4, "a", "withdrawn"), entry(9, "a", "in_service")]
+    )
+    assert timeline is not None
+    assert [s.state for s in timeline.nodes["a"]] == ["cordoned", "failed", "withdrawn", "restored"]
+    assert (timeline.left_out("a"), timeline.out_of_service("a")) == (False, 9)
+
+
+def test_build_timeline_tells_nodes_that_have_not_come_back() -> None:
+    timeline = build_timeline([entry(0, "a", "cordoned"), entry(1, "b", "cordoned"), entry(2, "b", "in_service")])
+    assert timeline is not None
+    assert [timeline.left_out(name) for name in ("a", "b", "untouched")] == [True, False, False]
+
+
 def test_build_timeline_passes_over_other_entries() -> None:
     assert build_timeline([]) is None
     assert build_timeline([{"time": "2026-03-01T12:00:00Z", "state": "locked", "node": None}]) is None
@@ -71,4 +117,5 @@ def test_timeline_to_dict_has_plain_types() -> None:
                 {"state": "in_service", "begin": 1.5, "end": 1.5, "message": ""},
             ]
         },
+        "pods": {},
     }
