@@ -64,7 +64,7 @@ asked:
   description: How many permissions were asked about.
   returned: success
   type: int
-  sample: 24
+  sample: 23
 msg:
   description: What to grant, in words. Empty if nothing is missing.
   returned: success
@@ -74,7 +74,7 @@ requests:
   description: How many requests were made of the API server, by kind, and the size of its answers in bytes.
   returned: success
   type: dict
-  sample: {get: 0, write: 0, review: 24, dry_run: 0, bytes: 13050}
+  sample: {get: 0, write: 0, review: 23, dry_run: 0, bytes: 13050}
 """
 
 from typing import Any, Mapping
