@@ -17,7 +17,7 @@ from simulator.cluster import SimulatedCluster
 
 from .control_node import DONE, NOTHING_TO_DO, Orders, agent_of
 from .nursery import Nursery, Process
-from .scenarios import GPU
+from .scenarios import GPU, MODELS
 from .watching import Watcher
 
 Object = dict[str, Any]
@@ -193,6 +193,24 @@ class Ground:
             for pod in pods
             if not any(GPU in (item.get("resources", {}).get("limits") or {}) for item in pod["spec"]["containers"])
         }
+
+    def read_models(self) -> set[str]:
+        """The pods that use a GPU and run, by what makes them these very ones."""
+        return {
+            f"{pod['metadata']['name']} {pod['metadata']['uid']}"
+            for pod in self.client.items("/api/v1/namespaces/default/pods", labelSelector="app=model")
+            if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+        }
+
+    def await_models(self) -> set[str]:
+        """The same, once there are as many as there should be."""
+
+        def complete() -> set[str]:
+            models = self.read_models()
+            return models if len(models) == MODELS else set()
+
+        found: set[str] = self.cluster.wait_until(complete, timeout=20, what="that every pod with a GPU runs")
+        return found
 
 
 def well(ending: Object) -> bool:

@@ -11,6 +11,8 @@ Object = dict[str, Any]
 
 GPU = "nvidia.com/gpu"
 PLUGIN = "nvcr.io/nvidia/k8s-device-plugin:v0.17.1"
+#: Pods that use a GPU.
+MODELS = 2
 #: Of one wave, in which both kinds of plugin are left at the same time.
 PAIR = ("l20-1", "t4-1")
 #: The node that somebody else cordoned before anything was rolled out.
@@ -66,7 +68,7 @@ def foreign(nodes: tuple[str, ...] = GPU_NODES) -> Object:
                     daemonset("plugin-by-affinity", {"accelerator": "nvidia"}, PLUGIN),
                     daemonset("exporter", {"accelerator": "nvidia"}, "registry.example.com/exporter:1"),
                     deployment("web", 3, {}),
-                    deployment("model", 2, {"resources": {"limits": {GPU: 1}}}),
+                    deployment("model", MODELS, {"resources": {"limits": {GPU: 1}}}),
                 ],
             },
             {"age": "1d", "cordon": [name for name in nodes if name == CORDONED]},

@@ -13,9 +13,16 @@ from .conftest import OpenGround
 from .control_node import NOTHING_TO_DO
 from .enumeration import Verdict, enumerate_requests
 from .ground import Ground, well
+from .scenarios import PAIR
 
 SHARES = 2
 Object = dict[str, Any]
+
+#: What happens to pods with a GPU, by options of the steps and of the plan.
+MANNERS: dict[str, tuple[Object, Object]] = {
+    "pods are evicted": ({"evict": "gpu_pods"}, {}),
+    "stale pods are recreated": ({"stale_pods": "recreate"}, {"stale_pods": "recreate"}),
+}
 
 
 @pytest.mark.parametrize("share", range(1, SHARES + 1))
@@ -30,9 +37,28 @@ def test_rollout_killed_after_any_write_is_finished_by_another_run(open_foreign:
     assert len(found.reached) >= 10
 
 
-def kill_and_resume(ground: Ground, number: int) -> tuple[bool, list[str]]:
+@pytest.mark.parametrize("manner", MANNERS)
+def test_rollout_that_moves_pods_killed_after_any_write_is_finished_by_another_run(
+    open_foreign: OpenGround, manner: str
+) -> None:
+    options, planning = MANNERS[manner]
+
+    def case(number: int) -> Verdict:
+        with open_foreign(PAIR) as ground:
+            before = ground.read_models()
+            reached, problems = kill_and_resume(ground, number, options=options, planning=planning)
+            after = ground.await_models()
+            problems += [f"pod {uid} is still there as it was" for uid in sorted(before & after)]
+            return Verdict(reached, problems + ground.wrongs())
+
+    found = enumerate_requests(case, 1, 1)
+    assert found.problems == {}, found.describe()
+    assert len(found.reached) >= 20
+
+
+def kill_and_resume(ground: Ground, number: int, **more: Any) -> tuple[bool, list[str]]:
     """Kill a run right after a write, start it again under its plan_id until it is done, and look."""
-    orders = ground.orders()
+    orders = ground.orders(**more)
     fault = ground.hang_after(number, orders.run)
     process = ground.nursery.begin(orders)
     reached = ground.until_taken(fault, process)
@@ -40,11 +66,11 @@ def kill_and_resume(ground: Ground, number: int) -> tuple[bool, list[str]]:
         process.kill()
     ground.cluster.clear_api_faults()
     plan = ground.learn(orders)
-    second = ground.run(approved=plan["plan_id"])
+    second = ground.run(approved=plan["plan_id"], **more)
     if not well(second):
         return reached, [f"run again: {second}"]
     problems = ground.differences(plan["nodes"]) + lock_problems(ground, second)
-    third = ground.run(approved=plan["plan_id"])
+    third = ground.run(approved=plan["plan_id"], **more)
     written = [f"{item['verb']} {item['path']}" for item in ground.writes_of(third["run"])]
     if not well(third) or written:
         problems.append(f"a third run: {third}, wrote {written}")
