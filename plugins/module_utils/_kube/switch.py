@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import read_daemonsets
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session, Wave
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Decide, Session, Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.waiting import ClusterView, Waiter
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import PATCH, Decision, refuse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
@@ -26,12 +26,14 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof imp
     unmet_withdrawn,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import (
+    RunContext,
     bears_target,
     decide_serving,
     decide_withdrawn,
 )
 
 DaemonSets = Mapping[str, Optional[Mapping[str, Any]]]
+StepDecision = Callable[[NodeState, NodeTarget, RunContext], Decision]
 Unmet = Callable[[NodeState, Sequence[PodState], NodeTarget], "list[str]"]
 
 
@@ -56,14 +58,7 @@ def withdraw(session: Session, plan: RolloutPlan) -> Outcome:
     wave = Wave(session, plan, "withdrawn")
     observed = wave.observe()
     daemonsets = read_daemonsets(session.api, plan, list(wave.targets.values()))
-    lost = {} if session.check_mode else _lost_releases(plan, wave, daemonsets)
-
-    def decide(node: NodeState, target: NodeTarget) -> Decision:
-        decision = decide_withdrawn(node, target, wave.context)
-        obstacle = lost.get(target.release.daemonset, "") if target.release else ""
-        return refuse(obstacle) if decision.verdict == PATCH and obstacle else decision
-
-    wave.write(observed, decide)
+    wave.write(observed, _unless_lost(wave, daemonsets, decide_withdrawn))
     waiting = [name for name in wave.unsettled() if not bears_target(wave.writes[name].after, wave.targets[name])]
     wait = Wait(
         timing=Timing(session.params["timeout_seconds"]),
@@ -79,10 +74,12 @@ def withdraw(session: Session, plan: RolloutPlan) -> Outcome:
 def serve(session: Session, plan: RolloutPlan) -> Outcome:
     """Let the plan's revision serve the nodes of a wave, and wait until each advertises what the plan says, without a break."""
     wave = Wave(session, plan, "serving")
+    observed = wave.observe()
+    daemonsets = read_daemonsets(session.api, plan, list(wave.targets.values()))
     wave.write(
-        wave.observe(),
-        lambda node, target: decide_serving(node, target, wave.context),
-        lambda name, _written: wave.journal.note(name, states.SERVING, f"revision {wave.targets[name].revision}"),
+        observed,
+        _unless_lost(wave, daemonsets, decide_serving),
+        lambda name, _written: wave.journal.note(name, states.SERVING, wave.targets[name].title),
     )
     timing = Timing(session.params["timeout_seconds"], session.params["soak_seconds"])
     wait = Wait(
@@ -95,18 +92,25 @@ def serve(session: Session, plan: RolloutPlan) -> Outcome:
         cure="Look at the plugin pod's log and at the node's driver, then run the rollout again: it goes on here. The node stays "
         "cordoned.",
     )
-    waiting = wave.unsettled()
-    daemonsets: DaemonSets = {}
-    if waiting and not session.check_mode:
-        daemonsets = read_daemonsets(session.api, plan, [wave.targets[name] for name in waiting])
-    _wait(wave, waiting, wait, daemonsets)
+    _wait(wave, wave.unsettled(), wait, daemonsets)
     return wave.outcome()
 
 
-def _lost_releases(plan: RolloutPlan, wave: Wave, daemonsets: DaemonSets) -> dict[str, str]:
-    """Foreign DaemonSets that do not let go of the nodes, and why."""
-    releases = plan.releases_of(list(wave.targets.values()))
-    return {release.daemonset: lost_release(release, daemonsets[release.daemonset]) for release in releases}
+def _unless_lost(wave: Wave, daemonsets: DaemonSets, decide: StepDecision) -> Decide:
+    """The decision of a step, but no label is changed while a foreign DaemonSet does not let go of the node.
+
+    Its owner may take it back at any time, and two plugins on one node end with no GPU at all. In check mode nobody has
+    told it yet to let go.
+    """
+    releases = [] if wave.session.check_mode else wave.plan.releases_of(list(wave.targets.values()))
+    lost = {release.daemonset: lost_release(release, daemonsets[release.daemonset]) for release in releases}
+
+    def decide_unless_lost(node: NodeState, target: NodeTarget) -> Decision:
+        decision = decide(node, target, wave.context)
+        obstacle = lost.get(target.release.daemonset, "") if target.release else ""
+        return refuse(obstacle) if decision.verdict == PATCH and obstacle else decision
+
+    return decide_unless_lost
 
 
 def _wait(wave: Wave, names: Sequence[str], wait: Wait, daemonsets: DaemonSets) -> None:
