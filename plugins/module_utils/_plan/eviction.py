@@ -107,6 +107,17 @@ def plan_eviction(context: NodeContext, rules: scope.Rules) -> Eviction:
     )
 
 
+def expected_pods(state: NodeState, evict: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Which pods a plan that names none is to be expected to evict, without a look at the devices that they hold.
+
+    :param evict: as it stands at a node of a plan.
+    """
+    wish = EvictionWish(str(evict.get("scope") or scope.NONE), tuple(evict.get("devices") or ()), evict.get("fit"))
+    judge = scope.Scope(wish, scope.Rules(force=True, delete_emptydir_data=True))
+    pods = [_candidate(pod) for pod in state.entry.get("pods") or ()]
+    return [verdict.pod.identity() for verdict in judge(pods) if _goes(verdict)]
+
+
 def recreated_pods(state: NodeState, stale: Sequence[Mapping[str, Any]], rules: scope.Rules) -> list[Mapping[str, Any]]:
     """Stale pods that a rollout can have made anew: only on a node that goes into service, and only by a controller."""
     if state.was_unschedulable or not stale:

@@ -119,7 +119,9 @@ class Places:
         """The nodes with the rarest label that the pod selects, so that pods bound to one node each cost little."""
         selector = pod.get("node_selector") or {}
         found = [self._bearers(label).get(value, []) for label, value in selector.items()]
-        return min(found, key=len) if found else self._nodes
+        if not found:
+            return self._nodes
+        return min(found, key=len)
 
     def _bearers(self, label: str) -> dict[str, list[str]]:
         if label not in self._by_label:

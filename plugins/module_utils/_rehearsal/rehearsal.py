@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Deque, Iterable, Iterator, Mapping, Sequence
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import expected_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import (
     CONFIG_LABEL,
     REVISION_LABEL,
@@ -174,7 +176,10 @@ class _NodePods:
     """Pods of a node that go."""
 
     def __init__(self, planned: Entry, entry: Entry) -> None:
-        wanted = (planned.get("evict") or {}).get("pods") or []
+        evict = planned.get("evict") or {}
+        wanted = evict.get("pods") or []
+        if not wanted and evict.get("scope", "none") != "none":
+            wanted = expected_pods(NodeState("", entry), evict)
         stale = planned.get("stale_pods") or [] if planned.get("recreate") else []
         by_uid = {pod.get("uid"): pod for pod in entry.get("pods") or ()} if wanted or stale else {}
         # Of a pod that the cluster file does not have its name alone is known.

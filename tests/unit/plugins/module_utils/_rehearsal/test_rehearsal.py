@@ -22,15 +22,15 @@ def pod(name: str, requests: Any = 1, **fields: Any) -> dict[str, Any]:
 
 
 def planned(
-    slots: int = 1, evict: Iterable[Mapping[str, Any]] = (), recreate: Iterable[Mapping[str, Any]] = (), **fields: Any
+    slots: int = 1, gone: Iterable[Mapping[str, Any]] = (), recreate: Iterable[Mapping[str, Any]] = (), **fields: Any
 ) -> dict[str, Any]:
     """A node of a plan: the pods that go in maintenance, and the stale ones that are made anew."""
-    evict, recreate = [{"uid": one["uid"]} for one in evict], [{"uid": one["uid"]} for one in recreate]
+    gone, recreate = [{"uid": one["uid"]} for one in gone], [{"uid": one["uid"]} for one in recreate]
     return {
         "from": {"key": None, "revision": None, "resources": {GPU: 1}},
         "to": {"key": "k", "revision": "0a", "resources": {GPU: slots}},
         "expected_resources": {GPU: slots},
-        "evict": {"scope": "affected" if evict else "none", "devices": [], "fit": None, "pods": evict},
+        "evict": {"scope": "affected" if gone else "none", "devices": [], "fit": None, "pods": gone},
         "stale_pods": recreate,
         "recreate": bool(recreate),
         "release": None,
@@ -176,6 +176,22 @@ def test_a_resource_that_vanishes_leaves_no_place() -> None:
     target = planned(0, [gone], expected_resources={"nvidia.com/gpu.shared": 8})
     found = play({"a": fleet.node(1, [gone])}, {"a": target})
     assert found["waves"][0]["slots_missing"] == 1
+
+
+@pytest.mark.parametrize(
+    ("evict", "gone"),
+    [
+        ({"scope": "affected", "fit": {GPU: 1}}, ["low"]),
+        ({"scope": "gpu_pods"}, ["high", "low"]),
+        ({"scope": "all"}, ["high", "low", "web"]),
+        ({"scope": "none"}, []),
+    ],
+)
+def test_pods_that_the_plan_does_not_name_are_told_by_its_scope(evict: dict[str, Any], gone: list[str]) -> None:
+    daemon = pod("daemon", {}, owner={**OWNER, "kind": "DaemonSet"})
+    nodes = {"a": fleet.node(2, [pod("high", priority=9), pod("low"), pod("web", {}), daemon])}
+    found = play(nodes, {"a": planned(1, evict={**evict, "devices": [], "pods": []})})
+    assert sorted(name for name, _verdict, _target in fates(found)) == gone
 
 
 class TestStalePods:
