@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from simulator.apiserver.errors import ApiError
 from simulator.controllers.context import Context
-from simulator.controllers.daemonset_update import is_available, is_updated, pods_to_replace
+from simulator.controllers.daemonset_places import NOWHERE, Standing
+from simulator.controllers.daemonset_update import pods_to_replace
 from simulator.controllers.facts import ALL, Facts
-from simulator.controllers.meta import is_ready, is_terminating, key_of, node_name, pod_from_template, split_key
+from simulator.controllers.meta import is_terminating, key_of, node_name, pod_from_template, split_key
 from simulator.controllers.revisions import RevisionHistory
 from simulator.controllers.selectors import contains, selects_node, untolerated
 from simulator.store import Change
 
 Object = dict[str, Any]
-#: Node name to (a pod should be started there, a pod there may stay).
-Places = dict[str, tuple[bool, bool]]
 COMPONENT = "daemonset-controller"
 RESOURCE = "apps/daemonsets"
 FAILED_POD_BACKOFF_SECONDS = 1.0
@@ -43,6 +43,7 @@ class DaemonSetController:
         self._context = context
         self._history = RevisionHistory(context)
         self._nodes_checker = _NodeChecker(context, self)
+        self._standings: dict[str, Standing] = {}
         self._failures: dict[tuple[str, str], int] = {}
         context.store.subscribe(self._changed)
         context.pods.listen(self._pod_changed)
@@ -55,21 +56,38 @@ class DaemonSetController:
         if daemon_set is None or is_terminating(daemon_set):
             return
         revision = self._history.current(daemon_set)
-        places = self._places(daemon_set)
-        self._manage(daemon_set, places, revision)
-        facts = self._context.facts
-        rolls = daemon_set["spec"]["updateStrategy"]["type"] == "RollingUpdate"
-        if (rolls and facts.template_change_rolls) or not (rolls or facts.on_delete_waits):
-            self._replace_old(daemon_set, places, revision)
-        self._write_status(daemon_set, places, revision)
+        standing = self._standing(daemon_set, revision)
+        nodes, standing.dirty = sorted(standing.dirty), set()
+        try:
+            for name in nodes:
+                node = self._context.store.get("nodes", None, name)
+                standing.place(name, None if node is None else placement(daemon_set, node, self._context.facts))
+            self._manage(daemon_set, standing, nodes, revision)
+            standing.count({*nodes, *standing.dirty}, revision)
+            self._replace_old(daemon_set, standing, revision)
+        except ApiError:
+            standing.dirty.update(nodes)
+            raise
+        standing.count(standing.dirty, revision)
+        self._write_status(daemon_set, standing.totals)
 
-    def _places(self, daemon_set: Object) -> dict[str, tuple[bool, bool]]:
-        nodes = self._context.store.list("nodes")
-        return {node["metadata"]["name"]: placement(daemon_set, node, self._context.facts) for node in nodes}
+    def _standing(self, daemon_set: Object, revision: str) -> Standing:
+        """What is known from the last look; everything is looked at anew when the DaemonSet itself changed."""
+        uid, version = daemon_set["metadata"]["uid"], (daemon_set["metadata"]["generation"], revision)
+        standing = self._standings.get(uid)
+        if standing is None or standing.version != version:
+            standing = self._standings[uid] = Standing(version)
+            for pod in self._context.pods.of_owner(uid):
+                standing.pod_changed(None, pod)
+            standing.dirty.update(node["metadata"]["name"] for node in self._context.store.list("nodes"))
+        return standing
 
     def _changed(self, change: Change) -> None:
-        if change.resource == RESOURCE and change.type != "DELETED":
-            self.enqueue(change.obj)
+        if change.resource == RESOURCE:
+            if change.type == "DELETED":
+                self._standings.pop(change.obj["metadata"]["uid"], None)
+            else:
+                self.enqueue(change.obj)
         elif change.resource == "nodes":
             self._node_changed(change)
 
@@ -77,11 +95,13 @@ class DaemonSetController:
         """A node matters when it comes, goes, or differs in what placement depends on."""
         if change.type == "MODIFIED" and change.old is not None and _placement(change.old) == _placement(change.obj):
             return
+        name = change.obj["metadata"]["name"]
+        for standing in self._standings.values():
+            standing.dirty.add(name)
         if change.type == "DELETED":
             for daemon_set in self._context.store.list(RESOURCE):
                 self.enqueue(daemon_set)
             return
-        name = change.obj["metadata"]["name"]
         self._context.engine.later(REACTION_SECONDS, self._context.engine.enqueue, self._nodes_checker, name)
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
@@ -89,29 +109,20 @@ class DaemonSetController:
         assert pod is not None
         for reference in pod["metadata"].get("ownerReferences") or ():
             if reference["kind"] == "DaemonSet" and reference.get("controller"):
+                if reference["uid"] in self._standings:
+                    self._standings[reference["uid"]].pod_changed(old, new)
                 self._context.engine.enqueue(self, f"{pod['metadata']['namespace']}/{reference['name']}")
 
-    def pods_by_node(self, daemon_set: Object) -> dict[str, list[Object]]:
-        """Pods of the DaemonSet by their (intended) node, the oldest first."""
-        found: dict[str, list[Object]] = {}
-        for pod in self._context.pods.of_owner(daemon_set["metadata"]["uid"]):
-            found.setdefault(_intended_node(pod), []).append(pod)
-        for pods in found.values():
-            pods.sort(key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
-        return found
-
-    def _manage(self, daemon_set: Object, places: Places, revision: str) -> None:
+    def _manage(self, daemon_set: Object, standing: Standing, nodes: list[str], revision: str) -> None:
         """Create what is missing, delete what must not be; a terminating pod still holds its node's place."""
-        by_node = self.pods_by_node(daemon_set)
         missing: list[str] = []
-        for name, (should_run, should_continue) in places.items():
-            pods = by_node.pop(name, [])
-            if not pods and should_run:
-                missing.append(name)
-            elif pods:
+        for name in nodes:
+            should_run, should_continue = standing.places.get(name, NOWHERE)
+            pods = standing.pods_on(name)
+            if pods:
                 self._manage_pods(daemon_set, pods, should_continue)
-        for pods in by_node.values():
-            self._manage_pods(daemon_set, pods, should_continue=False)
+            elif should_run:
+                missing.append(name)
         for name in missing:
             self._create(daemon_set, name, revision)
 
@@ -166,38 +177,28 @@ class DaemonSetController:
         if stored is not None and stored["metadata"]["uid"] == pod["metadata"]["uid"] and not is_terminating(stored):
             self._delete(daemon_set, stored)
 
-    def _replace_old(self, daemon_set: Object, places: Places, revision: str) -> None:
-        desired = sum(should_run for should_run, _unused in places.values())
-        for pod in pods_to_replace(daemon_set, self.pods_by_node(daemon_set), revision, desired=desired):
+    def _replace_old(self, daemon_set: Object, standing: Standing, revision: str) -> None:
+        facts = self._context.facts
+        rolls = daemon_set["spec"]["updateStrategy"]["type"] == "RollingUpdate"
+        if not ((rolls and facts.template_change_rolls) or not (rolls or facts.on_delete_waits)):
+            return
+        if not standing.totals["old"]:
+            return
+        desired = standing.totals["desiredNumberScheduled"]
+        for pod in pods_to_replace(daemon_set, standing.pods_by_node(), revision, desired=desired):
             self._delete(daemon_set, pod)
 
-    def _write_status(self, daemon_set: Object, places: Places, revision: str) -> None:
+    def _write_status(self, daemon_set: Object, counts: Counter[str]) -> None:
         stored = self._context.store.get(RESOURCE, *split_key(key_of(daemon_set)))
         if stored is None:
             return
-        counts = self._count(daemon_set, places, revision)
         status = {name: value for name, value in (stored.get("status") or {}).items() if name not in _COUNTED}
         status |= {name: counts[name] for name in _ALWAYS}
         status["observedGeneration"] = daemon_set["metadata"]["generation"]
-        status |= {name: counts[name] for name in _IF_ANY if counts[name]}
+        unavailable = counts["desiredNumberScheduled"] - counts["numberAvailable"]
+        if_any = {name: counts[name] for name in _IF_ANY} | {"numberUnavailable": unavailable}
+        status |= {name: number for name, number in if_any.items() if number}
         self._context.put_status(RESOURCE, stored, status)
-
-    def _count(self, daemon_set: Object, places: Places, revision: str) -> dict[str, int]:
-        counts = dict.fromkeys((*_ALWAYS, *_IF_ANY), 0)
-        by_node = self.pods_by_node(daemon_set)
-        for name, (should_run, _unused) in places.items():
-            pods = by_node.get(name)
-            counts["desiredNumberScheduled"] += should_run
-            if not pods:
-                continue
-            counts["currentNumberScheduled" if should_run else "numberMisscheduled"] += 1
-            if should_run:
-                pod = pods[0]
-                counts["numberReady"] += is_ready(pod)
-                counts["numberAvailable"] += is_available(pod)
-                counts["updatedNumberScheduled"] += is_updated(pod, revision)
-        counts["numberUnavailable"] = counts["desiredNumberScheduled"] - counts["numberAvailable"]
-        return counts
 
 
 _ALWAYS = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
@@ -254,14 +255,6 @@ def _placement(node: Object) -> tuple[Any, ...]:
 
 def _owners(pod: Object) -> list[Object]:
     return pod["metadata"].get("ownerReferences") or []
-
-
-def _intended_node(pod: Object) -> str:
-    if node_name(pod):
-        return node_name(pod)
-    required = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    name: str = required["nodeSelectorTerms"][0]["matchFields"][0]["values"][0]
-    return name
 
 
 def _pinned(affinity: Object | None, node: str) -> Object:

@@ -173,8 +173,8 @@ class NodeAgent:
         node = self.context.store.get("nodes", None, self.name)
         allocatable = ((node or {}).get("status") or {}).get("allocatable") or {}
         known = {name: value for name, value in allocatable.items() if name not in self.devices.endpoints}
-        others = [item.pod for item in self.runtimes.values() if not item.rejected]
-        refusal = out_of(runtime.pod, others, known)
+        others = [item for item in self.runtimes.values() if item is not runtime and not item.rejected]
+        refusal = out_of(runtime.requests, (item.requests for item in others if not is_finished(item.pod)), known)
         if refusal is not None:
             runtime.reject(*refusal)
         return refusal is None

@@ -12,6 +12,7 @@ from simulator.controllers.kubelet.containers import Container, LogLine
 from simulator.controllers.kubelet.plugin import ConfigManager, DevicePlugin, make_container
 from simulator.controllers.kubelet.volumes import MissingSourceError, PodVolumes
 from simulator.controllers.meta import annotation, condition, key_of, seconds_annotation, stamp, with_condition
+from simulator.controllers.quantities import pod_requests
 
 if TYPE_CHECKING:
     from simulator.controllers.kubelet.node import NodeAgent
@@ -36,6 +37,7 @@ class PodRuntime:
         self.uid: str = pod["metadata"]["uid"]
         self.name: str = pod["metadata"]["name"]
         self.namespace: str = pod["metadata"]["namespace"]
+        self.requests = pod_requests(pod)
         self.volumes = PodVolumes(pod, self._lookup)
         self.containers = [make_container(self, spec) for spec in pod["spec"]["containers"]]
         self.init_containers = [make_container(self, spec) for spec in pod["spec"].get("initContainers") or []]
