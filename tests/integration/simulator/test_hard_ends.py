@@ -141,6 +141,15 @@ def test_kubelet_that_is_back_in_time_is_never_missed() -> None:
     assert (condition(simulation.get("nodes", "gpu-1"), "Ready") or {})["status"] == "True"
 
 
+def test_reboot_brings_a_silent_kubelet_back() -> None:
+    simulation = stage(gpu_pod())
+    kubelet(simulation, "down")
+    simulation.agent("gpu-1").reboot()
+    simulation.engine.advance(120)
+    assert (condition(simulation.get("nodes", "gpu-1"), "Ready") or {})["status"] == "True"
+    assert is_ready(simulation.get("pods", f"{NAMESPACE}/job"))
+
+
 def test_silent_kubelet_confirms_no_end_until_it_is_back() -> None:
     simulation = stage(gpu_pod("before"), gpu_pod("after"))
     delete(simulation, "before")
@@ -242,6 +251,34 @@ def test_deleted_node_comes_back_with_its_kubelet_under_a_new_uid() -> None:
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
     assert after["metadata"]["labels"] == before["metadata"]["labels"]
     assert simulation.allocatable("gpu-1") == 8
+
+
+# A crowded node.
+
+
+def test_node_takes_as_many_pods_as_it_says_and_is_emptied_at_once() -> None:
+    here = {"nodeSelector": {"kubernetes.io/hostname": "gpu-1"}}
+    node = gpu_node(count=8, pods=501, cpu="64", memory="512Gi")
+    apps = [deployment("gpu", replicas=100, pod=here), deployment("cpu", replicas=401, gpus=0, pod=here)]
+    simulation = world(node, apply=[*shared_plugin(25), *apps])
+    placed = [pod for pod in simulation.pods(NAMESPACE) if pod["spec"].get("nodeName")]
+    (left_over,) = [pod for pod in simulation.pods(NAMESPACE) if not pod["spec"].get("nodeName")]
+    assert (len(placed), "Too many pods" in (condition(left_over, "PodScheduled") or {})["message"]) == (501, True)
+    simulation.patch_node("gpu-1", {"spec": {"unschedulable": True}})
+    simulation.engine.advance(0.5)
+    uids = {pod["metadata"]["uid"] for pod in simulation.pods(NAMESPACE, app="gpu")}
+    for pod in simulation.pods(NAMESPACE, app="gpu"):
+        simulation.registry.evict(NAMESPACE, pod["metadata"]["name"])
+    began = simulation.engine.time
+    assert simulation.engine.run_until(
+        lambda: not uids & {pod["metadata"]["uid"] for pod in simulation.pods(NAMESPACE, app="gpu")}
+    )
+    assert simulation.engine.time - began == pytest.approx(1.0)
+    assert cards_in_use(simulation) == dict.fromkeys(range(8), 0)
+    apps_left = {
+        runtime.pod["metadata"]["labels"].get("app") for runtime in simulation.agent("gpu-1").runtimes.values()
+    }
+    assert apps_left == {"cpu", None}
 
 
 # A pod that the scheduler had decided on before the cordon.

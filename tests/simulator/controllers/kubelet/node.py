@@ -265,12 +265,16 @@ class NodeAgent:
         """The kubelet is back; if its node was deleted, it registers anew."""
         if self.context.store.get("nodes", None, self.name) is None:
             self.context.store.put("nodes", registered_node(self.spec, self.context.facts, self.context.now()))
+        self.answer()
+        self.post_status(rebooted=True)
+        self.catch_up()
+
+    def answer(self) -> None:
+        """From now on the kubelet reports again."""
         if self._silence is not None:
             self._silence.cancel()
             self._silence = None
         self.reports = True
-        self.post_status(rebooted=True)
-        self.catch_up()
 
     def catch_up(self) -> None:
         """Look at all pods that were, and that came, while nobody was there to look."""

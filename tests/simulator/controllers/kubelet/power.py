@@ -33,7 +33,7 @@ class PowerCycle:
     def _boot(self) -> None:
         node = self._node
         node.boot_id = str(uuid.uuid4())
-        node.reports = True
+        node.answer()
         node.forget_plugins()
         node.post_status(rebooted=True)
         self._announce()
