@@ -102,12 +102,19 @@ class Ground:
     def writes_of(self, run: str, since: int = 0) -> list[Object]:
         return [item for item in self.cluster.writes(since) if item["user_agent"] == agent_of(run)]
 
-    def hang_after(self, number: int, run: str) -> int:
-        """The server carries out this write of a run, answers neither it nor any later one, and carries none of those out."""
+    def hang_after(self, number: int, run: str, late_by: float = 0.0) -> int:
+        """The server carries out this write of a run, answers neither it nor any later one, and carries none of those out.
+
+        :param late_by: seconds for which the write is still on its way, whatever becomes of the run.
+        """
         agent = f"{agent_of(run)}$"
-        common = {"method": WRITES, "path": CHANGING, "agent": agent, "action": "hang"}
+        common: Object = {"method": WRITES, "path": CHANGING, "agent": agent, "action": "hang"}
         self.cluster.fault("api", nth=number + 1, count=0, **common)
-        return int(self.cluster.fault("api", nth=number, late=True, **common)["id"])
+        if late_by:
+            common |= {"action": "latency", "latency_ms": late_by * 1000, "detached": True}
+        else:
+            common |= {"late": True}
+        return int(self.cluster.fault("api", nth=number, **common)["id"])
 
     def taken(self, fault: int) -> bool:
         """Whether a fault has begun to act."""

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from .conftest import OpenGround
-from .control_node import STOPPED, agent_of
+from .control_node import DONE, STOPPED, agent_of
 from .enumeration import Verdict, enumerate_requests
 from .ground import CHANGING, WRITES, Ground, well
 from .scenarios import PAIR
 
 Object = dict[str, Any]
+pytestmark = pytest.mark.timeout(900)  # of each test, on a machine that is busy with others
 
 #: What befalls a request that is not carried out.
 BEFORE: dict[str, Object] = {
@@ -79,6 +80,31 @@ def test_permissions_that_cannot_be_asked_about_stop_the_rollout_before_its_firs
         assert ground.writes_of(ending["run"]) == []
 
 
+def test_conflict_at_every_write_is_decided_anew(open_foreign: OpenGround) -> None:
+    """Each write is refused once: the first, and from then on every other one, which is the next write's first try."""
+    with open_foreign(PAIR) as ground:
+        orders = ground.orders()
+        for nth in range(1, 200, 2):
+            ground.cluster.fault("api", **_conflict(orders.run), nth=nth)
+        ending = ground.nursery.begin(orders).end()
+        refused = [item for item in ground.writes_of(orders.run) if item["status"] == 409]
+        ground.cluster.clear_api_faults()
+        assert ending["ended"] == DONE, ending
+        assert len(refused) >= 15
+        assert ground.differences(ground.learn(orders)["nodes"]) == []
+        assert ground.wrongs() == []
+
+
+def test_conflict_that_never_ends_stops_the_rollout_with_advice_at_any_write(open_foreign: OpenGround) -> None:
+    def case(number: int) -> Verdict:
+        with open_foreign(PAIR) as ground:
+            return bear(ground, {"status": 409, "method": WRITES, "path": CHANGING, "nth": number, "count": 0})
+
+    found = enumerate_requests(case, 1, 1)
+    assert found.problems == {}, found.describe()
+    assert len(found.reached) >= 15
+
+
 def bear(ground: Ground, fault: Object) -> Verdict:
     """A run with a fault; if it stops, another one without."""
     orders = ground.orders()
@@ -103,3 +129,7 @@ def judge(ending: Object) -> list[str]:
     if ending["ended"] != STOPPED:
         return [ending["message"]]
     return [] if ADVICE.search(ending["message"]) else [f"stopped without advice: {ending['message']}"]
+
+
+def _conflict(run: str) -> Object:
+    return {"status": 409, "method": WRITES, "path": CHANGING, "agent": f"{agent_of(run)}$"}

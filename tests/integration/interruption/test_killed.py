@@ -16,6 +16,7 @@ from .ground import Ground, well
 from .scenarios import PAIR
 
 SHARES = 2
+pytestmark = pytest.mark.timeout(900)  # of each test, on a machine that is busy with others
 Object = dict[str, Any]
 
 #: What happens to pods with a GPU, by options of the steps and of the plan.
@@ -56,19 +57,38 @@ def test_rollout_that_moves_pods_killed_after_any_write_is_finished_by_another_r
     assert len(found.reached) >= 20
 
 
-def kill_and_resume(ground: Ground, number: int, **more: Any) -> tuple[bool, list[str]]:
-    """Kill a run right after a write, start it again under its plan_id until it is done, and look."""
+def test_write_of_a_dead_run_that_arrives_late_does_no_harm(open_foreign: OpenGround) -> None:
+    """Each write in turn is still on its way when its run dies, and arrives about when another run takes the lock, or later."""
+
+    def case(number: int) -> Verdict:
+        with open_foreign(PAIR) as ground:
+            reached, problems = kill_and_resume(ground, number, late_by=(1.8, 1.2)[number % 2])
+            return Verdict(reached, problems + ground.wrongs())
+
+    found = enumerate_requests(case, 1, 1)
+    assert found.problems == {}, found.describe()
+    assert len(found.reached) >= 15
+
+
+def kill_and_resume(ground: Ground, number: int, late_by: float = 0.0, **more: Any) -> tuple[bool, list[str]]:
+    """Kill a run right after a write, start it again under its plan_id until it is done, and look.
+
+    :param late_by: seconds after which the write is carried out.
+    """
     orders = ground.orders(**more)
-    fault = ground.hang_after(number, orders.run)
+    fault = ground.hang_after(number, orders.run, late_by)
     process = ground.nursery.begin(orders)
     reached = ground.until_taken(fault, process)
     if reached:
         process.kill()
     ground.cluster.clear_api_faults()
+    sent = ground.cluster.position() if late_by else 0
     plan = ground.learn(orders)
     second = ground.run(approved=plan["plan_id"], **more)
     if not well(second):
         return reached, [f"run again: {second}"]
+    if reached and late_by:
+        ground.cluster.wait_until(lambda: _answered(ground, orders.run, sent), timeout=10, what="the late write")
     problems = ground.differences(plan["nodes"]) + lock_problems(ground, second)
     third = ground.run(approved=plan["plan_id"], **more)
     written = [f"{item['verb']} {item['path']}" for item in ground.writes_of(third["run"])]
@@ -83,3 +103,7 @@ def lock_problems(ground: Ground, second: Object) -> list[str]:
     if holder is None or second["ended"] == NOTHING_TO_DO:
         return []
     return [f"the lock is held by {holder}"]
+
+
+def _answered(ground: Ground, run: str, since: int) -> bool:
+    return any(item["status"] for item in ground.writes_of(run, since))

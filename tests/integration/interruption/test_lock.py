@@ -23,6 +23,7 @@ from .scenarios import PAIR
 Object = dict[str, Any]
 
 SHARES = 2
+pytestmark = pytest.mark.timeout(900)  # of each test, on a machine that is busy with others
 #: How long the answer to a write is withheld: until its run has been stopped, and less than a lease.
 WITHHELD_SECONDS = 0.9
 #: So long, what other threads are about to send is let go: the gap between asking the fence and sending cannot be closed

@@ -62,14 +62,25 @@ def create_app(
 
 
 async def _handle(server: ApiServer, request: web.Request) -> web.StreamResponse:
+    faults = server.faults.strike(request.method, request.path_qs, request.headers.get("User-Agent", ""))
+    serving = _serve(server, request, faults)
+    if not any(fault.detached for fault in faults):
+        return await serving
+    await request.read()  # a connection that is lost takes with it what was not read
+    task = asyncio.ensure_future(serving)
+    server.detached.add(task)
+    task.add_done_callback(server.detached.discard)
+    return await asyncio.shield(task)
+
+
+async def _serve(server: ApiServer, request: web.Request, faults: list[Fault]) -> web.StreamResponse:
     """One request, from its faults to its audit entry."""
     started = audit_log.now()
     info = parse_request(request.method, request.path, request.query)
+    status, size = 0, 0
     if server.faults.latency_ms:
         await asyncio.sleep(server.faults.latency_ms / 1000)
-    status, size = 0, 0
     try:
-        faults = server.faults.strike(request.method, request.path_qs, request.headers.get("User-Agent", ""))
         response = await _faulty(request, [fault for fault in faults if not fault.late])
         if response is None:
             response = await _answer(server, request, info)

@@ -30,7 +30,8 @@ class Fault:
     ``retry_after`` (default 1 s), as API priority and fairness does, ``latency`` waits ``latency_ms`` and goes on,
     ``cut`` closes the connection (of a watch: after ``after_ms``), ``hang`` answers nothing. With ``late`` it acts
     after the write has been stored: then only the answer is lost. ``taken`` counts the requests on which it has begun
-    to act, with ``late`` those that have been carried out.
+    to act, with ``late`` those that have been carried out. ``detached`` carries the request out even if its client is
+    gone by then, as if it had been on its way for so long.
     """
 
     action: str = "status"
@@ -47,6 +48,7 @@ class Fault:
     latency_ms: float = 0
     after_ms: float = 0
     late: bool = False
+    detached: bool = False
     id: int = 0
     seen: int = 0
     hits: int = 0

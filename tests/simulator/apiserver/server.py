@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class ApiServer:
     address: str = ""
     log_source: LogSource | None = None
     list_wait_seconds: float = 3.0
+    #: Requests that are carried out whether or not their client waits for them.
+    detached: set[asyncio.Task[web.StreamResponse]] = field(default_factory=set)
 
 
 @dataclass
