@@ -20,6 +20,9 @@ description:
   - V(serving) lets the plan's revision serve such nodes and waits until each advertises just what the plan says, without a
     break for the soak time.
   - V(pruned) deletes what the collection made for revisions that no node bears and the plan does not want.
+  - V(reverted) gives DaemonSets of somebody else back what a rollout changed of them, as a plan of M(kubegpu.sharing.rollback_plan)
+    says, each field only if it still holds what the rollout set. The affinity stays while a node would get a second plugin
+    without it, the strategy while it would restart plugins on nodes in service. RV(left) says what to do then.
   - Two plugins never overlap on a node, since that ends with no GPU at all. No pod but the plugin's own is stopped. Nothing is deleted
     that lacks the label C(app.kubernetes.io/managed-by=kubegpu.sharing).
   - For nodes, the module never fails for one of them. What became of each stands in RV(nodes).
@@ -44,7 +47,7 @@ options:
     description:
       - What is to be brought about, see the description. O(nodes) matters with V(withdrawn) and V(serving) only.
     type: str
-    choices: [present, withdrawn, serving, pruned]
+    choices: [present, withdrawn, serving, reverted, pruned]
     required: true
   timeout_seconds:
     description:
@@ -91,6 +94,12 @@ EXAMPLES = r"""
     run: 20260301-120000-a1b2c3
     journal_path: "{{ run_dir }}/journal.jsonl"
 
+- name: Give other people's DaemonSets back what was changed of them, after a rollback
+  kubegpu.sharing.device_plugin:
+    state: reverted
+    plan_path: "{{ run_dir }}/plan.json"
+    run: 20260301-120000-a1b2c3
+
 - name: Remove configs that no node bears any more
   kubegpu.sharing.device_plugin:
     state: pruned
@@ -111,6 +120,12 @@ objects:
   type: list
   elements: str
   sample: ["ConfigMap kubegpu-system/kubegpu-device-plugin-l20-0a1b2c3d4e"]
+left:
+  description: What DaemonSets of others did not get back, with the reason and what to do. With V(reverted).
+  returned: success
+  type: list
+  elements: str
+  sample: []
 drift:
   description: Objects of these that were not as the plan says and were put right. With V(present).
   returned: success
@@ -163,10 +178,17 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock, SystemClock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.publish import prune, publish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.rollback import revert_daemonsets
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import WAVE_SPEC, Session, load_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.switch import serve, withdraw
 
-_STATES = {"present": publish, "withdrawn": withdraw, "serving": serve, "pruned": prune}
+_STATES = {
+    "present": publish,
+    "withdrawn": withdraw,
+    "serving": serve,
+    "reverted": revert_daemonsets,
+    "pruned": prune,
+}
 
 
 def argument_spec() -> ArgumentSpec:

@@ -34,11 +34,11 @@ def keep_snapshot(session: Session, plan: RolloutPlan) -> Outcome:
     found = objects.find("ConfigMap", namespace, _SELECTOR)
     snapshots = rules.read_snapshots(found)
     kept = _find(snapshots, session.run, plan_id)
-    manifests = (
-        [] if kept else _build(session, plan, objects, SnapshotHead(namespace, session.run, plan_id, _now(session)))
-    )
+    head = SnapshotHead(namespace, session.run, plan_id, _now(session), plan.kind, plan.namespace)
+    manifests = [] if kept else _build(session, plan, objects, head)
     name = kept.name if kept else rules.main_name(session.run)
-    old = rules.plan_retention(snapshots, session.params["keep"], name) if manifests else []
+    wanted = (plan.snapshot or {}).get("name")
+    old = rules.plan_retention(snapshots, session.params["keep"], name, wanted) if manifests else []
     doomed = [obj for snapshot in old for obj in found if obj["metadata"]["name"] in snapshot.objects]
     if not session.check_mode:
         for change in objects.bring(manifests):
@@ -58,10 +58,15 @@ def keep_snapshot(session: Session, plan: RolloutPlan) -> Outcome:
     )
 
 
+def read_all(api: KubeApi, namespace: str) -> list[dict[str, Any]]:
+    """The ConfigMaps of all snapshots, whole."""
+    pages = api.pages(api_path("configmaps", namespace), labelSelector=_SELECTOR)
+    return [obj for page in pages for obj in page.items]
+
+
 def find_resume(api: KubeApi, namespace: str, plan_id: str, plan: RolloutPlan) -> Resume:
     """Whether a plan goes on with a rollout of another id that was approved and begun."""
-    pages = api.pages(api_path("configmaps", namespace), labelSelector=_SELECTOR)
-    return judge_resume([obj for page in pages for obj in page.items], plan_id, plan)
+    return judge_resume(read_all(api, namespace), plan_id, plan)
 
 
 def _now(session: Session) -> str:

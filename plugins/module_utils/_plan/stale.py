@@ -56,6 +56,14 @@ def ids_change(state: NodeState, facts: NodeFacts, plan: KeyPlan) -> bool:
     return gone or _slot_ids_change(state, len(facts.cards), plan.choice.replicas)
 
 
+def pods_from_before(state: NodeState) -> list[dict[str, Any]]:
+    """Pods of a node that came before its device ids changed last: namespace, name, uid."""
+    since = _devices_since(state)
+    pods = [pod for pod in state.gpu_pods if not pod.get("terminating") and _came_before(pod, since)]
+    named = [{"namespace": pod["namespace"], "name": pod["name"], "uid": pod["uid"]} for pod in pods]
+    return sorted(named, key=lambda pod: (pod["namespace"], pod["name"]))
+
+
 def _devices_since(state: NodeState) -> datetime | None:
     """From when on pods of the node were given ids that it still has. Pods tell their time in whole seconds."""
     moment = parse_time((state.entry.get("annotations") or {}).get(DEVICES_SINCE_ANNOTATION))

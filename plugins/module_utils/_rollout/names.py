@@ -26,5 +26,6 @@ RUN_LABEL = "kubegpu.sharing/run"
 SNAPSHOT_LABEL = "kubegpu.sharing/snapshot"
 PLAN_ID_ANNOTATION = "kubegpu.sharing/plan-id"
 CREATED_ANNOTATION = "kubegpu.sharing/created"
+KIND_ANNOTATION = "kubegpu.sharing/kind"
 
 is_plugin_resource = _shared.is_plugin_resource

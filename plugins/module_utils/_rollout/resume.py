@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import RolloutPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot import (
-    MAIN_KEY,
-    SCHEMA_VERSION,
-    SHARD_KEY,
     Snapshot,
     find_snapshot,
+    read_content,
     read_snapshots,
 )
 
@@ -69,9 +66,5 @@ def read_targets(
 
     :raises KeyError, TypeError, ValueError, AttributeError: a part of the snapshot is missing or is not what we write.
     """
-    data = {config_map["metadata"]["name"]: config_map["data"] for config_map in config_maps}
-    document = json.loads(data[snapshot.name][MAIN_KEY])
-    if document["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"schema_version is {document['schema_version']!r}, this version reads {SCHEMA_VERSION}")
-    nodes = [item for shard in document["shards"] for item in json.loads(data[shard][SHARD_KEY]).items()]
+    nodes = read_content(config_maps, snapshot)[1].items()
     return {name: (entry["target"]["key"], entry["target"]["revision"]) for name, entry in nodes if "target" in entry}

@@ -15,7 +15,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import names
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import DaemonSetRelease, NodeTarget
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import SHARING, DaemonSetRelease, NodeTarget
 
 SCHEMA_VERSION = 1
 #: Size of a shard's data in bytes, well below the limit of an object.
@@ -30,6 +30,7 @@ class Snapshot:
 
     :param name: of its main ConfigMap; "" for remains of one that was never completed.
     :param objects: names of all its ConfigMaps, the main one last.
+    :param kind: of the plan that it was made for: ``sharing`` or ``rollback``.
     """
 
     run: str
@@ -37,26 +38,35 @@ class Snapshot:
     plan_id: str
     created: str
     objects: tuple[str, ...]
+    kind: str = SHARING
 
 
 @dataclass(frozen=True)
 class SnapshotHead:
-    """What identifies a snapshot."""
+    """What identifies a snapshot.
+
+    :param namespace: of its ConfigMaps.
+    :param kind: of the plan that it is made for.
+    :param plugin_namespace: where that plan has the plugin's objects.
+    """
 
     namespace: str
     run: str
     plan_id: str
     created: str
+    kind: str = SHARING
+    plugin_namespace: str = ""
 
 
 def node_entry(node: NodeState, target: NodeTarget) -> dict[str, Any]:
     """What a rollback has to know of a node: only fields that the rollout changes, and what it advertised.
 
-    ``target`` is what the plan makes of it. By that a run that goes on with an approved plan is known, see resume.py.
+    ``target`` is what the plan makes of it. By that a run that goes on with an approved plan is known, see resume.py, and a
+    rollback knows nodes that somebody has changed since. ``plugin`` is the DaemonSet of somebody else that the node leaves.
     """
     note = node.maintenance
     restore = note.restore if note else {}
-    changed = [names.CONFIG_LABEL, names.REVISION_LABEL]
+    changed = [names.CONFIG_LABEL, names.REVISION_LABEL, *sorted(target.labels)]
     if target.release is not None and target.release.method == "label":
         changed += sorted(target.release.label)
     labels = {label: node.labels.get(label) for label in changed}
@@ -64,19 +74,21 @@ def node_entry(node: NodeState, target: NodeTarget) -> dict[str, Any]:
         # A run that died left the node between two states: its note says how the node was before.
         labels.update({names.CONFIG_LABEL: restore.get("key"), names.REVISION_LABEL: restore.get("revision")})
         labels.update(restore.get("labels") or {})
+    advertised = {**node.allocatable, **(restore.get("resources") or {})}
     return {
         "labels": labels,
         "key": labels[names.CONFIG_LABEL],
         "revision": labels[names.REVISION_LABEL],
         "unschedulable": note.was_unschedulable if note else node.unschedulable,
-        "resources": {resource: node.allocatable.get(resource, 0) for resource in target.resources},
+        "resources": {resource: advertised.get(resource, 0) for resource in target.resources},
         "mig": None,
-        "target": {"key": target.key, "revision": target.revision},
+        "plugin": target.release.daemonset if target.release else None,
+        "target": {"key": target.key, "revision": target.revision, "labels": dict(target.labels)},
     }
 
 
 def foreign_entry(release: DaemonSetRelease, live: Mapping[str, Any]) -> dict[str, Any]:
-    """A foreign DaemonSet: the parts that the rollout's patch touches, as they are before it."""
+    """A foreign DaemonSet: the parts that the rollout's patch touches, as they are before it, and that patch."""
     metadata = live.get("metadata") or {}
     spec = live.get("spec") or {}
     pod_spec = (spec.get("template") or {}).get("spec") or {}
@@ -87,6 +99,7 @@ def foreign_entry(release: DaemonSetRelease, live: Mapping[str, Any]) -> dict[st
         "owner": release.owner,
         "method": release.method,
         "label": dict(release.label) or None,
+        "patch": release.patch,
         "spec": {
             "updateStrategy": spec.get("updateStrategy"),
             "template": {"spec": {"affinity": pod_spec.get("affinity"), "nodeSelector": pod_spec.get("nodeSelector")}},
@@ -116,6 +129,8 @@ def build_snapshot(
         "run": head.run,
         "plan_id": head.plan_id,
         "created": head.created,
+        "kind": head.kind,
+        "namespace": head.plugin_namespace,
         "nodes": len(nodes),
         "shards": shard_names,
         "foreign": list(foreign),
@@ -148,12 +163,30 @@ def find_snapshot(snapshots: Sequence[Snapshot], plan_id: str) -> Snapshot | Non
     return same[-1] if same else None
 
 
-def plan_retention(snapshots: Sequence[Snapshot], keep: int, current: str) -> list[Snapshot]:
-    """Snapshots to delete: all but the last ``keep`` complete ones. The one named ``current`` is never among them."""
+def read_content(
+    config_maps: Iterable[Mapping[str, Any]], snapshot: Snapshot
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """What a complete snapshot says: its main document, and the entries of its nodes by name.
+
+    :raises KeyError, TypeError, ValueError, AttributeError: a part of it is missing or is not what we write.
+    """
+    data = {config_map["metadata"]["name"]: config_map.get("data") or {} for config_map in config_maps}
+    document = json.loads(data[snapshot.name][MAIN_KEY])
+    if document["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {document['schema_version']!r}, this version reads {SCHEMA_VERSION}")
+    nodes = [item for shard in document["shards"] for item in json.loads(data[shard][SHARD_KEY]).items()]
+    return document, dict(nodes)
+
+
+def plan_retention(snapshots: Sequence[Snapshot], keep: int, current: str, wanted: str | None = None) -> list[Snapshot]:
+    """Snapshots to delete: all but the last ``keep`` complete ones. The one named ``current`` is never among them.
+
+    :param wanted: name of a snapshot that must stay besides: the one that a rollback goes back to, for it may be interrupted.
+    """
     complete = [snapshot for snapshot in snapshots if snapshot.name and snapshot.name != current]
     remains = [snapshot for snapshot in snapshots if not snapshot.name and main_name(snapshot.run) != current]
-    surplus = len(complete) - (keep - 1)
-    return [*remains, *complete[: max(0, surplus)]]
+    surplus = complete[: max(0, len(complete) - (keep - 1))]
+    return [*remains, *(snapshot for snapshot in surplus if snapshot.name != wanted)]
 
 
 def _read_run(run: str, metadatas: Sequence[Mapping[str, Any]]) -> Snapshot:
@@ -167,6 +200,7 @@ def _read_run(run: str, metadatas: Sequence[Mapping[str, Any]]) -> Snapshot:
         created=annotations.get(names.CREATED_ANNOTATION, "")
         or str((main or metadatas[0]).get("creationTimestamp", "")),
         objects=(*shards, *([main["name"]] if main else [])),
+        kind=annotations.get(names.KIND_ANNOTATION, SHARING),
     )
 
 
@@ -197,7 +231,11 @@ def _config_map(head: SnapshotHead, name: str, key: str, text: str) -> dict[str,
                 names.SNAPSHOT_LABEL: "true",
                 names.RUN_LABEL: head.run,
             },
-            "annotations": {names.PLAN_ID_ANNOTATION: head.plan_id, names.CREATED_ANNOTATION: head.created},
+            "annotations": {
+                names.PLAN_ID_ANNOTATION: head.plan_id,
+                names.CREATED_ANNOTATION: head.created,
+                names.KIND_ANNOTATION: head.kind,
+            },
         },
         "immutable": True,
         "data": {key: text},

@@ -152,7 +152,7 @@ class Stage:
             PlanRequest(
                 configs=CONFIGS[self.scenario],
                 cluster=json.loads(path.read_text()),
-                host_facts={name: _host_facts(name, cards) for name, cards in gpus.items()},
+                host_facts={name: host_facts(name, cards) for name, cards in gpus.items()},
                 hosts={name: name for name in gpus},
             )
         )
@@ -225,7 +225,7 @@ def failures(results: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def _host_facts(name: str, cards: list[str]) -> dict[str, Any]:
+def host_facts(name: str, cards: list[str]) -> dict[str, Any]:
     gpus = []
     for index, key in enumerate(cards):
         card = CARDS[key]

@@ -62,6 +62,12 @@ class Driver:
     def in_service(self, **more: Any) -> Result:
         return self._call(node_maintenance, state="in_service", **more)
 
+    def failed(self, **more: Any) -> Result:
+        return self._call(node_maintenance, state="failed", **more)
+
+    def reverted(self, **more: Any) -> Result:
+        return self._call(device_plugin, state="reverted", **more)
+
     def pruned(self, **more: Any) -> Result:
         return self._call(device_plugin, state="pruned", **more)
 

@@ -36,6 +36,8 @@ def test_snapshot_records_nodes_and_foreign_daemonsets(start: Start) -> None:
     )
     assert document["foreign"][0]["daemonset"] == FOREIGN
     assert document["foreign"][0]["spec"]["updateStrategy"]["type"] == "RollingUpdate"
+    assert document["foreign"][0]["patch"]["spec"]["updateStrategy"]["type"] == "OnDelete"
+    assert (document["kind"], document["namespace"]) == ("sharing", "kubegpu-system")
     nodes = json.loads(cluster.api.objects[f"{PREFIX}kubegpu-snapshot-run-1-0"]["data"]["nodes.json"])
     assert nodes["gpu-2"] == {
         "key": None,
@@ -44,7 +46,8 @@ def test_snapshot_records_nodes_and_foreign_daemonsets(start: Start) -> None:
         "unschedulable": True,
         "resources": {GPU: 1},
         "mig": None,
-        "target": {"key": "t4", "revision": REVISIONS["t4"]},
+        "plugin": FOREIGN,
+        "target": {"key": "t4", "revision": REVISIONS["t4"], "labels": {}},
     }
 
 

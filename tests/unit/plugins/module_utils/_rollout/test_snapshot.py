@@ -39,8 +39,28 @@ def test_node_entry_keeps_only_what_the_rollout_changes() -> None:
         "unschedulable": False,
         "resources": {GPU: 1},
         "mig": None,
-        "target": {"key": "l20", "revision": "0a"},
+        "plugin": "kube-system/ds",
+        "target": {"key": "l20", "revision": "0a", "labels": {}},
     }
+
+
+def test_node_entry_shows_the_labels_that_a_rollback_puts_back() -> None:
+    node = NodeState("gpu-1", labels={KEY: "l20", REVISION: "0a"}, allocatable={GPU: 8})
+    target = NodeTarget("gpu-1", None, None, {GPU: 1}, (GPU,), labels={"enable": "yes"}, plugin="kube-system/ds")
+    entry = node_entry(node, target)
+    assert entry["labels"] == {KEY: "l20", REVISION: "0a", "enable": None}
+    assert entry["target"] == {"key": None, "revision": None, "labels": {"enable": "yes"}}
+
+
+def test_retention_spares_the_snapshot_that_a_rollback_goes_back_to() -> None:
+    maps = [
+        config_map
+        for number in range(6)
+        for config_map in build_snapshot(head(f"run-{number}", f"2026-03-0{number + 1}T12:00:00.000Z"), {}, [], [])
+    ]
+    snapshots = read_snapshots(maps)
+    doomed = plan_retention(snapshots, 2, "kubegpu-snapshot-run-5", "kubegpu-snapshot-run-1")
+    assert [snapshot.run for snapshot in doomed] == ["run-0", "run-2", "run-3"]
 
 
 def test_node_entry_of_a_node_that_a_dead_run_left_shows_how_it_was_before_that() -> None:

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node as it stands in a plan that goes back. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import Rules
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import expected_pods, recreated_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import pods_from_before
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.nodes import Return
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.servers import Server
+
+_PRODUCT_LABEL, _COUNT_LABEL = "nvidia.com/gpu.product", "nvidia.com/gpu.count"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What is decided about a node.
+
+    :param reasons: empty if nothing is to be done.
+    :param evict: pods go until the rest fits.
+    :param moves: its plugin changes; else it is only put back into service.
+    :param recreate: stale pods are recreated.
+    """
+
+    reasons: Sequence[str]
+    server: Server
+    evict: bool
+    moves: bool
+    recreate: bool
+
+
+def node_entry(back: Return, fate: Fate, host: str | None, run: str) -> dict[str, Any]:
+    """The entry.
+
+    :param run: whose changes are taken back.
+    """
+    state, expected = back.state, back.expected
+    ids_change = fate.moves and back.ids_change()
+    eviction = _eviction(back, fate)
+    leaving = {pod["uid"] for pod in eviction["pods"]}
+    found = _gpu_pods(back) if ids_change else pods_from_before(state)
+    stale = [pod for pod in found if pod["uid"] not in leaving]
+    # Without a controller a pod would be lost, not made anew.
+    anew = recreated_pods(state, stale, Rules(delete_emptydir_data=True)) if fate.recreate else []
+    reasons = [*fate.reasons, *([] if fate.reasons or not anew else [f"{len(anew)} stale pods to recreate"])]
+    count = state.labels.get(_COUNT_LABEL, "")
+    disruption = "affected" if fate.evict or anew else "switch" if fate.moves else "none"
+    return {
+        "host": host,
+        "key": back.key,
+        "product": state.labels.get(_PRODUCT_LABEL, ""),
+        "gpu_count": int(count) if count.isdigit() else 0,
+        "facts": "snapshot",
+        "confidence": f"what run {run} found",
+        "sharing": "as before",
+        "replicas": {},
+        "mig_devices": {},
+        "slots_before": sum(state.resources.values()),
+        "slots_after": sum(expected.values()),
+        "from": {"key": state.key, "revision": state.revision, "resources": state.resources},
+        "to": {
+            "key": back.key,
+            "revision": back.revision,
+            "resources": expected,
+            "labels": back.other_labels,
+            "plugin": fate.server.plugin or None,
+        },
+        "expected_resources": expected,
+        "resources_before": state.resources,
+        "sizing": {"arithmetic": f"as before run {run}"},
+        "changed": bool(reasons),
+        "reasons": reasons,
+        "disruption": disruption,
+        "release": fate.server.release.for_node() if fate.server.release and fate.moves else None,
+        "ids_change": ids_change,
+        "evict": eviction,
+        "stale_pods": stale,
+        "recreate": bool(anew),
+        "was_unschedulable": state.was_unschedulable,
+    }
+
+
+def _eviction(back: Return, fate: Fate) -> dict[str, Any]:
+    if not fate.evict:
+        return {"scope": "none", "devices": [], "fit": None, "pods": []}
+    # Which pods go is decided on live pods, the fewest that let the rest fit; these are to be expected.
+    wish = {"scope": "affected", "devices": [], "fit": back.expected}
+    return {**wish, "pods": expected_pods(back.state, wish)}
+
+
+def _gpu_pods(back: Return) -> list[dict[str, Any]]:
+    pods = [pod for pod in back.state.gpu_pods if not pod.get("terminating")]
+    named = [{word: pod[word] for word in ("namespace", "name", "uid")} for pod in pods]
+    return sorted(named, key=lambda pod: (pod["namespace"], pod["name"]))

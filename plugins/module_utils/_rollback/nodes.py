@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a node goes back, and to what. PRIVATE to the collection.
+
+It goes back only if it bears what the run had made of it, or was left on the way: what somebody has changed since then is
+theirs, and is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, List, Mapping
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import (
+    CONFIG_LABEL,
+    REVISION_LABEL,
+    WITHDRAWN,
+)
+
+_COUNT_LABEL = "nvidia.com/gpu.count"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is decided about a node.
+
+    :param left_alone: why it stays as it is; "" if it takes part.
+    :param reasons: why it is changed; empty if it is already as it was.
+    """
+
+    left_alone: str = ""
+    reasons: List[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Return:
+    """A node and what it was before the run.
+
+    :param entry: of the snapshot.
+    """
+
+    state: NodeState
+    entry: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The node's."""
+        return self.state.name
+
+    @property
+    def key(self) -> str | None:
+        """The config that it bore."""
+        return self.entry["labels"].get(CONFIG_LABEL)
+
+    @property
+    def revision(self) -> str | None:
+        """Our revision that served it; None if none of ours did."""
+        return self.entry["labels"].get(REVISION_LABEL)
+
+    @property
+    def expected(self) -> dict[str, int]:
+        """What it advertised, without zeros."""
+        return dict(self.entry["resources"])
+
+    @property
+    def other_labels(self) -> dict[str, str]:
+        """Labels that it had besides and that the run took off: somebody else's plugin selects on them."""
+        own = (CONFIG_LABEL, REVISION_LABEL)
+        return {
+            label: value
+            for label, value in sorted(self.entry["labels"].items())
+            if label not in own and value is not None
+        }
+
+    @property
+    def labels_after(self) -> dict[str, str]:
+        """All its labels, once it is back."""
+        merged = {**self.state.labels, **self.entry["labels"]}
+        return {label: value for label, value in merged.items() if value is not None}
+
+    @property
+    def bears_it(self) -> bool:
+        """Its labels are as they were."""
+        return all(self.state.labels.get(label) == value for label, value in self.entry["labels"].items())
+
+    @property
+    def is_back(self) -> bool:
+        """It is as it was, whoever has it in maintenance."""
+        return self.bears_it and self.state.resources == self.expected
+
+    def ids_change(self) -> bool:
+        """Whether device ids that pods hold may be there no more afterwards, judged by the number of slots: now, and as an interrupted run found it.
+
+        A card is one device when whole and others when shared; from shared to shared with more slots the old ids stay.
+        """
+        now, noted, then = self.state.resources, self.state.noted_resources, self.expected
+        if self.is_back or not then:
+            return False
+        if any(found and set(found) != set(then) for found in (now, noted)):
+            return True
+        after, count = sum(then.values()), self.state.labels.get(_COUNT_LABEL, "")
+        cards = int(count) if count.isdigit() else None
+        figures = [sum(now.values()) or self.state.capacity(), sum(noted.values())]
+        return any(_may_lose(before, after, cards) for before in figures if before)
+
+
+def judge(back: Return, run: str) -> Judgement:
+    """Decide about a node of the snapshot that the cluster has.
+
+    :param run: whose changes are taken back.
+    """
+    state = back.state
+    alone = _why_left_alone(back)
+    if alone:
+        return Judgement(left_alone=alone)
+    if state.maintenance or state.revision == WITHDRAWN:
+        return _judge_under_way(back, run)
+    if back.is_back:
+        return Judgement()
+    if back.bears_it:
+        now, then = (_show(amounts) for amounts in (state.resources, back.expected))
+        return Judgement(
+            left_alone=f"it bears what it bore before run {run}, but advertises {now} instead of {then}. Look at its device plugin"
+        )
+    if _bears(state) != _set_by_run(back):
+        return Judgement(
+            left_alone=f"it was changed after run {run}, which had set {_title(*_set_by_run(back))}: it bears {_title(*_bears(state))} now"
+        )
+    return Judgement(reasons=[f"back to {_title(back.key, back.revision)}"])
+
+
+def _may_lose(before: int, after: int, cards: int | None) -> bool:
+    shared = cards is not None and before > cards
+    return before != after and not (after > before and shared)
+
+
+def _why_left_alone(back: Return) -> str:
+    if back.state.hold is not None:
+        return f"on hold: {back.state.hold or 'no reason given'}"
+    if not back.state.entry.get("ready", True):
+        return "the node is not Ready"
+    if back.revision == WITHDRAWN:
+        return "the snapshot found it without any plugin, so there is nothing to go back to"
+    if not back.expected and not back.is_back:
+        return "the snapshot does not tell what it advertised, so nothing would prove that it is back"
+    return ""
+
+
+def _judge_under_way(back: Return, run: str) -> Judgement:
+    """A node between two states: what it was before, its note tells."""
+    note = back.state.maintenance or {}
+    restore = note.get("restore") or {}
+    origin = (restore.get("key"), restore.get("revision")) if "revision" in restore else None
+    who = f"run {note.get('run') or 'unknown'}"
+    if origin is not None and origin not in (_set_by_run(back), (back.key, back.revision)):
+        return Judgement(
+            left_alone=f"{who} left it out of service, and before that it bore {_title(*origin)}, while run {run} had set "
+            f"{_title(*_set_by_run(back))}. Run the rollout of {who} again, or go back to its snapshot"
+        )
+    left = f"left out of service by {who}" if note else "left without a plugin"
+    return Judgement(reasons=[left if back.bears_it else f"{left}; back to {_title(back.key, back.revision)}"])
+
+
+def _bears(state: NodeState) -> tuple[str | None, str | None]:
+    return state.key, state.revision
+
+
+def _set_by_run(back: Return) -> tuple[str | None, str | None]:
+    return back.entry["target"]["key"], back.entry["target"]["revision"]
+
+
+def _title(key: str | None, revision: str | None) -> str:
+    if revision is None:
+        return f"config {key}, no revision of ours" if key else "no config of ours"
+    return f"config {key} revision {revision}"
+
+
+def _show(resources: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(resources.items())) or "nothing"

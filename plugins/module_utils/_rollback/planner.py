@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan back to a snapshot. Pure. PRIVATE to the collection.
+
+It has the shape of every plan, so that the same waves carry it out. Going back from the result of such a plan is an empty
+plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, some
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.plan_id import plan_id
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import Release, foreign_plugins
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import NodeFindings
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.totals import totals
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import (
+    WaveLimits,
+    allowed_at_once,
+    plan_waves,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import REVISION_LABEL
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.configs import describe_configs, lacking
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.node_entry import Fate, node_entry
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.nodes import Return, judge
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.past import Past
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.reverts import (
+    Revert,
+    decide_revert,
+    read_reverts,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.servers import Server, choose_server
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import ROLLBACK
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import SCHEMA_VERSION as PLAN_VERSION
+from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import Share, read_share
+
+ON_OVERCOMMIT = ("refuse", "evict", "accept")
+STALE_PODS = ("report", "recreate")
+
+
+@dataclass(frozen=True)
+class RollbackRequest:
+    """Everything that the plan depends on, of plain types.
+
+    :param past: the snapshot.
+    :param cluster: the cluster file.
+    :param daemonsets: those of others that the run changed, by "namespace/name", as they are now; None for one that is gone.
+    :param nodes: only these go back; empty: all of the snapshot.
+    :param hosts: node by host; "" is the host's own name.
+    :param wave: nodes in a wave, "25%" or a number; likewise max_unavailable.
+    """
+
+    past: Past
+    cluster: Mapping[str, Any]
+    daemonsets: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    nodes: Sequence[str] = ()
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    wave: Any = "25%"
+    max_unavailable: Any = "25%"
+    on_overcommit: str = "refuse"
+    stale_pods: str = "report"
+
+
+def build_rollback(request: RollbackRequest) -> dict[str, Any]:
+    """The plan, as its file has it.
+
+    :raises InputError: the rollback is refused, with all that is in its way.
+    """
+    limits, problems = _read_limits(request)
+    problems += _unknown_nodes(request)
+    draft = _Draft(request, limits)
+    draft.fill()
+    problems += draft.problems.tell()
+    if problems:
+        raise InputError(f"rollback of run {request.past.run}", problems)
+    return draft.finish()
+
+
+def _read_limits(request: RollbackRequest) -> tuple[WaveLimits, list[str]]:
+    shares, problems = {}, []
+    for word in ("wave", "max_unavailable"):
+        shares[word] = Share(count=1)
+        try:
+            shares[word] = read_share(getattr(request, word))
+        except ValueError as error:
+            problems.append(f'kubegpu_{word}: {error}; give a number of nodes, or a percentage such as "25%".')
+    return WaveLimits(**shares), problems
+
+
+def _unknown_nodes(request: RollbackRequest) -> list[str]:
+    """Nodes to be taken back that the run never had. In a limit by hosts there may be others beside them."""
+    known = [name for name in request.nodes if name in request.past.nodes]
+    if known or not request.nodes:
+        return []
+    return [
+        f"the snapshot of run {request.past.run} has none of the nodes {some(list(request.nodes))}. It has "
+        f"{some(sorted(request.past.nodes))}. Name some of these, or another run."
+    ]
+
+
+@dataclass
+class _Draft:
+    request: RollbackRequest
+    limits: WaveLimits
+    states: Dict[str, NodeState] = field(default_factory=dict)
+    backs: Dict[str, Return] = field(default_factory=dict)
+    nodes: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+    releases: Dict[str, Release] = field(default_factory=dict)
+    skipped: Dict[str, str] = field(default_factory=dict)
+    problems: NodeFindings = field(default_factory=NodeFindings)
+    warnings: NodeFindings = field(default_factory=NodeFindings)
+
+    def fill(self) -> None:
+        """Decide every node."""
+        self.states = {
+            name: NodeState(name, entry) for name, entry in (self.request.cluster.get("nodes") or {}).items()
+        }
+        gpu_nodes = {name: state for name, state in self.states.items() if state.has_gpu()}
+        plugins = self.request.cluster.get("plugins") or ()
+        incumbents = foreign_plugins(plugins, gpu_nodes)
+        wanted = set(self.request.nodes) or set(self.request.past.nodes)
+        for name in sorted(wanted & set(self.request.past.nodes)):
+            if name not in self.states:
+                self.skipped[name] = "the cluster has no such node any more"
+                continue
+            back = Return(self.states[name], self.request.past.nodes[name])
+            judgement = judge(back, self.request.past.run)
+            if judgement.left_alone:
+                self.skipped[name] = judgement.left_alone
+                continue
+            server = choose_server(back, incumbents.get(name, ()), self.request.cluster)
+            self._add(back, judgement.reasons, server)
+        self._tell_newcomers()
+
+    def _add(self, back: Return, reasons: List[str], server: Server) -> None:
+        name, moves = back.name, bool(reasons) and not back.is_back
+        if moves:
+            self.problems.add(name, *server.problems, *lacking(back, self.request.past, self.request.cluster))
+            if server.release:
+                self.releases[server.release.daemonset] = server.release
+        surplus = check_overcommit(back.state, back.expected) if moves and not back.bears_it else []
+        evict = bool(surplus) and self.request.on_overcommit == "evict"
+        if self.request.on_overcommit == "refuse":
+            self.problems.add(
+                name,
+                *(
+                    f"{one}. Remove or move some of them first, or choose on_overcommit evict or accept."
+                    for one in surplus
+                ),
+            )
+        else:
+            verb = "As many of them as needed are evicted (on_overcommit)." if evict else "Accepted by on_overcommit."
+            self.warnings.add(name, *(f"{one}. {verb}" for one in surplus))
+        fate = Fate(reasons, server, evict, moves, self.request.stale_pods == "recreate")
+        self.backs[name] = back
+        self.nodes[name] = node_entry(back, fate, self._host_of(name), self.request.past.run)
+
+    def _host_of(self, node: str) -> str | None:
+        return next((host for host, own in self.request.hosts.items() if (own or host) == node), None)
+
+    def _tell_newcomers(self) -> None:
+        """Nodes that bear a revision of ours and that the run did not have."""
+        for name, state in self.states.items():
+            if not self.request.nodes and state.revision and name not in self.request.past.nodes:
+                self.skipped[name] = f"run {self.request.past.run} did not have it; it goes on with config {state.key}"
+
+    def finish(self) -> dict[str, Any]:
+        """The plan's file."""
+        past = self.request.past
+        waves = self._waves()
+        configs = describe_configs([self.backs[name] for name in self.nodes], past)
+        releases = [
+            self.releases[daemonset].to_dict(
+                [name for name, node in self.nodes.items() if (node["release"] or {}).get("daemonset") == daemonset]
+            )
+            for daemonset in sorted(self.releases)
+        ]
+        reverts, left = self._reverts()
+        gpu_nodes = {name: state for name, state in self.states.items() if state.has_gpu()}
+        return {
+            "schema_version": PLAN_VERSION,
+            "kind": ROLLBACK,
+            "plan_id": self._plan_id(configs, releases, reverts, waves),
+            "empty": not waves and not reverts,
+            "snapshot": {"run": past.run, "name": past.snapshot.name},
+            "stale_pods": self.request.stale_pods,
+            "plugin": {"backend": "daemonset_per_key", "namespace": past.namespace},
+            "configs": configs,
+            "nodes": self.nodes,
+            "releases": releases,
+            "reverts": [revert.to_dict() for revert in reverts],
+            "skipped": [{"node": node, "reason": self.skipped[node]} for node in sorted(self.skipped)],
+            "waves": waves,
+            "wave_sizes": [len(wave) for wave in waves],
+            "totals": {**totals(self.nodes, {**gpu_nodes, **self.states}, len(self.skipped)), "left_alone": 0},
+            "compatibility": [],
+            "warnings": [*self.warnings.tell(), *self._owners(), *left],
+            "problems": [],
+        }
+
+    def _waves(self) -> list[list[str]]:
+        """The same rules as for any plan: one canary of each kind first."""
+        gpu_nodes = [state for state in self.states.values() if state.has_gpu()]
+        out = frozenset(state.name for state in gpu_nodes if state.out_of_service)
+        kinds = {
+            name: node["to"]["key"] or node["to"]["plugin"] or ""
+            for name, node in self.nodes.items()
+            if node["changed"]
+        }
+        return plan_waves(kinds, out, self.limits, allowed_at_once(self.limits, len(gpu_nodes), len(out)))
+
+    def _reverts(self) -> tuple[list[Revert], list[str]]:
+        """What there is to give back to DaemonSets once the nodes are back, and why something is left."""
+        bearers = {}
+        for name, state in self.states.items():
+            back = self.backs.get(name)
+            labels = back.labels_after if back else state.labels
+            if REVISION_LABEL in labels:
+                bearers[name] = labels
+        reverts: list[Revert] = []
+        left: list[str] = []
+        for revert in read_reverts(self.request.past.foreign):
+            decision = decide_revert(revert, self.request.daemonsets.get(revert.daemonset), bearers)
+            left += decision.left
+            reverts += [revert] if decision.patch is not None else []
+        return reverts, left
+
+    def _owners(self) -> list[str]:
+        return [warning for name in sorted(self.releases) for warning in self.releases[name].warnings()]
+
+    def _plan_id(
+        self,
+        configs: Mapping[str, Mapping[str, Any]],
+        releases: Sequence[Mapping[str, Any]],
+        reverts: Sequence[Revert],
+        waves: Sequence[Sequence[str]],
+    ) -> str:
+        """What a plan of this kind decides is hashed in the words of all plans: to revert is a way of release."""
+        nodes = {name: {**node, "key": node["to"]["key"] or ""} for name, node in self.nodes.items()}
+        nothing = {"revision": None, "config_file": None}
+        known = {node["key"]: configs.get(node["key"], nothing) for node in nodes.values()}
+        back = [{"daemonset": one.daemonset, "method": "revert", "patch": dict(one.before)} for one in reverts]
+        return plan_id(nodes, known, [*releases, *back], waves)

@@ -1,0 +1,235 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan the way back to how the cluster was before a rollout."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollback_plan
+short_description: Plan the way back to how the cluster was before a rollout
+version_added: 0.1.0
+author: kubegpu.sharing maintainers (@kubegpu)
+description:
+  - Makes a plan from the snapshot that a rollout recorded, of the same shape as M(kubegpu.sharing.sharing_plan) makes it, so that
+    the same steps carry it out, under the same protection.
+  - A node goes back only if it bears the key and the revision that the rollout had set, or if a run left it on the way. What
+    somebody has changed since is left alone, and told in C(skipped) of RV(plan).
+  - Configs that were removed since are made again. DaemonSets of others get back what the rollout changed of them, once all
+    nodes that need that are back, with M(kubegpu.sharing.device_plugin) and O(kubegpu.sharing.device_plugin#module:state=reverted).
+  - Where nothing is to go back, the plan is empty. A plan is refused with all that is in its way.
+  - Changes nothing in the cluster, and needs no lock.
+extends_documentation_fragment:
+  - kubegpu.sharing.attributes
+  - kubegpu.sharing.attributes.info_module
+  - kubegpu.sharing.attributes.actiongroup_k8s
+  - kubernetes.core.k8s_auth_options
+attributes:
+  check_mode:
+    details:
+      - This module changes nothing in the cluster. The file O(dest) is written in check mode too, because later steps read the
+        plan from it.
+  diff_mode:
+    support: full
+    details:
+      - In diff mode what the nodes that are to change bear and advertise, before and after, is returned as RV(ignore:diff).
+options:
+  cluster_path:
+    description: File that M(kubegpu.sharing.gpu_resources_info) has written.
+    type: path
+    required: true
+  snapshot_run:
+    description:
+      - Run whose changes are taken back. Its snapshot must still be there. The last five are kept.
+      - Empty, it is the last rollout that has a complete snapshot. A rollback records one too, to be gone back to by its name.
+    type: str
+    default: ""
+  nodes:
+    description: Only these nodes go back. Empty, all nodes of the snapshot do.
+    type: list
+    elements: str
+    default: []
+  hosts:
+    description: Kubernetes node by host. An empty value means the host's own name.
+    type: dict
+    default: {}
+  limited:
+    description: Whether only the nodes of O(hosts) go back, besides those in O(nodes).
+    type: bool
+    default: false
+  wave:
+    description: Nodes in a wave after the canaries, as a number or a percentage of the nodes that change.
+    type: raw
+    default: 25%
+  max_unavailable:
+    description:
+      - Most GPU nodes out of service at once, as a number or a percentage of all GPU nodes, at least 1.
+      - Nodes that others have taken out of service count. One node at a time is always allowed.
+    type: raw
+    default: 25%
+  on_overcommit:
+    description:
+      - What to do if a node would have fewer slots than its pods hold, so that its next reboot refuses the surplus. With V(evict)
+        as many pods as needed leave it during its maintenance.
+    type: str
+    choices: [refuse, evict, accept]
+    default: refuse
+  stale_pods:
+    description:
+      - What to do about pods whose device ids are those from before the change. V(report) names them, V(recreate) evicts them once
+        the node serves.
+    type: str
+    choices: [report, recreate]
+    default: report
+  lock_namespace:
+    description: Namespace of the snapshots, which is that of the lock.
+    type: str
+    default: kubegpu-system
+  dest:
+    description:
+      - File to which the plan is written, for the steps of a rollout to obey. Its directory must exist.
+      - With more than 100 nodes RV(plan) leaves out what stands in the file alone.
+    type: path
+seealso:
+  - module: kubegpu.sharing.rollout_snapshot
+  - module: kubegpu.sharing.sharing_plan
+"""
+
+EXAMPLES = r"""
+- name: Plan to take the last rollout back
+  kubegpu.sharing.rollback_plan:
+    cluster_path: "{{ run_dir }}/cluster.json"
+    dest: "{{ run_dir }}/plan.json"
+  register: planned
+
+- name: See what a rollback of one node to the state before a certain run would mean
+  kubegpu.sharing.rollback_plan:
+    cluster_path: "{{ run_dir }}/cluster.json"
+    snapshot_run: 20260301-120000-a1b2c3
+    nodes: [gpu-1]
+    on_overcommit: evict
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+plan_id:
+  description: Hash over the plan's decisions, 16 hexadecimal digits.
+  type: str
+  returned: success
+  sample: 4905c9714470339a
+empty:
+  description: Whether there is nothing to go back.
+  type: bool
+  returned: success
+kind:
+  description: V(rollback).
+  type: str
+  returned: success
+  sample: rollback
+snapshot:
+  description: The C(run) whose changes are taken back, and the C(name) of its snapshot.
+  type: dict
+  returned: success
+waves:
+  description: Names of the nodes that change, wave by wave.
+  type: list
+  elements: list
+  returned: success
+  sample: [[gpu-1, gpu-2], [gpu-3]]
+wave_sizes:
+  description: Number of nodes in each wave.
+  type: list
+  elements: int
+  returned: success
+  sample: [2, 1]
+wave_hosts:
+  description: The same nodes in one list, each with its C(node) and its C(host) (the node's name if no host is known).
+  type: list
+  elements: dict
+  returned: success
+plan:
+  description:
+    - The whole plan, as its file has it, see M(kubegpu.sharing.sharing_plan).
+    - C(rehearsal) tells for each wave where evicted pods could go and which budgets are in the way.
+    - C(snapshot) is where it goes back to, C(reverts) the DaemonSets of others that get something back, C(skipped) the nodes
+      that are left alone, with the reason.
+  type: dict
+  returned: success
+dest:
+  description: The file that was written.
+  type: str
+  returned: success
+problems:
+  description: Everything that is in the way.
+  type: list
+  elements: str
+  returned: if the plan was refused
+requests:
+  description: Requests that were made to the API.
+  returned: success
+  type: dict
+  sample: {get: 2, write: 0, review: 0, dry_run: 0, bytes: 8114}
+"""
+
+from typing import Any, Mapping
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec, run_module
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.arguments import KUBE_AUTH_SPEC
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.documents import read_document, write_document
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.rollback import load_past
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.planner import (
+    ON_OVERCOMMIT,
+    STALE_PODS,
+    RollbackRequest,
+    build_rollback,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.result import to_result
+
+
+def argument_spec() -> ArgumentSpec:
+    """Options of the module."""
+    options: dict[str, dict[str, Any]] = {
+        "cluster_path": {"type": "path", "required": True},
+        "snapshot_run": {"type": "str", "default": ""},
+        "nodes": {"type": "list", "elements": "str", "default": []},
+        "hosts": {"type": "dict", "default": {}},
+        "limited": {"type": "bool", "default": False},
+        "wave": {"type": "raw", "default": "25%"},
+        "max_unavailable": {"type": "raw", "default": "25%"},
+        "on_overcommit": {"type": "str", "choices": list(ON_OVERCOMMIT), "default": "refuse"},
+        "stale_pods": {"type": "str", "choices": list(STALE_PODS), "default": "report"},
+        "lock_namespace": {"type": "str", "default": "kubegpu-system"},
+        "dest": {"type": "path"},
+    }
+    return ArgumentSpec(options=options).merge(KUBE_AUTH_SPEC)
+
+
+def run(params: Mapping[str, Any], api: KubeApi) -> Outcome:
+    """Make the plan and write it to its file."""
+    cluster = read_document(params["cluster_path"], "cluster")
+    past, daemonsets = load_past(api, params["lock_namespace"], params["snapshot_run"])
+    given = ("wave", "max_unavailable", "on_overcommit", "stale_pods")
+    hosts = {str(host): str(node or "") for host, node in params["hosts"].items()}
+    nodes = [*params["nodes"], *((own or host for host, own in hosts.items()) if params["limited"] else ())]
+    request = RollbackRequest(past, cluster, daemonsets, nodes, hosts, **{word: params[word] for word in given})
+    plan = build_rollback(request)
+    plan["rehearsal"] = rehearse(plan, cluster)
+    if params["dest"]:
+        write_document(params["dest"], plan, "plan")
+    return to_result(plan, params["dest"], api.requests.to_dict())
+
+
+def main() -> None:
+    """Run as a module."""
+    module = argument_spec().create_module()
+    run_module(module, lambda: run(module.params, KubeClient.from_module(module)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollback takes back what a rollout did, and nothing else, on clusters left by label, by affinity, and served by ourselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from integration.rollout_modules.stage import FOREIGN, GPU, GPUS, failures
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+
+from .conftest import OpenRoad
+from .road import KEY, REVISION, Road, go_back, steps_back
+
+FEW = {
+    "l20": {"match": {"product": "NVIDIA L20"}, "sharing": "time_slicing", "replicas": 4},
+    "t4": {"match": {"product": "Tesla T4"}, "sharing": "time_slicing", "replicas": 4},
+}
+MANY = {key: {**config, "replicas": 6} for key, config in FEW.items()}
+
+
+def crowd(road: Road, node: str, count: int) -> None:
+    """A Deployment with so many GPU pods on a node."""
+    road.client.create(
+        "/apis/apps/v1/namespaces/default/deployments",
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "crowd", "namespace": "default"},
+            "spec": {
+                "replicas": count,
+                "selector": {"matchLabels": {"app": "crowd"}},
+                "template": {
+                    "metadata": {"labels": {"app": "crowd"}},
+                    "spec": {
+                        "nodeSelector": {"kubernetes.io/hostname": node},
+                        "containers": [
+                            {"name": "c", "image": "example.com/crowd:1", "resources": {"limits": {GPU: 1}}}
+                        ],
+                    },
+                },
+            },
+        },
+    )
+    road.wait_for(lambda: len(running(road)) == count)
+
+
+def running(road: Road) -> list[dict[str, Any]]:
+    pods = road.client.items("/api/v1/namespaces/default/pods")
+    return [
+        pod
+        for pod in pods
+        if pod["metadata"].get("labels", {}).get("app") == "crowd" and pod["status"]["phase"] == "Running"
+    ]
+
+
+def plugin_pods(road: Road, daemonset: str, node: str) -> list[str]:
+    """Names of a DaemonSet's ready pods on a node."""
+    namespace, _slash, name = daemonset.partition("/")
+    return [
+        pod["metadata"]["name"]
+        for pod in road.client.items(f"/api/v1/namespaces/{namespace}/pods")
+        if pod["spec"].get("nodeName") == node
+        and pod["metadata"]["name"].startswith(f"{name}-")
+        and {"type": "Ready", "status": "True"}.items()
+        <= next((one for one in pod["status"].get("conditions", []) if one["type"] == "Ready"), {}).items()
+    ]
+
+
+@pytest.mark.parametrize("scenario", ["reference", "addon-owned"])
+def test_rollback_brings_labels_slots_and_plugin_back_and_a_second_one_writes_nothing(
+    open_road: OpenRoad, scenario: str
+) -> None:
+    road = open_road(scenario)
+    labels, amounts = road.labels(), road.amounts()
+    assert failures(road.forward("run-1").roll_out()) == {}
+    assert road.labels() != labels
+    back = road.back("run-2", on_overcommit="accept")
+    assert road.plan["snapshot"] == {"run": "run-1", "name": "kubegpu-snapshot-run-1"}
+    go_back(back)
+    assert (road.labels(), road.amounts(), road.out_of_service()) == (labels, amounts, [])
+    pods = road.client.items("/api/v1/namespaces/kube-system/pods")
+    assert {pod["spec"]["nodeName"] for pod in pods} >= set(GPUS[scenario])
+    assert road.client.items("/api/v1/namespaces/kubegpu-system/pods") == []
+    again = road.back("run-3", on_overcommit="accept")
+    assert road.plan["empty"] is True
+    since = road.cluster.position()
+    assert road.plan_back(on_overcommit="accept")["plan_id"] == road.plan["plan_id"]
+    assert again.nodes == ()
+    assert road.cluster.writes(since) == []
+
+
+def test_check_mode_of_a_rollback_writes_nothing_and_foresees_the_real_one(open_road: OpenRoad) -> None:
+    road = open_road("addon-owned")
+    road.forward("run-1").roll_out()
+    back = road.back("run-2")
+    since = road.cluster.position()
+    foreseen = {step.__name__: step() for step in steps_back(back.of(check_mode=True))}
+    assert road.cluster.writes(since) == []
+    done = go_back(back)
+    for name, result in done.items():
+        assert foreseen[name]["changed"] == result["changed"], name
+        assert foreseen[name]["actions"] == result["actions"], name
+
+
+def test_a_daemonset_gets_its_affinity_back_and_its_strategy_once_nothing_would_restart(open_road: OpenRoad) -> None:
+    road, title = open_road("addon-owned"), FOREIGN["addon-owned"]
+    before = road.daemonset(title)["spec"]
+    road.forward("run-1").roll_out()
+    result = go_back(road.back("run-2"))["reverted"]
+    spec = road.daemonset(title)["spec"]
+    assert spec["template"] == before["template"]
+    assert spec["updateStrategy"]["type"] == "OnDelete"
+    assert len(result["left"]) == 1
+    assert "3 of 3 of its pods were started with the affinity" in result["left"][0]
+    # As it says: the pods one by one, each on a cordoned node.
+    namespace = title.partition("/")[0]
+    for name in GPUS["addon-owned"]:
+        road.patch_node(name, {"spec": {"unschedulable": True}})
+        (old,) = plugin_pods(road, title, name)
+        road.client.delete(f"/api/v1/namespaces/{namespace}/pods/{old}")
+        road.wait_for(lambda name=name, old=old: plugin_pods(road, title, name) not in ([], [old]))
+        road.wait_for(lambda name=name: road.allocatable(name) == 2)
+        road.patch_node(name, {"spec": {"unschedulable": None}})
+    again = road.back("run-3")
+    assert (road.plan["empty"], road.plan["waves"]) == (False, [])
+    go_back(again)
+    assert road.daemonset(title)["spec"] == before
+    assert road.back("run-4").nodes == ()
+    assert road.plan["empty"] is True
+
+
+def test_our_own_older_revisions_are_made_again_and_a_node_changed_by_hand_is_left_alone(open_road: OpenRoad) -> None:
+    road = open_road()
+    road.forward("run-1", FEW).roll_out()
+    older, amounts = road.labels(), road.amounts()
+    road.forward("run-2", MANY).roll_out()
+    daemonsets = {one["metadata"]["name"] for one in road.client.items(DAEMONSETS)}
+    assert not any(older["gpu-l20"][REVISION] in name for name in daemonsets)
+    road.patch_node("gpu-t4", {"spec": {"unschedulable": True}})
+    road.patch_node("gpu-t4", {"metadata": {"labels": {REVISION: "byhand"}}})
+    back = road.back("run-3")
+    assert back.nodes == ("gpu-l20",)
+    (skipped,) = road.plan["skipped"]
+    assert skipped["node"] == "gpu-t4"
+    assert "bears config t4 revision byhand now" in skipped["reason"]
+    go_back(back)
+    assert road.labels()["gpu-l20"] == older["gpu-l20"]
+    assert road.labels()["gpu-t4"] == {KEY: "t4", REVISION: "byhand"}
+    assert road.allocatable("gpu-l20") == amounts["gpu-l20"]
+    assert not road.schedulable("gpu-t4")
+    # And the run before that takes it further back, to the plugin of somebody else.
+    further = road.back("run-4", snapshot_run="run-1", on_overcommit="accept")
+    go_back(further)
+    assert road.allocatable("gpu-l20") == 1
+    assert road.labels()["gpu-l20"] == {"nvidia-device-enable": "enable"}
+
+
+DAEMONSETS = "/apis/apps/v1/namespaces/kubegpu-system/daemonsets"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "dead"), [("reference", 2), ("reference", 4), ("addon-owned", 1), ("addon-owned", 3)]
+)
+def test_a_rollback_that_was_killed_is_finished_by_another_run(open_road: OpenRoad, scenario: str, dead: int) -> None:
+    road = open_road(scenario)
+    labels, amounts = road.labels(), road.amounts()
+    road.forward("run-1").roll_out()
+    back = road.back("run-2", on_overcommit="accept")
+    back.lock()
+    for step in [back.snapshot, back.present]:
+        step()
+    victim = back.of(nodes=back.nodes[:1])
+    for step in victim.wave_steps[:dead]:
+        step()
+    road.let_lease_run_out()
+    again = road.back("run-3", on_overcommit="accept")
+    assert road.plan["snapshot"]["run"] == "run-1"
+    go_back(again)
+    assert (road.labels(), road.amounts(), road.out_of_service()) == (labels, amounts, [])
+
+
+@pytest.mark.parametrize(("scenario", "dead"), [("reference", 2), ("addon-owned", 1), ("addon-owned", 3)])
+def test_a_rollout_that_died_midway_is_taken_back(open_road: OpenRoad, scenario: str, dead: int) -> None:
+    road = open_road(scenario)
+    labels, amounts = road.labels(), road.amounts()
+    rollout = road.forward("run-1")
+    for step in rollout.begin_steps:
+        step()
+    victim = rollout.of(nodes=rollout.nodes[:1])
+    for step in victim.wave_steps[:dead]:
+        step()
+    road.let_lease_run_out()
+    back = road.back("run-2")
+    assert back.nodes == rollout.nodes[:1]
+    go_back(back)
+    assert (road.labels(), road.amounts(), road.out_of_service()) == (labels, amounts, [])
+
+
+def test_a_rollback_below_what_pods_hold_is_refused_or_evicts_as_many_as_needed(open_road: OpenRoad) -> None:
+    road = open_road()
+    road.forward("run-1", FEW).roll_out()
+    road.forward("run-2", MANY).roll_out()
+    crowd(road, "gpu-l20", 5)
+    since = road.cluster.position()
+    with pytest.raises(InputError) as refused:
+        road.back("run-3")
+    assert "but it would advertise 4" in str(refused.value)
+    assert road.cluster.writes(since) == []
+    back = road.back("run-3", on_overcommit="evict")
+    assert road.plan["nodes"]["gpu-l20"]["evict"]["fit"] == {GPU: 4}
+    assert road.plan["nodes"]["gpu-l20"]["disruption"] == "affected"
+    results = go_back(back)
+    held = road.client.items("/api/v1/pods")
+    on_node = [
+        pod
+        for pod in held
+        if pod["spec"].get("nodeName") == "gpu-l20"
+        and pod["status"]["phase"] == "Running"
+        and any(GPU in (one.get("resources", {}).get("limits") or {}) for one in pod["spec"]["containers"])
+    ]
+    assert len(on_node) == 4
+    assert results["in_maintenance"]["nodes"]["gpu-l20"]["evicted"]
+    assert road.allocatable("gpu-l20") == 4
+
+
+def test_an_accepted_rollback_below_what_pods_hold_evicts_nobody(open_road: OpenRoad) -> None:
+    road = open_road()
+    road.forward("run-1", FEW).roll_out()
+    road.forward("run-2", MANY).roll_out()
+    crowd(road, "gpu-l20", 5)
+    uids = {pod["metadata"]["uid"] for pod in running(road)}
+    back = road.back("run-3", on_overcommit="accept")
+    assert any("Accepted by on_overcommit" in warning for warning in road.plan["warnings"])
+    go_back(back)
+    assert {pod["metadata"]["uid"] for pod in running(road)} == uids
+
+
+@pytest.mark.parametrize("scenario", ["reference", "addon-owned"])
+def test_a_rollback_is_taken_back_by_its_own_snapshot(open_road: OpenRoad, scenario: str) -> None:
+    road = open_road(scenario)
+    road.forward("run-1").roll_out()
+    labels, amounts = road.labels(), road.amounts()
+    go_back(road.back("run-2", on_overcommit="accept"))
+    go_back(road.back("run-3", snapshot_run="run-2"))
+    assert (road.labels(), road.amounts(), road.out_of_service()) == (labels, amounts, [])
+
+
+def test_refusals_name_the_runs_that_there_are(open_road: OpenRoad) -> None:
+    road = open_road()
+    with pytest.raises(InputError, match="no rollout has left a complete snapshot"):
+        road.plan_back()
+    road.forward("run-1").roll_out()
+    with pytest.raises(
+        InputError, match="no complete snapshot of run 'run-7' exists. There are snapshots of the runs run-1"
+    ):
+        road.plan_back(snapshot_run="run-7")

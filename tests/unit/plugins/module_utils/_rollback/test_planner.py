@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.past import Past, read_past
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.planner import RollbackRequest, build_rollback
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import read_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot import (
+    Snapshot,
+    SnapshotHead,
+    build_snapshot,
+)
+
+GPU = "nvidia.com/gpu"
+KEY, REVISION = "nvidia.com/device-plugin.config", "kubegpu.sharing/revision"
+PLUGIN = {
+    "namespace": "kube-system",
+    "name": "plugin",
+    "owner": {"kind": "none"},
+    "node_selector": {"enable": "yes"},
+    "node_affinity": None,
+    "nodes": [],
+}
+SNAPSHOT = Snapshot("run-1", "kubegpu-snapshot-run-1", "0" * 16, "2026-03-01T12:00:00.000Z", ())
+
+
+def entry(revision: str | None = None, slots: int = 1, **more: Any) -> dict[str, Any]:
+    """How a node was: served by somebody else, or by a revision of ours. The run made ``l20 0b`` of it."""
+    labels = {KEY: "l20" if revision else None, REVISION: revision, "enable": None if revision else "yes"}
+    target = {"key": "l20", "revision": "0b", "labels": {}}
+    return {"labels": labels, "resources": {GPU: slots}, "target": target, **more}
+
+
+def node(labels: dict[str, str], slots: int, pods: int = 0, **more: Any) -> dict[str, Any]:
+    listed = [
+        {"namespace": "a", "name": f"p-{number}", "uid": f"u-{number}", "phase": "Running", "requests": {GPU: 1}}
+        for number in range(pods)
+    ]
+    amounts = {"capacity": slots, "allocatable": slots, "requested": pods, "free": slots - pods}
+    found = {"labels": labels, "resources": {GPU: amounts}, "pods": listed, "ready": True}
+    return {**found, "key": labels.get(KEY), "revision": labels.get(REVISION), **more}
+
+
+OURS = {KEY: "l20", REVISION: "0b"}
+THEIRS = {"enable": "yes"}
+
+
+def objects(revision: str) -> list[dict[str, Any]]:
+    name = f"kubegpu-device-plugin-l20-{revision}"
+    metadata = {"name": name, "namespace": "kubegpu-system", "labels": {REVISION: revision}}
+    return [
+        {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": {}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config.yaml": f"rev: {revision}\n"}},
+    ]
+
+
+def plan(
+    found: dict[str, Any], was: dict[str, Any] | None = None, plugins: Any = (PLUGIN,), **request: Any
+) -> dict[str, Any]:
+    past = Past(SNAPSHOT, was or {name: entry() for name in found}, objects={"0a": objects("0a")})
+    return build_rollback(RollbackRequest(past, {"nodes": found, "plugins": list(plugins)}, **request))
+
+
+def test_a_node_that_the_run_has_changed_goes_back_to_the_plugin_that_served_it() -> None:
+    made = plan({"gpu-1": node(OURS, 8)})
+    found = made["nodes"]["gpu-1"]
+    assert found["to"] == {
+        "key": None,
+        "revision": None,
+        "resources": {GPU: 1},
+        "labels": THEIRS,
+        "plugin": "kube-system/plugin",
+    }
+    assert (found["changed"], found["disruption"], found["ids_change"]) == (True, "switch", True)
+    assert (made["kind"], made["waves"], made["snapshot"]["run"]) == ("rollback", [["gpu-1"]], "run-1")
+    target = read_plan(made, "plan").nodes["gpu-1"]
+    assert (target.plugin, target.labels, target.wanted()) == ("kube-system/plugin", THEIRS, {GPU: 1})
+
+
+def test_going_back_from_the_result_is_an_empty_plan() -> None:
+    made = plan({"gpu-1": node(THEIRS, 1)})
+    assert (made["empty"], made["waves"], made["skipped"]) == (True, [], [])
+
+
+def test_the_id_is_that_of_the_decisions() -> None:
+    one, two = plan({"gpu-1": node(OURS, 8)}), plan({"gpu-1": node(OURS, 8, pods=1)})
+    assert one["plan_id"] == two["plan_id"]
+    assert plan({"gpu-1": node(OURS, 8), "gpu-2": node(OURS, 8)})["plan_id"] != one["plan_id"]
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        pytest.param(node({**OURS, REVISION: "0c"}, 4), "bears config l20 revision 0c now", id="another revision"),
+        pytest.param(node({}, 0), "no config of ours", id="labels taken off by hand"),
+        pytest.param(node(OURS, 8, hold="disk"), "on hold: disk", id="hold"),
+        pytest.param(node(OURS, 8, ready=False), "not Ready", id="not ready"),
+        pytest.param(node(THEIRS, 2), "advertises nvidia.com/gpu 2 instead of nvidia.com/gpu 1", id="other slots"),
+        pytest.param(
+            node(
+                {REVISION: "withdrawn"},
+                0,
+                maintenance={"run": "run-9", "restore": {"key": "l20", "revision": "0c"}},
+            ),
+            "Run the rollout of run run-9 again",
+            id="under way from elsewhere",
+        ),
+    ],
+)
+def test_a_node_that_somebody_has_changed_is_left_alone_and_told(found: dict[str, Any], reason: str) -> None:
+    made = plan({"gpu-1": found})
+    assert made["empty"] is True
+    (skipped,) = made["skipped"]
+    assert reason in skipped["reason"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(node({REVISION: "withdrawn"}, 0), id="no note"),
+        pytest.param(
+            node({REVISION: "withdrawn"}, 0, maintenance={"run": "x", "restore": {"key": None, "revision": None}}),
+            id="of the rollout",
+        ),
+        pytest.param(
+            node({REVISION: "withdrawn"}, 0, maintenance={"run": "x", "restore": {"key": "l20", "revision": "0b"}}),
+            id="of a rollback",
+        ),
+        pytest.param(node(OURS, 8, maintenance={"run": "x", "restore": {"key": None, "revision": None}}), id="served"),
+    ],
+)
+def test_a_node_that_was_left_on_the_way_goes_back(found: dict[str, Any]) -> None:
+    assert plan({"gpu-1": found})["waves"] == [["gpu-1"]]
+
+
+def test_a_node_that_is_back_and_still_in_maintenance_is_only_put_into_service() -> None:
+    note = {"run": "x", "restore": {"key": "l20", "revision": "0b"}}
+    found = plan({"gpu-1": node(THEIRS, 1, maintenance=note)})["nodes"]["gpu-1"]
+    assert (found["changed"], found["disruption"], found["ids_change"]) == (True, "none", False)
+
+
+def test_our_older_objects_are_among_the_plans() -> None:
+    was = {"gpu-1": entry("0a", 4)}
+    made = plan({"gpu-1": node(OURS, 8)}, was)
+    assert made["nodes"]["gpu-1"]["to"]["revision"] == "0a"
+    assert [one["kind"] for one in read_plan(made, "plan").objects] == ["ConfigMap", "DaemonSet"]
+    with pytest.raises(InputError, match="neither the snapshot of run run-1 nor the cluster has it"):
+        plan({"gpu-1": node(OURS, 8)}, {"gpu-1": entry("0d", 4)})
+
+
+@pytest.mark.parametrize(
+    ("plugins", "problem"),
+    [
+        pytest.param([], "no plugin selects it", id="gone"),
+        pytest.param([PLUGIN, {**PLUGIN, "name": "other"}], "two device plugins", id="two"),
+    ],
+)
+def test_a_node_that_nobody_would_serve_refuses_the_plan(plugins: Any, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        plan({"gpu-1": node(OURS, 8)}, plugins=plugins)
+
+
+def test_what_surplus_pods_mean_is_chosen() -> None:
+    nodes = {"gpu-1": node(OURS, 8, pods=3)}
+    with pytest.raises(InputError, match="pods hold 3 nvidia.com/gpu, but it would advertise 1"):
+        plan(nodes)
+    accepted = plan(nodes, on_overcommit="accept")["nodes"]["gpu-1"]
+    assert (accepted["evict"]["scope"], accepted["disruption"]) == ("none", "switch")
+    evicting = plan(nodes, on_overcommit="evict")["nodes"]["gpu-1"]
+    assert (evicting["evict"]["scope"], evicting["evict"]["fit"]) == ("affected", {GPU: 1})
+    assert evicting["disruption"] == "affected"
+    assert len(evicting["evict"]["pods"]) == 2
+    assert len(evicting["stale_pods"]) == 1
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(InputError) as refused:
+        plan({"gpu-1": node(OURS, 8, pods=3)}, plugins=[], wave="none", max_unavailable=0)
+    assert len(refused.value.problems) == 4
+
+
+def test_a_limit_leaves_the_others_out() -> None:
+    nodes = {"gpu-1": node(OURS, 8), "gpu-2": node(OURS, 8)}
+    assert list(plan(nodes, nodes=["gpu-2"])["nodes"]) == ["gpu-2"]
+    with pytest.raises(InputError, match="has none of the nodes gpu-9"):
+        plan(nodes, nodes=["gpu-9"])
+
+
+def snapshots(*runs: tuple[str, str]) -> list[dict[str, Any]]:
+    maps = []
+    for number, (run, kind) in enumerate(runs, start=1):
+        head = SnapshotHead("kubegpu-system", run, "0" * 16, f"2026-03-0{number}T12:00:00.000Z", kind, "gpu-plugins")
+        maps += build_snapshot(head, {"gpu-1": entry()}, [], objects("0a"))
+    return maps
+
+
+def test_the_last_rollout_is_gone_back_to_not_a_rollback() -> None:
+    maps = snapshots(("run-1", "sharing"), ("run-2", "rollback"))
+    past = read_past(maps, "")
+    assert (past.run, past.namespace, sorted(past.objects or {})) == ("run-1", "gpu-plugins", ["0a"])
+    assert read_past(maps, "run-2").run == "run-2"
+
+
+def test_a_snapshot_of_an_older_version_is_read() -> None:
+    maps = snapshots(("run-1", "sharing"))
+    for config_map in maps:
+        config_map["metadata"]["annotations"].pop("kubegpu.sharing/kind")
+        data = config_map["data"]
+        for name, text in data.items():
+            data[name] = text.replace('"kind":"sharing",', "").replace('"namespace":"gpu-plugins",', "")
+    assert read_past(maps, "").namespace == "kubegpu-system"
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        pytest.param(lambda maps: maps.clear(), "no rollout has left a complete snapshot", id="none"),
+        pytest.param(lambda maps: maps.pop(0), "it cannot be read", id="a shard is missing"),
+        pytest.param(
+            lambda maps: maps[1]["data"].update({"snapshot.json": '{"schema_version": 9}'}),
+            "schema_version is 9",
+            id="another version",
+        ),
+    ],
+)
+def test_a_snapshot_that_is_missing_or_unreadable_is_refused(break_it: Any, message: str) -> None:
+    maps = copy.deepcopy(snapshots(("run-1", "sharing")))
+    break_it(maps)
+    with pytest.raises(InputError, match=message):
+        read_past(maps, "")
+
+
+def test_an_unknown_run_is_told_with_those_that_exist() -> None:
+    with pytest.raises(InputError, match="snapshots of the runs run-1 "):
+        read_past(snapshots(("run-1", "sharing")), "run-5")
