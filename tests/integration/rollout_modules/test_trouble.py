@@ -250,7 +250,11 @@ def test_run_killed_while_its_plugin_comes_up_is_finished_by_another(open_stage:
     """It looks like a lost registration: the target is on the node, and nothing is advertised yet."""
     stage = open_stage(speed=20)
     driver = ready_to_serve(stage)
+    for name in driver.nodes:
+        stage.cluster.fault("nvml", node=name, error="DRIVER_NOT_LOADED")
     assert len(driver.serving(timeout_seconds=0.01)["failed_nodes"]) == 2
+    for name in driver.nodes:
+        stage.cluster.fault("nvml", node=name, clear=True)
     stage.let_lease_run_out()
     assert failures(stage.driver("run-2").roll_out()) == {}
     assert stage.unfinished() == {}
