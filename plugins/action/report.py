@@ -22,7 +22,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.inspection import inspect_cluster
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page import render_page
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import show_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import shorten_approved, show_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.summary import show_summary
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import MAX_WIDTH, Screen, render_text
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import read_journal
@@ -41,6 +41,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "dest_dir": {"type": "path"},
     "extra": {"type": "dict", "default": {}},
     "max_rows": {"type": "int", "default": 50},
+    "approved_id": {"type": "str", "default": ""},
 }
 REQUIRED_IF = [
     ("view", "inspection", ("cluster_path",)),
@@ -91,7 +92,10 @@ class _Views:
         return inspect_cluster(self._read("cluster_path"), _read_facts(self.options.get("facts_dir")), self.limit)
 
     def show_plan(self) -> Document:
-        return show_plan(self._read("plan_path"), self.limit)
+        plan = self._read("plan_path")
+        document = show_plan(plan, self.limit)
+        approved = plan.get("plan_id") == self.options["approved_id"] and not plan.get("problems")
+        return shorten_approved(document) if approved else document
 
     def show_verification(self) -> Document:
         before = self._read("cluster_path") if self.options.get("cluster_path") else None

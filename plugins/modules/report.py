@@ -57,6 +57,10 @@ options:
   plan_path:
     description: File that M(kubegpu.sharing.sharing_plan) wrote. Needed for all views but V(inspection).
     type: path
+  approved_id:
+    description: Identity of a plan that was seen and approved. Of this plan V(plan) shows the headline alone.
+    type: str
+    default: ""
   journal_path:
     description: Journal of the rollout, for the timeline of V(summary). One that does not exist is an empty one.
     type: path

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,10 @@ CLUSTER_DIR = REPOSITORY / "build/cluster"
 REPORT_DIR = REPOSITORY / "build/demo"
 DEPLOYMENT = "/apis/apps/v1/namespaces/nlp/deployments/nlp"
 ROLLING_UPDATE_SECONDS = 120
+# As it is typed in the checkout.
+PLAYBOOK = ".venv/bin/ansible-playbook"
+# Tasks that read and compare would fill the screen.
+QUIET = {"ANSIBLE_DISPLAY_OK_HOSTS": "false", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false"}
 
 
 class DemoError(Exception):
@@ -28,7 +32,7 @@ class DemoError(Exception):
 
 
 def tell(*, keep: bool) -> None:
-    """Start the cluster, inspect, plan, roll out, verify, roll out again, report.
+    """Start the cluster, inspect, plan, roll out, roll out again, report, roll back, and roll out once more.
 
     :param keep: leave the cluster running for hands-on use of inventories/demo.
     :raises DemoError: a playbook failed or the stuck rolling update did not finish.
@@ -39,6 +43,7 @@ def tell(*, keep: bool) -> None:
     cluster = SimulatedCluster.start(SCENARIO, CLUSTER_DIR, detached=True)
     try:
         print(f"kubeconfig: {cluster.kubeconfig}")
+        print("Of the playbooks' tasks only those that change something are shown (ANSIBLE_DISPLAY_OK_HOSTS=false).")
         _acts(cluster)
     finally:
         if not keep:
@@ -52,14 +57,13 @@ def _acts(cluster: SimulatedCluster) -> None:
     """What an operator would do, in order."""
     _heading("1. inspect: what is there")
     _play("inspect")
-    _heading("2. plan: what would be done, and the arithmetic")
+    _heading("2. plan: what would be done, the arithmetic, and a rehearsal")
     _play("plan")
     plan_id = _newest_plan()["plan_id"]
     _heading(f"3. rollout of plan {plan_id}: wave by wave, nothing evicted")
     _play("rollout", "-e", f"kubegpu_plan_id={plan_id}")
-    _heading("4. the rolling update that was stuck, and the proof")
+    _heading("4. the rolling update that was stuck")
     _finish_rolling_update(cluster)
-    _play("verify")
     _heading("5. a second rollout finds nothing to do")
     before = cluster.position()
     _play("rollout")
@@ -67,6 +71,23 @@ def _acts(cluster: SimulatedCluster) -> None:
     print(f"Requests of the second rollout that were not GET: {writes}")
     _heading("6. before and after")
     _play("report", "-e", json.dumps({"kubegpu_report_extra": {"second_run_writes": writes}}))
+    _heading("7. rollback to 2 slots: pods that no longer fit are evicted, within their budgets")
+    _play("rollback", "-e", "kubegpu_on_overcommit=evict")
+    _show_slots(cluster, 2)
+    _heading("8. and forward again; pods on device ids from before are recreated")
+    _play("rollout", "-e", "kubegpu_stale_pods=recreate")
+    _show_slots(cluster, 11)
+
+
+def _show_slots(cluster: SimulatedCluster, expected: int) -> None:
+    """What all nodes advertise together, and what their Events tell of it."""
+    client = cluster.client()
+    slots = sum(
+        int(node["status"].get("allocatable", {}).get("nvidia.com/gpu", 0)) for node in client.items("/api/v1/nodes")
+    )
+    print(f"GPU slots that the nodes advertise now: {slots}")
+    if slots != expected:
+        raise DemoError(f"the nodes advertise {slots} GPU slots, not {expected}")
 
 
 def _heading(text: str) -> None:
@@ -76,15 +97,9 @@ def _heading(text: str) -> None:
 
 def _play(name: str, *arguments: str) -> None:
     """Run one playbook of the collection as an operator would, from the checkout."""
-    command = [
-        str(Path(sys.executable).parent / "ansible-playbook"),
-        f"kubegpu.sharing.{name}",
-        "-i",
-        "inventories/demo",
-        *arguments,
-    ]
-    print(f"$ {' '.join(['ansible-playbook', *command[1:]])}", flush=True)
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")}
+    command = [PLAYBOOK, f"kubegpu.sharing.{name}", "-i", "inventories/demo", *arguments]
+    print(f"$ {shlex.join(command)}", flush=True)
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), **QUIET}
     result = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)
     if result.returncode != 0:
         raise DemoError(f"playbook {name} ended with {result.returncode}; its output is above")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import LABELS
@@ -64,6 +65,11 @@ def show_plan(plan: Plan, limit: int) -> Document:
         _skipped_section(plan, limit),
     ]
     return Document(f"Plan {plan.get('plan_id')}", _subtitle(plan), [section for section in sections if section])
+
+
+def shorten_approved(document: Document) -> Document:
+    """Of a plan that somebody has seen and approved by its id, the headline is enough."""
+    return replace(document, subtitle=f"As approved: {document.subtitle}", sections=[])
 
 
 def _subtitle(plan: Plan) -> str:

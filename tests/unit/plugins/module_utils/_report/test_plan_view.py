@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import show_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import shorten_approved, show_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
 
 
@@ -26,6 +26,14 @@ def test_show_plan_makes_the_arithmetic_visible(story: Any) -> None:
     ):
         assert row in text
     assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_shorten_approved_leaves_the_headline(story: Any) -> None:
+    text = render_text(shorten_approved(show_plan(story.plan, 50)), Screen())
+    assert text.rstrip() == (
+        "Plan 0123456789abcdef\n"
+        "As approved: 2 of 2 planned GPU nodes change, in 1 wave; GPU slots 2 → 11 on the planned nodes."
+    )
 
 
 def test_show_plan_says_who_is_disturbed_and_how_the_present_plugin_leaves(story: Any) -> None:
