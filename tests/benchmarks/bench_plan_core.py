@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long the pure planner takes on a large fleet. Prints a table and judges nothing.
+"""How long the pure planner and the rehearsal of its waves take on a large fleet. Prints a table and judges nothing.
 
 Run it from the checkout: PYTHONPATH=.venv/collections .venv/bin/python -m benchmarks.bench_plan_core
 """
@@ -18,6 +18,7 @@ from unit.plugins.module_utils._plan import fleet
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
 
 GPUS = 8
 PODS = 20
@@ -65,11 +66,29 @@ def measure(request: PlanRequest) -> tuple[dict[str, Any], tuple[float, float]]:
     return plan, best
 
 
+def rehearsal_seconds(request: PlanRequest) -> tuple[float, float]:
+    """Seconds of the processor for a rehearsal without evictions, and for one in which every stale pod is made anew."""
+    owner = {"kind": "ReplicaSet", "name": "r", "uid": "r"}
+    nodes = {
+        name: {**entry, "pods": [{**pod, "owner": owner} for pod in entry["pods"]]}
+        for name, entry in request.cluster["nodes"].items()
+    }
+    owned = replace(request, cluster={**request.cluster, "nodes": nodes})
+    seconds = []
+    for stale_pods in ("report", "recreate"):
+        plan = build_plan(replace(owned, stale_pods=stale_pods))
+        began = time.process_time()
+        rehearse(plan, owned.cluster)
+        seconds.append(time.process_time() - began)
+    return seconds[0], seconds[1]
+
+
 def main() -> None:
     """Print the table."""
     print(f"pure planner, {GPUS} GPUs and {PODS} pods a node\n")
-    print(f"{'':>14} {'all nodes change':>18} {'nothing to do':>18}")
-    print(f"{'nodes':>6} {'GPUs':>7} {'wall':>9} {'CPU':>8} {'wall':>9} {'CPU':>8} {'plan file':>10} {'peak RSS':>9}")
+    print(f"{'':>14} {'all nodes change':>18} {'nothing to do':>18} {'rehearsal, CPU':>19}")
+    heads = f"{'wall':>9} {'CPU':>8} {'wall':>9} {'CPU':>8} {'as it is':>9} {'recreate':>9}"
+    print(f"{'nodes':>6} {'GPUs':>7} {heads} {'plan file':>10} {'peak RSS':>9}")
     for count in (100, 1000, 5000):
         request = make_request(count)
         plan, first = measure(request)
@@ -79,6 +98,7 @@ def main() -> None:
         size = len(json.dumps(plan)) / 1e6
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         times = " ".join(f"{wall:>7.2f} s {cpu:>6.2f} s" for wall, cpu in (first, second))
+        times += " ".join(f"{seconds:>8.2f} s" for seconds in rehearsal_seconds(request))
         print(f"{count:>6} {count * GPUS:>7} {times} {size:>7.1f} MB {peak:>6.0f} MB")
 
 

@@ -52,6 +52,7 @@ class _Kind:
     node is looked at for each pod.
     """
 
+    key: str
     example: Mapping[str, Any]
     requests: Mapping[str, int]
     nodes: Deque[str] = field(default_factory=deque)
@@ -64,6 +65,9 @@ class Places:
         """:param nodes: of the cluster file."""
         self._nodes = {name: _read_node(nodes[name]) for name in sorted(nodes) if nodes[name].get("resources")}
         self._kinds: dict[str, _Kind] = {}
+        # By a label that the pods select; under None those that select none. A node is offered to few kinds then.
+        self._kinds_by_label: dict[tuple[str, str] | None, list[_Kind]] = {}
+        self._offered: set[str] = set()
         self._by_label: dict[str, dict[str, list[str]]] = {}
 
     def is_open(self, name: str) -> bool:
@@ -95,12 +99,21 @@ class Places:
                 node.free[resource] = node.free.get(resource, 0) + count
             self._offer(name)
 
-    def take(self, pod: Mapping[str, Any]) -> str | None:
-        """Put a pod on a node that has room for it and that it may use; None if there is none."""
+    def expect(self, pod: Mapping[str, Any]) -> _Kind:
+        """Keep an eye on nodes for pods of this kind."""
         key = kind_of(pod)
         if key not in self._kinds:
-            self._kinds[key] = self._look_around(pod)
-        kind = self._kinds[key]
+            self._kinds[key] = self._look_around(key, pod)
+        return self._kinds[key]
+
+    def offered(self) -> set[str]:
+        """Kinds of pods for which there may be more room than when this was asked last."""
+        offered, self._offered = self._offered, set()
+        return offered
+
+    def take(self, pod: Mapping[str, Any]) -> str | None:
+        """Put a pod on a node that has room for it and that it may use; None if there is none."""
+        kind = self.expect(pod)
         while kind.nodes:
             node = self._nodes[kind.nodes[0]]
             if node.is_open and all(node.free.get(name, 0) >= count for name, count in kind.requests.items()):
@@ -110,18 +123,18 @@ class Places:
             kind.nodes.popleft()
         return None
 
-    def _look_around(self, pod: Mapping[str, Any]) -> _Kind:
-        kind = _Kind(pod, gpu_requests(pod))
-        kind.nodes.extend(name for name in self._suspects(pod) if self._admits(name, kind))
+    def _look_around(self, key: str, pod: Mapping[str, Any]) -> _Kind:
+        kind = _Kind(key, pod, gpu_requests(pod))
+        label = self._rarest_label(pod)
+        suspects: Iterable[str] = self._bearers(label[0]).get(label[1], ()) if label else self._nodes
+        kind.nodes.extend(name for name in suspects if self._admits(name, kind))
+        self._kinds_by_label.setdefault(label, []).append(kind)
         return kind
 
-    def _suspects(self, pod: Mapping[str, Any]) -> Iterable[str]:
-        """The nodes with the rarest label that the pod selects, so that pods bound to one node each cost little."""
-        selector = pod.get("node_selector") or {}
-        found = [self._bearers(label).get(value, []) for label, value in selector.items()]
-        if not found:
-            return self._nodes
-        return min(found, key=len)
+    def _rarest_label(self, pod: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Of those that the pod selects, the one that fewest nodes bear, so that pods bound to one node each cost little."""
+        selector = sorted((pod.get("node_selector") or {}).items())
+        return min(selector, key=lambda one: len(self._bearers(one[0]).get(one[1], ())), default=None)
 
     def _bearers(self, label: str) -> dict[str, list[str]]:
         if label not in self._by_label:
@@ -132,9 +145,11 @@ class Places:
         return self._by_label[label]
 
     def _offer(self, name: str) -> None:
-        for kind in self._kinds.values():
-            if self._admits(name, kind):
-                kind.nodes.append(name)
+        for label in (None, *self._nodes[name].labels.items()):
+            for kind in self._kinds_by_label.get(label, ()):
+                if self._admits(name, kind):
+                    kind.nodes.append(name)
+                    self._offered.add(kind.key)
 
     def _admits(self, name: str, kind: _Kind) -> bool:
         """Whether the node is one for such pods, free or not."""

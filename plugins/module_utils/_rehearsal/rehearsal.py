@@ -51,28 +51,24 @@ class _Waiting:
 
     def __init__(self) -> None:
         self._pods: dict[str, Deque[tuple[Entry, dict[str, Any] | None]]] = {}
+        self.slots = 0
 
     def add(self, pod: Entry, eviction: dict[str, Any] | None = None) -> None:
         """:param eviction: what made it wait, if it is not from before."""
         self._pods.setdefault(kind_of(pod), deque()).append((pod, eviction))
+        self.slots += _slots(gpu_requests(pod))
 
-    def seat(self, places: Places) -> Iterator[tuple[dict[str, Any] | None, str]]:
-        """Give places to those who find one: (what made it wait, node)."""
-        for queue in self._pods.values():
+    def seat(self, places: Places, kinds: Iterable[str]) -> Iterator[tuple[dict[str, Any] | None, str]]:
+        """Give places to those of these kinds who find one: (what made it wait, node)."""
+        for kind in kinds:
+            queue = self._pods.get(kind)
             while queue:
                 node = places.take(queue[0][0])
                 if node is None:
                     break
-                yield queue.popleft()[1], node
-
-    def slots(self) -> int:
-        """How much those wait for who were evicted."""
-        return sum(
-            sum(gpu_requests(pod).values())
-            for queue in self._pods.values()
-            for pod, eviction in queue
-            if eviction is not None
-        )
+                pod, eviction = queue.popleft()
+                self.slots -= _slots(gpu_requests(pod))
+                yield eviction, node
 
 
 class _Stage:
@@ -88,6 +84,7 @@ class _Stage:
         # They are older than what will be evicted, so free slots are theirs first.
         self._pending, self._displaced = _Waiting(), _Waiting()
         for pod in cluster.get("pending") or ():
+            self._places.expect(pod)
             self._pending.add(pod)
 
     def play(self, number: int, names: Sequence[str]) -> dict[str, Any]:
@@ -99,7 +96,7 @@ class _Stage:
         total, pods = self._total, {name: self._pods_of(name) for name in names}
         evictions = [self._evict(name, pod) for name in names for pod in pods[name].evicted]
         blocking = self._allowances.spend(evictions)
-        at_worst = self._displaced.slots()
+        at_worst = self._displaced.slots
         for name in cordoned:
             self._put_back(name, pods[name].evicted)
         self._seat_waiting(number)
@@ -112,8 +109,8 @@ class _Stage:
             "evictions": evictions + recreations,
             "blocking_budgets": blocking,
             "slots_out": out,
-            "slots_missing_at_worst": max(at_worst, self._displaced.slots()),
-            "slots_missing": self._displaced.slots(),
+            "slots_missing_at_worst": max(at_worst, self._displaced.slots),
+            "slots_missing": self._displaced.slots,
             "gpu_slots_in_cluster": total,
         }
 
@@ -164,9 +161,10 @@ class _Stage:
         self._places.open(name, free, _labels_of(planned["to"]))
 
     def _seat_waiting(self, number: int) -> None:
-        for _nobody in self._pending.seat(self._places):
+        kinds = sorted(self._places.offered())
+        for _nobody in self._pending.seat(self._places, kinds):
             pass
-        for eviction, node in self._displaced.seat(self._places):
+        for eviction, node in self._displaced.seat(self._places, kinds):
             if eviction is not None:
                 eviction["later"] = {"wave": number, "node": node}
                 self._allowances.give_back(eviction["budgets"])

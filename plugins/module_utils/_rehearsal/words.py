@@ -49,18 +49,16 @@ def _tell_pods(evictions: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def describe_fates(evictions: Sequence[Mapping[str, Any]]) -> str:
-    """Such as "2 have a place at once, 1 only later, 1 has none"."""
+    """Such as "2 have a place at once, 1 has a place only later, 1 has no place"."""
     counts = {
         "a place at once": sum(one["verdict"] == "placed" for one in evictions),
-        "one only later": sum(one["later"] is not None for one in evictions),
-        "none": sum(one["verdict"] == "no_place" and one["later"] is None for one in evictions),
+        "a place only later": sum(one["later"] is not None for one in evictions),
+        "no place": sum(one["verdict"] == "no_place" and one["later"] is None for one in evictions),
         "no controller that makes them anew": sum(one["verdict"] == "not_replaced" for one in evictions),
     }
     if len(evictions) == 1:
         (what,) = [words for words, count in counts.items() if count]
-        return {"none": "it has no place", "no controller that makes them anew": "no controller makes it anew"}.get(
-            what, f"it has {what}"
-        )
+        return "no controller makes it anew" if what.startswith("no controller") else f"it has {what}"
     return ", ".join(f"{count} {'has' if count == 1 else 'have'} {what}" for what, count in counts.items() if count)
 
 

@@ -140,7 +140,7 @@ def test_a_pod_without_a_place_waits_for_the_wave_that_has_one() -> None:
     assert [(w["slots_missing_at_worst"], w["slots_missing"]) for w in (one, two)] == [(2, 1), (1, 0)]
     assert (found["worst"]["wave"], found["worst"]["slots_missing_at_worst"]) == (1, 2)
     assert found["summary"][:2] == [
-        "2 pods are evicted: 2 have one only later.",
+        "2 pods are evicted: 2 have a place only later.",
         "At most 2 of 3 GPU slots are out of service at once (wave 1); evicted pods lack 2 at the worst moment (wave 1) "
         "and none in the end.",
     ]
