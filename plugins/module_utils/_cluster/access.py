@@ -81,11 +81,6 @@ def needed_access(plan: RolloutPlan | None, namespace: str) -> list[Access]:
         if _evicts(plan):
             needs.update(_all(("create",), "pods/eviction"))
             needs.update(_all(("list",), "poddisruptionbudgets", "", _POLICY))
-    for target in plan.nodes.values() if plan else ():
-        if target.plugin:
-            needs.update(_all(("get",), "daemonsets", target.plugin.partition("/")[0], _APPS))
-    for revert in plan.reverts if plan else ():
-        needs.update(_all(("get", "patch"), "daemonsets", revert["daemonset"].partition("/")[0], _APPS))
     return sorted(needs)
 
 

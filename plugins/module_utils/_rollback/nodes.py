@@ -141,6 +141,8 @@ def _why_left_alone(back: Return) -> str:
         return f"on hold: {back.state.hold or 'no reason given'}"
     if not back.state.entry.get("ready", True):
         return "the node is not Ready"
+    if back.entry["target"] is None and not back.is_back:
+        return "the snapshot, of an older version, does not tell what the run had set"
     if back.revision == WITHDRAWN:
         return "the snapshot found it without any plugin, so there is nothing to go back to"
     if not back.expected and not back.is_back:
@@ -168,7 +170,8 @@ def _bears(state: NodeState) -> tuple[str | None, str | None]:
 
 
 def _set_by_run(back: Return) -> tuple[str | None, str | None]:
-    return back.entry["target"]["key"], back.entry["target"]["revision"]
+    target = back.entry["target"] or {}
+    return target.get("key"), target.get("revision")
 
 
 def _title(key: str | None, revision: str | None) -> str:

@@ -104,12 +104,12 @@ def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     :raises KeyError, TypeError, ValueError: it lacks something.
     """
     resources = {str(name): int(count) for name, count in entry["resources"].items()}
-    target = entry["target"]
+    target = entry.get("target")
     return {
         **entry,
         "labels": dict(entry["labels"]),
         "resources": {name: resources[name] for name in sorted(resources) if resources[name]},
-        "target": {"key": target["key"], "revision": target["revision"], "labels": dict(target.get("labels") or {})},
+        "target": {"key": target["key"], "revision": target["revision"]} if target else None,
     }
 
 

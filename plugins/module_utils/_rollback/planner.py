@@ -110,6 +110,7 @@ class _Draft:
     states: Dict[str, NodeState] = field(default_factory=dict)
     backs: Dict[str, Return] = field(default_factory=dict)
     nodes: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+    hosts: Dict[str, str] = field(default_factory=dict)
     releases: Dict[str, Release] = field(default_factory=dict)
     skipped: Dict[str, str] = field(default_factory=dict)
     problems: NodeFindings = field(default_factory=NodeFindings)
@@ -117,6 +118,7 @@ class _Draft:
 
     def fill(self) -> None:
         """Decide every node."""
+        self.hosts = {own or host: host for host, own in self.request.hosts.items()}
         self.states = {
             name: NodeState(name, entry) for name, entry in (self.request.cluster.get("nodes") or {}).items()
         }
@@ -158,10 +160,7 @@ class _Draft:
             self.warnings.add(name, *(f"{one}. {verb}" for one in surplus))
         fate = Fate(reasons, server, evict, moves, self.request.stale_pods == "recreate")
         self.backs[name] = back
-        self.nodes[name] = node_entry(back, fate, self._host_of(name), self.request.past.run)
-
-    def _host_of(self, node: str) -> str | None:
-        return next((host for host, own in self.request.hosts.items() if (own or host) == node), None)
+        self.nodes[name] = node_entry(back, fate, self.hosts.get(name), self.request.past.run)
 
     def _tell_newcomers(self) -> None:
         """Nodes that bear a revision of ours and that the run did not have."""

@@ -183,6 +183,23 @@ def test_a_rollback_that_was_killed_is_finished_by_another_run(open_road: OpenRo
     assert (road.labels(), road.amounts(), road.out_of_service()) == (labels, amounts, [])
 
 
+def test_a_rollback_that_was_killed_after_its_waves_still_gives_the_daemonset_its_affinity_back(
+    open_road: OpenRoad,
+) -> None:
+    road, title = open_road("addon-owned"), FOREIGN["addon-owned"]
+    template = road.daemonset(title)["spec"]["template"]
+    road.forward("run-1").roll_out()
+    back = road.back("run-2")
+    for step in [*back.begin_steps, *back.wave_steps]:
+        step()
+    assert road.daemonset(title)["spec"]["template"] != template
+    road.let_lease_run_out()
+    again = road.back("run-3")
+    assert (road.plan["empty"], road.plan["waves"]) == (False, [])
+    go_back(again)
+    assert road.daemonset(title)["spec"]["template"] == template
+
+
 @pytest.mark.parametrize(("scenario", "dead"), [("reference", 2), ("addon-owned", 1), ("addon-owned", 3)])
 def test_a_rollout_that_died_midway_is_taken_back(open_road: OpenRoad, scenario: str, dead: int) -> None:
     road = open_road(scenario)

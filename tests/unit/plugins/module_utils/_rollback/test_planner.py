@@ -140,6 +140,11 @@ def test_a_node_that_was_left_on_the_way_goes_back(found: dict[str, Any]) -> Non
     assert plan({"gpu-1": found})["waves"] == [["gpu-1"]]
 
 
+def test_a_node_of_which_nobody_knows_what_was_set_is_left_alone() -> None:
+    made = plan({"gpu-1": node(OURS, 8)}, {"gpu-1": entry(target=None)})
+    assert "does not tell what the run had set" in made["skipped"][0]["reason"]
+
+
 def test_a_node_that_is_back_and_still_in_maintenance_is_only_put_into_service() -> None:
     note = {"run": "x", "restore": {"key": "l20", "revision": "0b"}}
     found = plan({"gpu-1": node(THEIRS, 1, maintenance=note)})["nodes"]["gpu-1"]
