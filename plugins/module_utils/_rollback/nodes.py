@@ -128,7 +128,7 @@ def judge(back: Return, run: str) -> Judgement:
         return Judgement(
             left_alone=f"it was changed after run {run}, which had set {_title(*_set_by_run(back))}: it bears {_title(*_bears(state))} now"
         )
-    return Judgement(reasons=[f"back to {_title(back.key, back.revision)}"])
+    return Judgement(reasons=[_way(back)])
 
 
 def _may_lose(before: int, after: int, cards: int | None) -> bool:
@@ -162,7 +162,11 @@ def _judge_under_way(back: Return, run: str) -> Judgement:
             f"{_title(*_set_by_run(back))}. Run the rollout of {who} again, or go back to its snapshot"
         )
     left = f"left out of service by {who}" if note else "left without a plugin"
-    return Judgement(reasons=[left if back.bears_it else f"{left}; back to {_title(back.key, back.revision)}"])
+    return Judgement(reasons=[left if back.bears_it else f"{left}; {_way(back)}"])
+
+
+def _way(back: Return) -> str:
+    return f"back to {_title(back.key, back.revision) if back.revision else 'the plugin that served it before'}"
 
 
 def _bears(state: NodeState) -> tuple[str | None, str | None]:
