@@ -102,7 +102,7 @@ class NodeFaults:
     def _kubelet(self, options: Object) -> Object:
         """``down``: it answers nobody any more. ``up``: it is back, and registers anew if its node was deleted."""
         agent = self._simulation.agent(options["node"])
-        actions = {"down": agent.go_silent, "up": agent.speak_again}
+        actions = {"down": agent.outage.go_silent, "up": agent.outage.speak_again}
         if options.get("action") not in actions:
             raise OrderError(f"fault kubelet: action must be down or up, not {options.get('action')!r}")
         actions[options["action"]]()
@@ -111,9 +111,9 @@ class NodeFaults:
     def _not_ready(self, options: Object) -> Object:
         agent = self._simulation.agent(options["node"])
         if options.get("clear"):
-            agent.speak_again()
+            agent.outage.speak_again()
         else:
-            agent.go_silent()
+            agent.outage.go_silent()
         return {"node": agent.name}
 
     def _late_pod(self, options: Object) -> Object:

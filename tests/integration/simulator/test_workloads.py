@@ -258,7 +258,7 @@ def test_silent_kubelet_makes_the_node_unknown_and_its_pods_go_when_their_patien
     simulation = world(*fleet(2), apply=[plugin(), deployment()])
     (pod,) = simulation.pods(NAMESPACE, app="app")
     node = pod["spec"]["nodeName"]
-    simulation.agent(node).go_silent()
+    simulation.agent(node).outage.go_silent()
     simulation.engine.advance(60)
     ready = condition(simulation.get("nodes", node), "Ready")
     assert ready is not None
@@ -271,7 +271,7 @@ def test_silent_kubelet_makes_the_node_unknown_and_its_pods_go_when_their_patien
         item for item in simulation.pods(NAMESPACE, app="app") if is_ready(item) and not is_terminating(item)
     ]
     assert [item["spec"]["nodeName"] != node for item in replacements] == [True]
-    simulation.agent(node).speak_again()
+    simulation.agent(node).outage.speak_again()
     simulation.engine.advance(30)
     assert "taints" not in simulation.get("nodes", node)["spec"]
     assert len(simulation.pods(NAMESPACE, app="app")) == 1

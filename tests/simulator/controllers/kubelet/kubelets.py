@@ -39,7 +39,7 @@ class Kubelets:
     def add(self, spec: NodeSpec) -> NodeAgent:
         """A kubelet for a node whose object is in the store."""
         agent = NodeAgent(self._context, spec, self._directory / spec.name if self._directory else None)
-        agent.on_silence = self._lifecycle.kubelet_silent
+        agent.outage.on_silence = self._lifecycle.kubelet_silent
         self.agents[spec.name] = agent
         agent.start()
         return agent
@@ -70,7 +70,7 @@ class Kubelets:
                         agent.config_map_changed(metadata["namespace"], metadata["name"])
         elif change.resource == "nodes" and change.type == "DELETED":
             if change.obj["metadata"]["name"] in self.agents:
-                self.agents[change.obj["metadata"]["name"]].shut_down()
+                self.agents[change.obj["metadata"]["name"]].outage.shut_down()
         elif change.resource == "nodes" and change.type == "MODIFIED" and change.old is not None:
             agent_of_node = self.agents.get(change.obj["metadata"]["name"])
             if agent_of_node and change.old["metadata"].get("labels") != change.obj["metadata"].get("labels"):

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from simulator.controllers.context import Context
-from simulator.controllers.engine import Timer
 from simulator.controllers.facts import Facts
 from simulator.controllers.kubelet import checkpoint, gfd
 from simulator.controllers.kubelet.admission import out_of
 from simulator.controllers.kubelet.devices import GRACE_SECONDS, AllocationError, DeviceManager, Endpoint
 from simulator.controllers.kubelet.files import NodeFiles
 from simulator.controllers.kubelet.node_status import first_boot_id, node_object, node_status
+from simulator.controllers.kubelet.outage import Outage
 from simulator.controllers.kubelet.plugin_config import Settings
 from simulator.controllers.kubelet.pods import PodRuntime
 from simulator.controllers.kubelet.power import PowerCycle
 from simulator.controllers.kubelet.processes import ProcessTable
 from simulator.controllers.kubelet.spec import NodeSpec
-from simulator.controllers.meta import is_finished, is_terminating, key_of, split_key
+from simulator.controllers.meta import is_finished, is_terminating, split_key
 from simulator.nvml.state import NodeGpus, NvmlError
 
 if TYPE_CHECKING:
@@ -49,8 +48,7 @@ class NodeAgent:
         self.processes = ProcessTable(self.gpus, self.files)
         self.runtimes: dict[str, PodRuntime] = {}
         self.reports = True
-        self.on_silence: Callable[[str], Timer | None] = lambda name: None
-        self._silence: Timer | None = None
+        self.outage = Outage(self)
         self._sockets: dict[str, DevicePlugin] = {}
         self._status_due = False
         self._phase = crc32(spec.name.encode()) % 1000 / 1000 * STATUS_PERIOD_SECONDS
@@ -65,6 +63,11 @@ class NodeAgent:
             self.files.set_up()
             self.files.write_gpus(self.gpus)
         self._write_checkpoint()
+
+    def register(self) -> None:
+        """Make the node's object if there is none."""
+        if self.context.store.get("nodes", None, self.name) is None:
+            self.context.store.put("nodes", registered_node(self.spec, self.context.facts, self.context.now()))
 
     def labels(self) -> dict[str, str]:
         node = self.context.store.get("nodes", None, self.name)
@@ -120,6 +123,16 @@ class NodeAgent:
             self.status_changed()
             self.context.engine.later(GRACE_SECONDS, self.status_changed, settles=False)
 
+    def empty(self) -> None:
+        """Nothing runs on the machine any more, and nothing remembers what did."""
+        for runtime in self.runtimes.values():
+            runtime.power_off()
+        self.runtimes.clear()
+        self.processes.clear()
+        self.devices = DeviceManager(self.context.facts, lambda: self.context.engine.time)
+        self._sockets.clear()
+        self._write_checkpoint()
+
     def forget_plugins(self) -> None:
         """A kubelet that starts clears the socket directory; allocations come back from its checkpoint."""
         self._sockets.clear()
@@ -142,7 +155,7 @@ class NodeAgent:
         pod = self.context.store.get("pods", *split_key(key))
         runtime = self.runtimes.get(key)
         if runtime is not None and (pod is None or pod["metadata"]["uid"] != runtime.uid):
-            self._forget(runtime)
+            self.forget(runtime)
             runtime = None
         if pod is None or pod["spec"].get("nodeName") != self.name:
             return
@@ -153,7 +166,7 @@ class NodeAgent:
         elif runtime is None and not is_finished(pod):
             self._admit(pod)
         elif runtime is not None and is_finished(pod) and runtime.started:
-            self._forget(runtime, keep=True)
+            self.forget(runtime, keep=True)
 
     def _admit(self, pod: Object) -> None:
         runtime = PodRuntime(self, pod)
@@ -197,7 +210,7 @@ class NodeAgent:
         if not self.reports:
             self.processes.end(runtime.uid)
             return
-        self._forget(runtime)
+        self.forget(runtime)
         pod = self.context.store.get("pods", *split_key(runtime.key))
         if pod is not None and pod["metadata"]["uid"] == runtime.uid:
             if pod["metadata"].get("finalizers"):
@@ -209,7 +222,7 @@ class NodeAgent:
             "pods", pod["metadata"]["namespace"], pod["metadata"]["name"], grace_period_seconds=0
         )
 
-    def _forget(self, runtime: PodRuntime, *, keep: bool = False) -> None:
+    def forget(self, runtime: PodRuntime, *, keep: bool = False) -> None:
         runtime.end()
         self.processes.end(runtime.uid)
         self.devices.forget(runtime.uid)
@@ -254,54 +267,6 @@ class NodeAgent:
     def reboot(self) -> None:
         """Power off, and on again a little later."""
         PowerCycle(self).begin()
-
-    def go_silent(self) -> None:
-        """The kubelet stops answering; what runs goes on running, nothing is started and no end is confirmed."""
-        self.reports = False
-        if self._silence is None:
-            self._silence = self.on_silence(self.name)
-
-    def speak_again(self) -> None:
-        """The kubelet is back; if its node was deleted, it registers anew."""
-        if self.context.store.get("nodes", None, self.name) is None:
-            self.context.store.put("nodes", registered_node(self.spec, self.context.facts, self.context.now()))
-        self.answer()
-        self.post_status(rebooted=True)
-        self.catch_up()
-
-    def answer(self) -> None:
-        """From now on the kubelet reports again."""
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
-        self.reports = True
-
-    def catch_up(self) -> None:
-        """Look at all pods that were, and that came, while nobody was there to look."""
-        for key in dict.fromkeys([*self.runtimes, *(key_of(pod) for pod in self.context.pods.on_node(self.name))]):
-            self.sync(key)
-        for runtime in list(self.runtimes.values()):
-            runtime.resume()
-            if runtime.started and not runtime.stopping:
-                runtime.report()
-
-    def forget_gone(self) -> None:
-        """Pods whose objects went while the machine was off."""
-        for key, runtime in list(self.runtimes.items()):
-            pod = self.context.store.get("pods", *split_key(key))
-            if pod is None or pod["metadata"]["uid"] != runtime.uid:
-                self._forget(runtime)
-
-    def shut_down(self) -> None:
-        """The machine is gone, as when an autoscaler takes it away."""
-        self.reports = False
-        for runtime in self.runtimes.values():
-            runtime.power_off()
-        self.runtimes.clear()
-        self.processes.clear()
-        self.devices = DeviceManager(self.context.facts, lambda: self.context.engine.time)
-        self._sockets.clear()
-        self._write_checkpoint()
 
     def crash_plugins(self, code: int = 2) -> int:
         """All plugin programs on the node die; the number that did."""

@@ -33,12 +33,12 @@ class PowerCycle:
     def _boot(self) -> None:
         node = self._node
         node.boot_id = str(uuid.uuid4())
-        node.answer()
+        node.outage.answer()
         node.forget_plugins()
         node.post_status(rebooted=True)
         self._announce()
         self._finish_deletions()
-        node.forget_gone()
+        node.outage.forget_gone()
         waiting = []
         for runtime in sorted(node.runtimes.values(), key=lambda item: item.pod["metadata"]["creationTimestamp"]):
             if runtime.rejected or is_finished(runtime.pod):
