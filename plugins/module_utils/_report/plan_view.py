@@ -18,8 +18,14 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     capped_table,
     list_left_alone,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_changes import (
+    changes_section,
+    releases_section,
+    stale_section,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rehearsal_view import rehearsal_section
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rollback_view import rollback_sections
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
-    NOTHING,
     describe_amounts,
     describe_count,
     describe_left_alone,
@@ -31,18 +37,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words impo
 
 Plan = Mapping[str, Any]
 
-_DISRUPTION = {
-    # only nodes that change are shown with it
-    "none": "nothing: the plugin stays, the node is put back into service",
-    "switch": "cordoned, plugin switched, nothing evicted",
-    "affected": "pods on the GPUs that change are evicted",
-    "gpu_pods": "all GPU pods of the node are evicted",
-    "all": "all pods of the node are evicted",
-}
 _SHARING = {"none": "not shared", "time_slicing": "time-slicing", "mps": "MPS"}
 _SEVERITIES = ("error", "warning", "info")
-# Reasons that begin so repeat the columns of slots and of the present plugin.
-_SHOWN_ELSEWHERE = ("advertises ", "served by ")
 
 
 def show_plan(plan: Plan, limit: int) -> Document:
@@ -54,11 +50,13 @@ def show_plan(plan: Plan, limit: int) -> Document:
     names = in_order(nodes)
     sections = [
         _refusal(plan),
+        *rollback_sections(plan),
         _configs_section(plan, names, limit),
         _sharing_section(plan, names, limit),
-        _changes_section(plan, names, limit),
-        _releases_section(plan),
-        _stale_section(plan, names, limit),
+        changes_section(plan, names, limit),
+        releases_section(plan),
+        stale_section(plan, names, limit),
+        rehearsal_section(plan, limit),
         _compatibility_section(plan, limit),
         _waves_section(plan, limit),
         _warnings_section(plan, limit),
@@ -182,84 +180,6 @@ def _sharing_row(name: str, node: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _changes_section(plan: Plan, names: list[str], limit: int) -> Optional[Section]:
-    changed = [name for name in names if plan["nodes"][name].get("changed")]
-    if not changed:
-        return None
-    columns = [
-        Column("Node"),
-        Column("Because", wrap=True),
-        Column("Disturbed", wrap=True),
-        Column("Present plugin leaves by", wrap=True),
-    ]
-    rows = [
-        (
-            name,
-            _describe_reasons(node),
-            _DISRUPTION.get(str(node.get("disruption")), describe_value(node.get("disruption"))),
-            _describe_release(node),
-        )
-        for name, node in ((name, plan["nodes"][name]) for name in changed)
-    ]
-    return Section("What changes, and who is disturbed", table=capped_table(columns, rows, limit))
-
-
-def _describe_reasons(node: Mapping[str, Any]) -> str:
-    """The reasons that no other column shows; all of them if there are no others."""
-    reasons = [str(reason) for reason in node.get("reasons") or []]
-    return (
-        "; ".join(reason for reason in reasons if not reason.startswith(_SHOWN_ELSEWHERE))
-        or "; ".join(reasons)
-        or NOTHING
-    )
-
-
-def _describe_release(node: Mapping[str, Any]) -> str:
-    release = node.get("release")
-    if not release:
-        ours = node.get("disruption") != "none" and (node.get("from") or {}).get("revision")
-        return "label of our own DaemonSet" if ours else NOTHING
-    if release.get("method") == "label":
-        return f"removal of {_describe_labels(release.get('label'))}"
-    return "affinity of its DaemonSet, and our label"
-
-
-def _describe_labels(labels: Optional[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in (labels or {}).items()) or "its label"
-
-
-def _releases_section(plan: Plan) -> Optional[Section]:
-    items = [_describe_foreign(release) for release in plan.get("releases") or []]
-    return Section("Device plugins of others that leave nodes", items=items) if items else None
-
-
-def _describe_foreign(release: Mapping[str, Any]) -> str:
-    nodes = in_order(release.get("nodes") or [])
-    who = f"{release.get('daemonset')} leaves {describe_count(len(nodes), 'node')} ({join_some(nodes)})"
-    if release.get("method") == "label":
-        return f"{who}: the label {_describe_labels(release.get('label'))}, which nothing else uses, is removed. The DaemonSet stays as it is."
-    return (
-        f"{who}: its labels serve others too, so before the first wave its update strategy becomes OnDelete and an affinity keeps it off "
-        "nodes that bear our label. Its owner may undo that."
-    )
-
-
-def _stale_section(plan: Plan, names: list[str], limit: int) -> Optional[Section]:
-    items = [
-        f"{pod.get('namespace')}/{pod.get('name')} on {name}"
-        for name in names
-        for pod in plan["nodes"][name].get("stale_pods") or []
-    ]
-    if not items:
-        return None
-    keep = "1 pod keeps its device id" if len(items) == 1 else f"{len(items)} pods keep their device ids"
-    text = (
-        f"{keep} from before the change. Running pods are not touched; after a reboot of its node the kubelet refuses such a pod, and "
-        "until it is recreated a new pod may be given a GPU that it still uses."
-    )
-    return Section("Stale-allocated pods", text, items=capped_items(items, limit))
-
-
 def _compatibility_section(plan: Plan, limit: int) -> Section:
     findings = sorted(plan.get("compatibility") or [], key=_severity)
     columns = [Column("Severity"), Column("Object", wrap=True), Column("What sharing means for it", wrap=True)]
@@ -285,12 +205,17 @@ def _waves_section(plan: Plan, limit: int) -> Optional[Section]:
     seen: set[str] = set()
     items = []
     for number, wave in enumerate(plan.get("waves") or [], start=1):
-        keys = [str((plan["nodes"].get(name) or {}).get("key")) for name in wave]
+        keys = [_served_by(plan["nodes"].get(name) or {}) for name in wave]
         items.append(
             f"Wave {number}, {describe_count(len(wave), 'node')}{_describe_canaries(keys, seen)}: {join_some(list(wave), 8)}"
         )
         seen.update(keys)
     return Section("Waves", items=capped_items(items, limit)) if items else None
+
+
+def _served_by(node: Mapping[str, Any]) -> str:
+    """The config of a node, or somebody else's plugin that it goes back to."""
+    return str(node.get("key") or (node.get("to") or {}).get("plugin"))
 
 
 def _describe_canaries(keys: Sequence[str], seen: set[str]) -> str:

@@ -69,6 +69,17 @@ def test_show_plan_lists_stale_pods_compatibility_waves_warnings_and_skipped(sto
     assert "on the planned nodes; 1 node left alone." in text
 
 
+def test_show_plan_recreated_pods_and_the_rehearsal_stand_under_what_changes(story: Any) -> None:
+    story.plan["nodes"]["gpu-l20"]["stale_pods"] = [{"namespace": "default", "name": "nlp-0", "uid": "u"}]
+    wave = {"wave": 1, "nodes": ["gpu-l20"], "evictions": [], "blocking_budgets": [], "slots_out": 2}
+    wave.update(slots_missing_at_worst=0, slots_missing=0, gpu_slots_in_cluster=2)
+    story.plan.update(stale_pods="recreate", rehearsal={"waves": [wave], "budgets_known": True})
+    text = show(story)
+    assert "Once its node serves, such a pod is evicted within its budgets" in text
+    assert "· Wave 1: 2 of 2 slots out of service; no pod is evicted." in text
+    assert text.index("What changes") < text.index("Rehearsal") < text.index("Compatibility")
+
+
 def test_show_plan_empty_one_says_that_nothing_changes(story: Any) -> None:
     story.plan.update(empty=True, waves=[], releases=[], totals={"slots_before": 11, "slots_after": 11})
     for node in story.plan["nodes"].values():
