@@ -15,6 +15,10 @@ A scenario is YAML (or the same as a dictionary)::
       - age: 200d
         apply: [ … manifests … ]
 
+``pods`` of a node is how many it takes (110). What pods do is in annotations of theirs or of their template:
+``simulator.kubegpu/gpu-memory-mib``, ``…/start-seconds`` and ``…/stop-seconds`` (simulated), and
+``…/ignores-sigterm: "true"`` for one that ends only when it is killed, at the end of its grace period.
+
 Reading is strict: unknown keys and wrong values are errors, all of them at once.
 """
 
