@@ -31,6 +31,7 @@ from ansible_collections.kubegpu.sharing.plugins.modules import (
     access_info,
     gpu_resources_info,
     maintenance_lock,
+    rollback_plan,
     rollout_snapshot_info,
     rollout_status_info,
 )
@@ -54,6 +55,7 @@ class Orders:
     :param approved: the plan_id under which the rollout was begun, "" for a new one.
     :param planning: options of sharing_plan.
     :param options: options of the steps.
+    :param rollback_of: the run whose changes are to be taken back; "" for a rollout.
     :param skew_seconds: how far the control node's clock is ahead.
     """
 
@@ -64,6 +66,7 @@ class Orders:
     planning: Object
     approved: str = ""
     options: Object = field(default_factory=dict)
+    rollback_of: str = ""
     skew_seconds: float = 0.0
 
     @property
@@ -130,6 +133,8 @@ class ControlNode:
         paths = {name: str(self.directory / name) for name in ("cluster.json", "facts", "plan.json")}
         read_facts(self.orders.nodes, Path(paths["facts"]))
         gpu_resources_info.run(defaults(gpu_resources_info, dest=paths["cluster.json"]), self.api)
+        if self.orders.rollback_of:
+            return self.make_way_back(paths["cluster.json"], paths["plan.json"])
         given = {
             **{name: option.get("default") for name, option in sharing_plan.ARGUMENT_SPEC.items()},
             "cluster_path": paths["cluster.json"],
@@ -139,6 +144,13 @@ class ControlNode:
         }
         plan = build_plan(sharing_plan.make_request(given, {}))
         sharing_plan.write_plan(paths["plan.json"], plan)
+        return plan
+
+    def make_way_back(self, cluster: str, dest: str) -> Object:
+        chosen = {word: value for word, value in self.orders.planning.items() if word != "configs"}
+        given = {"hosts": {name: name for name in self.orders.nodes}, "snapshot_run": self.orders.rollback_of}
+        rollback_plan.run(defaults(rollback_plan, cluster_path=cluster, dest=dest, **given, **chosen), self.api)
+        plan: Object = json.loads(Path(dest).read_text(encoding="utf-8"))
         return plan
 
     def approve(self) -> None:
@@ -203,6 +215,8 @@ class ControlNode:
 
     def finish(self, driver: Driver) -> None:
         try:
+            if self.orders.rollback_of:
+                driver.reverted()
             driver.pruned()
         finally:
             driver.unlock()

@@ -209,12 +209,27 @@ class Ground:
             if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
         }
 
-    def await_models(self) -> set[str]:
+    def scale_models(self, replicas: int) -> None:
+        self.client.patch("/apis/apps/v1/namespaces/default/deployments/model", {"spec": {"replicas": replicas}})
+        self.await_models(replicas)
+
+    def read_places(self) -> set[str]:
+        """Where DaemonSets that are not the collection's go, as text. (Their strategy stays OnDelete while a rolling update
+        would restart plugins that serve.)
+        """
+        return {
+            f"{obj['metadata']['name']} goes to {json.dumps([spec.get('nodeSelector'), spec.get('affinity')])}"
+            for obj in self.client.items("/apis/apps/v1/daemonsets")
+            if MANAGED not in (obj["metadata"].get("labels") or {})
+            for spec in [obj["spec"]["template"]["spec"]]
+        }
+
+    def await_models(self, wanted: int = MODELS) -> set[str]:
         """The same, once there are as many as there should be."""
 
         def complete() -> set[str]:
             models = self.read_models()
-            return models if len(models) == MODELS else set()
+            return models if len(models) == wanted else set()
 
         found: set[str] = self.cluster.wait_until(complete, timeout=20, what="that every pod with a GPU runs")
         return found

@@ -13,7 +13,7 @@ from .conftest import OpenGround
 from .control_node import NOTHING_TO_DO
 from .enumeration import Verdict, enumerate_requests
 from .ground import Ground, well
-from .scenarios import PAIR
+from .scenarios import MODELS, PAIR
 
 SHARES = 2
 pytestmark = pytest.mark.timeout(900)  # of each test, on a machine that is busy with others
@@ -68,6 +68,27 @@ def test_write_of_a_dead_run_that_arrives_late_does_no_harm(open_foreign: OpenGr
     found = enumerate_requests(case, 1, 1)
     assert found.problems == {}, found.describe()
     assert len(found.reached) >= 15
+
+
+@pytest.mark.parametrize("share", range(1, SHARES + 1))
+def test_rollback_killed_after_any_write_is_finished_by_another_run(open_foreign: OpenGround, share: int) -> None:
+    """The way back to the plugins of somebody else, on nodes with more pods than slots at the end."""
+
+    def case(number: int) -> Verdict:
+        with open_foreign(PAIR) as ground:
+            before = ground.read_places()
+            problems = [] if well(forth := ground.run()) else [f"the rollout: {forth}"]
+            ground.learn(ground.orders(run=forth["run"]))
+            ground.scale_models(2 * MODELS)
+            planning = {"on_overcommit": "evict"}
+            reached, more = kill_and_resume(ground, number, rollback_of=forth["run"], planning=planning)
+            problems += more
+            problems += [f"no longer: {words}" for words in sorted(before - ground.read_places())]
+            return Verdict(reached, problems + ground.wrongs())
+
+    found = enumerate_requests(case, share, SHARES)
+    assert found.problems == {}, found.describe()
+    assert len(found.reached) >= 10
 
 
 def kill_and_resume(ground: Ground, number: int, late_by: float = 0.0, **more: Any) -> tuple[bool, list[str]]:
