@@ -149,6 +149,9 @@ def test_to_result_of_a_large_fleet_leaves_the_rest_in_the_file() -> None:
     assert "nodes" not in result["plan"]
     assert "objects" not in result["plan"]["configs"]["t4"]
     assert result["plan"]["totals"]["nodes"] == len(result["wave_hosts"]) == 101
+    told = {"waves": [{"wave": 1}], "summary": ["No pod is evicted."]}
+    shown = sharing_plan.to_result({**plan, "rehearsal": told}, "plan.json")["plan"]["rehearsal"]
+    assert shown == {"summary": ["No pod is evicted."]}
     assert "nodes" in sharing_plan.to_result(plan, None)["plan"]
     assert "nodes" in sharing_plan.to_result(large_plan(100), "plan.json")["plan"]
 
@@ -205,6 +208,10 @@ def test_playbook_plans_on_the_control_node_also_in_check_mode(files: Path) -> N
     plan = json.loads((files / "plan.json").read_text(encoding="utf-8"))
     assert f"id={plan['plan_id']} hosts=2" in done.stdout
     assert plan["totals"]["slots_after"] == 11
+    assert plan["rehearsal"]["summary"] == [
+        "No pod is evicted.",
+        "At most 1 of 2 GPU slots are out of service at once (wave 1).",
+    ]
     assert "changed=0" in done.stdout
 
 

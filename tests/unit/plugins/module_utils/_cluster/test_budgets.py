@@ -13,8 +13,10 @@ import pytest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.inventory import Inventory, InventoryOptions
 
 NOW = datetime(2026, 1, 29, tzinfo=timezone.utc)
-USUAL = ("namespace", "name", "uid", "phase", "reason", "requests", "node_selector", "owner", "controller_hash")
-USUAL += ("priority_class", "created", "restarts", "terminating", "mirror")
+USUAL = [
+    *("namespace", "name", "uid", "phase", "reason", "requests", "node_selector", "owner", "controller_hash"),
+    *("priority_class", "created", "restarts", "terminating", "mirror"),
+]
 
 
 def make_budget(name: str, selector: Any, allowed: int = 1, namespace: str = "default") -> dict[str, Any]:
@@ -70,8 +72,8 @@ def test_pods_without_gpus_and_usual_ones_tell_nothing_more(inventory: Inventory
     rich = {"priority": 9, "tolerations": [{"operator": "Exists"}], "volumes": [{"name": "s", "emptyDir": {}}]}
     inventory.add_pods([pod("a", node="gpu-1", gpus=1, spec=spec), pod("web", node="gpu-1", spec=rich)])
     found = pods_of(inventory)
-    assert tuple(found["web"]) == USUAL
-    assert tuple(found["a"]) == (*USUAL, "bound")
+    assert list(found["web"]) == USUAL
+    assert list(found["a"]) == [*USUAL, "bound"]
     assert found["a"]["bound"] is None
 
 

@@ -81,7 +81,8 @@ def test_evict_of_what_would_be_lost_is_refused_unless_allowed(fields: Any, opti
     assert cure in problem
     assert problem.startswith("node t4-1: on_overcommit is evict, but of the pods that would have to go (ml/p")
     assert "ml/p4" not in problem, "the pod that nothing keeps goes without a word"
-    assert len(build_plan(replace(request, **{option: True}))["nodes"]["t4-1"]["evict"]["pods"]) == 2
+    allowed: dict[str, Any] = {option: True}
+    assert len(build_plan(replace(request, **allowed))["nodes"]["t4-1"]["evict"]["pods"]) == 2
 
 
 def test_evict_of_pods_that_cannot_move_is_refused() -> None:
@@ -160,7 +161,7 @@ def test_device_ids_change_as_slots_do(slots: int, changes: bool) -> None:
 def test_privileges_that_the_present_plugin_has_and_ours_will_not_are_warned_of() -> None:
     plugin = fleet.foreign_plugin(["t4-1"], privileged=True)
     request = one_node()
-    request.cluster["plugins"] = [plugin]
+    request = replace(request, cluster={**request.cluster, "plugins": [plugin]})
     (warning,) = [one for one in build_plan(request)["warnings"] if "privileged" in one]
     assert warning.startswith(
         "node t4-1: DaemonSet kube-system/nvidia-device-plugin-daemonset runs privileged, and ours"

@@ -207,7 +207,7 @@ class TestStalePods:
 
     def test_a_node_that_serves_already_is_not_taken_out_of_service(self) -> None:
         stale = pod("stale")
-        target = planned(1, recreate=[stale], **{"from": self.SERVED, "to": self.SERVED})
+        target = {**planned(1, recreate=[stale]), "from": self.SERVED, "to": self.SERVED}
         found = play({"a": fleet.node(1, [stale])}, {"a": target})
         assert found["waves"][0]["slots_out"] == 0
         assert fates(found) == [("stale", "placed", "a")]
