@@ -275,3 +275,24 @@ def test_refusals_name_the_runs_that_there_are(open_road: OpenRoad) -> None:
         InputError, match="no complete snapshot of run 'run-7' exists. There are snapshots of the runs run-1"
     ):
         road.plan_back(snapshot_run="run-7")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "done"), [("reference", 1), ("reference", 3), ("addon-owned", 2), ("addon-owned", 3)]
+)
+def test_a_run_takes_single_nodes_back_that_it_has_in_maintenance(
+    open_road: OpenRoad, scenario: str, done: int
+) -> None:
+    road = open_road(scenario)
+    labels, amounts = road.labels(), road.amounts()
+    rollout = road.forward("run-1")
+    for step in rollout.begin_steps:
+        step()
+    failed = rollout.nodes[:1]
+    for step in rollout.of(nodes=failed).wave_steps[:done]:
+        step()
+    back = road.back("run-1", snapshot_run="run-1", nodes=list(failed))
+    assert back.nodes == failed
+    steps = [back.withdrawn, back.serving, back.in_service]
+    assert failures({step.__name__: step() for step in steps}) == {}
+    assert (road.labels(), road.amounts(), road.out_of_service()) == (labels, amounts, [])

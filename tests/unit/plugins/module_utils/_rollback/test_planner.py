@@ -160,6 +160,15 @@ def test_our_older_objects_are_among_the_plans() -> None:
         plan({"gpu-1": node(OURS, 8)}, {"gpu-1": entry("0d", 4)})
 
 
+def test_revisions_that_one_key_had_at_a_time_are_all_made_again() -> None:
+    was = {"gpu-1": entry("0a", 4), "gpu-2": entry("0c", 2)}
+    past = Past(SNAPSHOT, was, objects={"0a": objects("0a"), "0c": objects("0c")})
+    cluster = {"nodes": {name: node(OURS, 8) for name in was}, "plugins": [PLUGIN]}
+    made = read_plan(build_rollback(RollbackRequest(past, cluster)), "plan")
+    assert [one["metadata"]["labels"][REVISION] for one in made.objects] == ["0a", "0c", "0a", "0c"]
+    assert {name: target.revision for name, target in made.nodes.items()} == {"gpu-1": "0a", "gpu-2": "0c"}
+
+
 @pytest.mark.parametrize(
     ("plugins", "problem"),
     [
