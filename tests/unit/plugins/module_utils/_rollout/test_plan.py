@@ -3,13 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.plugins.fakes.fake_cluster import FOREIGN, FOREIGN_PATH, GPU, FakeCluster, plan_document
+from unit.plugins.fakes.fake_cluster import FOREIGN, FOREIGN_PATH, GPU, MAINTENANCE, FakeCluster, plan_document
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import RolloutPlan, read_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.maintenance import Maintenance
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import (
+    EvictionWish,
+    RolloutPlan,
+    read_plan,
+)
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -45,6 +52,37 @@ def test_read_plan_leaves_out_nodes_without_a_revision() -> None:
     read = read_plan(plan, "p")
     assert list(read.nodes) == ["gpu-1"]
     assert len(read.objects) == 2
+
+
+def test_read_plan_of_a_rollback_knows_who_comes_back() -> None:
+    plan = document(kind="rollback", snapshot={"run": "r", "name": "s"}, reverts=[{"daemonset": FOREIGN}])
+    labels = {"nvidia-device-enable": "enable", "gone": None}
+    plan["nodes"]["gpu-1"].update(to={"key": None, "revision": None, "labels": labels, "plugin": FOREIGN})
+    plan["nodes"]["gpu-2"].update(to={"key": None, "revision": None}, release=None, ids_change=True)
+    read = read_plan(plan, "p")
+    first, second = read.nodes["gpu-1"], read.nodes["gpu-2"]
+    assert (first.key, first.revision, first.plugin) == (None, None, FOREIGN)
+    assert (first.labels, first.ids_change) == ({"nvidia-device-enable": "enable"}, False)
+    assert (first.title, second.title) == (f"DaemonSet {FOREIGN}", "no device plugin")
+    assert (second.ids_change, second.foreign) == (True, frozenset())
+    assert (read.kind, read.snapshot, read.reverts[0]["daemonset"]) == ("rollback", {"run": "r", "name": "s"}, FOREIGN)
+    assert (read.objects, read.revisions) == ((), set())
+    assert read.foreign_of([first, second]) == [FOREIGN]
+
+
+def test_as_is_takes_nodes_for_what_they_are_and_were_before_their_maintenance() -> None:
+    labels = {"nvidia.com/device-plugin.config": "l20", "kubegpu.sharing/revision": "0a"}
+    plain = NodeState("gpu-1", labels=labels, allocatable={GPU: 8})
+    restore = {"key": "t4", "revision": "0b", "labels": {"x": "y", "z": None}, "resources": {GPU: 3}}
+    note = Maintenance(run="r", restore=restore).to_text()
+    taken = replace(plain, annotations={MAINTENANCE: note})
+    plan = RolloutPlan.as_is("kubegpu-system", {"gpu-1": plain, "gpu-2": taken, "gone": None}, EvictionWish("all"))
+    one, two, gone = plan.select(["gpu-1", "gpu-2", "gone"])
+    assert (one.key, one.revision, one.expected, one.as_is) == ("l20", "0a", {GPU: 8}, True)
+    assert (two.key, two.revision, two.expected, two.labels) == ("t4", "0b", {GPU: 3}, {"x": "y"})
+    assert (gone.as_is, gone.expected) == (True, {})
+    assert {target.evict.scope for target in plan.nodes.values()} == {"all"}
+    assert (plan.plan_id, plan.kind) == ("", "as_is")
 
 
 def test_select_gives_each_node_once_in_order() -> None:

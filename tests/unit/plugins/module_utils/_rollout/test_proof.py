@@ -99,6 +99,69 @@ def test_unmet_serving(node: NodeState, pods: list[PodState], expected: list[str
     assert unmet_serving(node, pods, TARGET) == expected
 
 
+BACK = NodeTarget("gpu-1", "old", None, {GPU: 1}, (GPU,), labels={"enable": "yes"}, plugin="s/ds")
+FORMER = NodeState("gpu-1", labels={"nvidia.com/device-plugin.config": "old", "enable": "yes"}, allocatable={GPU: 1})
+THEIRS = replace(OLD, owner=("DaemonSet", "ds"))
+NOBODY = NodeTarget("gpu-1", None, None, {}, (GPU,))
+
+
+@pytest.mark.parametrize(
+    ("node", "pods", "target", "expected"),
+    [
+        pytest.param(FORMER, [THEIRS], BACK, [], id="proven"),
+        pytest.param(FORMER, [], BACK, ["no plugin pod of DaemonSet s/ds is on the node"], id="no pod"),
+        pytest.param(
+            FORMER,
+            [replace(THEIRS, ready=False)],
+            BACK,
+            ["plugin pod is not ready (s/old: Running, not ready)"],
+            id="not ready",
+        ),
+        pytest.param(
+            FORMER,
+            [THEIRS, OURS],
+            BACK,
+            ["another plugin pod is on the node (s/ours: Running)"],
+            id="ours is still there",
+        ),
+        pytest.param(
+            FORMER,
+            [replace(THEIRS, owner=("DaemonSet", "other"))],
+            BACK,
+            ["no plugin pod of DaemonSet s/ds is on the node", "another plugin pod is on the node (s/old: Running)"],
+            id="somebody else's",
+        ),
+        pytest.param(
+            replace(FORMER, labels={**FORMER.labels, "enable": "no"}),
+            [THEIRS],
+            BACK,
+            ["labels are not as planned: enable is 'no', not 'yes'"],
+            id="a label of theirs",
+        ),
+        pytest.param(NodeState("gpu-1"), [], NOBODY, [], id="nobody"),
+        pytest.param(
+            NodeState("gpu-1"),
+            [THEIRS],
+            NOBODY,
+            ["another plugin pod is on the node (s/old: Running)"],
+            id="somebody where nobody is to be",
+        ),
+        pytest.param(NODE, [], replace(TARGET, as_is=True), [], id="as it is, whoever serves it"),
+        pytest.param(
+            replace(NODE, allocatable={GPU: 0}),
+            [OURS],
+            replace(TARGET, as_is=True),
+            ["allocatable nvidia.com/gpu is 0, expected 8"],
+            id="not as it was",
+        ),
+    ],
+)
+def test_unmet_serving_of_what_is_not_ours(
+    node: NodeState, pods: list[PodState], target: NodeTarget, expected: list[str]
+) -> None:
+    assert unmet_serving(node, pods, target) == expected
+
+
 def test_unmet_serving_wants_vanished_resources_at_zero() -> None:
     target = replace(TARGET, expected={"nvidia.com/gpu.shared": 8})
     node = replace(NODE, allocatable={GPU: 1, "nvidia.com/gpu.shared": 8})
