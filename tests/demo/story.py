@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ CLUSTER_DIR = REPOSITORY / "build/cluster"
 REPORT_DIR = REPOSITORY / "build/demo"
 DEPLOYMENT = "/apis/apps/v1/namespaces/nlp/deployments/nlp"
 ROLLING_UPDATE_SECONDS = 120
+WIDTH = 105
 # As it is typed in the checkout.
 PLAYBOOK = ".venv/bin/ansible-playbook"
 # Tasks that read and compare would fill the screen.
@@ -71,16 +73,16 @@ def _acts(cluster: SimulatedCluster) -> None:
     print(f"Requests of the second rollout that were not GET: {writes}")
     _heading("6. before and after")
     _play("report", "-e", json.dumps({"kubegpu_report_extra": {"second_run_writes": writes}}))
-    _heading("7. rollback to 2 slots: pods that no longer fit are evicted, within their budgets")
-    _play("rollback", "-e", "kubegpu_on_overcommit=evict")
+    _heading("7. rollback to 2 slots: what no longer fits is evicted, what is stale made anew")
+    _play("rollback", "-e", "kubegpu_on_overcommit=evict", "-e", "kubegpu_stale_pods=recreate")
     _show_slots(cluster, 2)
-    _heading("8. and forward again; pods on device ids from before are recreated")
-    _play("rollout", "-e", "kubegpu_stale_pods=recreate")
+    _heading("8. and forward again: the same decisions have the same plan_id")
+    _play("rollout", "-e", f"kubegpu_plan_id={plan_id}")
     _show_slots(cluster, 11)
 
 
 def _show_slots(cluster: SimulatedCluster, expected: int) -> None:
-    """What all nodes advertise together, and what their Events tell of it."""
+    """Say what all nodes advertise together."""
     client = cluster.client()
     slots = sum(
         int(node["status"].get("allocatable", {}).get("nvidia.com/gpu", 0)) for node in client.items("/api/v1/nodes")
@@ -92,7 +94,8 @@ def _show_slots(cluster: SimulatedCluster, expected: int) -> None:
 
 def _heading(text: str) -> None:
     """A line that divides the acts."""
-    print(f"\n=== {text} {'=' * max(4, 100 - len(text))}\n", flush=True)
+    width = min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH)
+    print(f"\n=== {text} {'=' * max(4, width - len(text) - 5)}\n", flush=True)
 
 
 def _play(name: str, *arguments: str) -> None:
