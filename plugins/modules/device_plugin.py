@@ -17,15 +17,17 @@ description:
   - V(withdrawn) takes every plugin off nodes in maintenance and waits until its pod object is gone and nothing is advertised.
     A node that bears the planned revision without advertising it has lost its plugin's registration, or was left by a run
     that died. Its plugin is withdrawn as well, once per run, and so started anew by V(serving).
-  - V(serving) lets the plan's revision serve such nodes and waits until each advertises just what the plan says, without a
-    break for the soak time.
+  - V(serving) lets the plan's revision serve such nodes, or the plugin of somebody else that they go back to, and waits until
+    each advertises just what the plan says, without a break for the soak time. Nodes are refused while an owner has taken back
+    the DaemonSet that they leave.
   - V(pruned) deletes what the collection made for revisions that no node bears and the plan does not want.
   - V(reverted) gives DaemonSets of somebody else back what a rollout changed of them, as a plan of M(kubegpu.sharing.rollback_plan)
     says, each field only if it still holds what the rollout set. The affinity stays while a node would get a second plugin
     without it, the strategy while it would restart plugins on nodes in service. RV(left) says what to do then.
   - Two plugins never overlap on a node, since that ends with no GPU at all. No pod but the plugin's own is stopped. Nothing is deleted
     that lacks the label C(app.kubernetes.io/managed-by=kubegpu.sharing).
-  - For nodes, the module never fails for one of them. What became of each stands in RV(nodes).
+  - For nodes, the module never fails for one of them. What became of each stands in RV(nodes), and why it failed also in the
+    note on the node and in an Event.
 extends_documentation_fragment:
   - kubegpu.sharing.attributes
   - kubegpu.sharing.attributes.actiongroup_k8s
