@@ -11,6 +11,7 @@ import pytest
 from integration.rollout_modules.stage import FOREIGN, GPU, GPUS, failures
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.modules import rollout_snapshot_info
 
 from .conftest import OpenRoad
 from .road import KEY, REVISION, Road, go_back, steps_back
@@ -70,6 +71,15 @@ def plugin_pods(road: Road, daemonset: str, node: str) -> list[str]:
     ]
 
 
+def restart_plugin(road: Road, daemonset: str, node: str) -> None:
+    """Delete a node's plugin pod and wait for the one that follows it."""
+    (old,) = plugin_pods(road, daemonset, node)
+    slots = road.allocatable(node)
+    road.client.delete(f"/api/v1/namespaces/{daemonset.partition('/')[0]}/pods/{old}")
+    road.wait_for(lambda: plugin_pods(road, daemonset, node) not in ([], [old]))
+    road.wait_for(lambda: road.allocatable(node) == slots)
+
+
 @pytest.mark.parametrize("scenario", ["reference", "addon-owned"])
 def test_rollback_brings_labels_slots_and_plugin_back_and_a_second_one_writes_nothing(
     open_road: OpenRoad, scenario: str
@@ -117,13 +127,9 @@ def test_a_daemonset_gets_its_affinity_back_and_its_strategy_once_nothing_would_
     assert len(result["left"]) == 1
     assert "3 of 3 of its pods were started with the affinity" in result["left"][0]
     # As it says: the pods one by one, each on a cordoned node.
-    namespace = title.partition("/")[0]
     for name in GPUS["addon-owned"]:
         road.patch_node(name, {"spec": {"unschedulable": True}})
-        (old,) = plugin_pods(road, title, name)
-        road.client.delete(f"/api/v1/namespaces/{namespace}/pods/{old}")
-        road.wait_for(lambda name=name, old=old: plugin_pods(road, title, name) not in ([], [old]))
-        road.wait_for(lambda name=name: road.allocatable(name) == 2)
+        restart_plugin(road, title, name)
         road.patch_node(name, {"spec": {"unschedulable": None}})
     again = road.back("run-3")
     assert (road.plan["empty"], road.plan["waves"]) == (False, [])
@@ -177,8 +183,11 @@ def test_a_rollback_that_was_killed_is_finished_by_another_run(open_road: OpenRo
     for step in victim.wave_steps[:dead]:
         step()
     road.let_lease_run_out()
+    approved = road.plan["plan_id"]
     again = road.back("run-3", on_overcommit="accept")
     assert road.plan["snapshot"]["run"] == "run-1"
+    asked = {"plan_path": again.plan_path, "plan_id": approved, "lock_namespace": "kubegpu-system"}
+    assert rollout_snapshot_info.run(asked, road.api()).facts["resumable"] is True
     go_back(again)
     assert (road.labels(), road.amounts(), road.out_of_service()) == (labels, amounts, [])
 
