@@ -116,7 +116,7 @@ def _node_row(name: str, node: Mapping[str, Any]) -> tuple[str, ...]:
     seconds = node.get("seconds_out_of_service")
     return (
         name,
-        f"{node.get('gpu_count')} × {node.get('product')}",
+        f"{node['gpu_count']} × {node.get('product')}" if node.get("gpu_count") else NOTHING,
         describe_value(node.get("key")),
         describe_sharing(node.get("sharing")),
         describe_amounts(node["resources_before"]),

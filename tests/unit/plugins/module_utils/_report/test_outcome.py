@@ -205,6 +205,15 @@ def test_show_summary_rows_add_up_to_the_total(story: Any) -> None:
     assert row.split()[-6:-4] == ["4", "4"]
 
 
+def test_show_summary_of_a_rollback_knows_no_gpus(story: Any) -> None:
+    story.plan["kind"] = "rollback"
+    for node in story.plan["nodes"].values():
+        node.update(gpu_count=0, product="")
+    text = render_text(show_summary(figures(story), 50), Screen())
+    assert text.startswith("Report on the rollback of plan 0123456789abcdef\n")
+    assert "×" not in text
+
+
 def test_show_summary_lists_what_is_not_as_planned(story: Any) -> None:
     story.after["nodes"]["gpu-l20"]["revision"] = None
     found = figures(story)
