@@ -175,3 +175,20 @@ def test_verify_lists_pods_that_a_kubelet_refused_meanwhile(story: Any) -> None:
 )
 def test_describe_verdicts_counts_nodes(counts: tuple[int, int, int], words: str) -> None:
     assert describe_verdicts(*counts) == words
+
+
+def test_node_that_went_back_to_the_plugin_of_somebody_else_is_as_planned(story: Any) -> None:
+    """After a rollback the cluster is as the rollout had found it."""
+    entry = story.before["nodes"]["gpu-l20"]
+    theirs = next(
+        plugin for plugin in story.before["plugins"] if any(pod["node"] == "gpu-l20" for pod in plugin["pods"])
+    )
+    count = entry["resources"]["nvidia.com/gpu"]["allocatable"]
+    title = f"{theirs['namespace']}/{theirs['name']}"
+    to = {"key": entry.get("key"), "revision": None, "labels": {}, "plugin": title}
+    planned = {"to": to, "expected_resources": {"nvidia.com/gpu": count}, "release": None}
+    assert list(judge_node("gpu-l20", planned, story.before).differences) == []
+    gone = {**story.before, "plugins": []}
+    assert list(judge_node("gpu-l20", planned, gone).differences) == [
+        f"node gpu-l20: no plugin pod of DaemonSet {title} is on the node"
+    ]
