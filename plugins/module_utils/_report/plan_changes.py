@@ -71,7 +71,8 @@ def _describe_reasons(node: Mapping[str, Any]) -> str:
 def _describe_release(node: Mapping[str, Any]) -> str:
     release = node.get("release")
     if not release:
-        ours = node.get("disruption") != "none" and (node.get("from") or {}).get("revision")
+        stays = node.get("disruption") == "none" or (node.get("recreate") and not _switches(node))
+        ours = not stays and (node.get("from") or {}).get("revision")
         return "label of our own DaemonSet" if ours else NOTHING
     if release.get("method") == "label":
         return f"removal of {_describe_labels(release.get('label'))}"

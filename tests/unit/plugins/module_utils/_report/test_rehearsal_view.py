@@ -138,3 +138,14 @@ def test_changes_say_which_pods_are_disturbed(fields: dict[str, Any], words: str
     assert section is not None
     assert section.table is not None
     assert section.table.rows[0][2] == words
+
+
+@pytest.mark.parametrize(("after", "leaves"), [("new", "-"), ("newer", "label of our own DaemonSet")])
+def test_changes_say_that_a_plugin_stays_where_only_stale_pods_go(after: str, leaves: str) -> None:
+    served = {"key": "t4", "revision": "new", "resources": {}}
+    node = {"changed": True, "disruption": "affected", "recreate": True, "stale_pods": [{}], "reasons": ["r"]}
+    node.update({"from": served, "to": {**served, "revision": after}})
+    section = changes_section({"nodes": {"gpu-1": node}}, ["gpu-1"], 50)
+    assert section is not None
+    assert section.table is not None
+    assert section.table.rows[0][3] == leaves
