@@ -189,7 +189,9 @@ def test_rollout_without_permission_is_refused_naming_verb_and_resource(
     refused(operator, "patch", "nodes")
     # The same credentials are enough to see what a rollout would do.
     last = operator.cluster.position()
-    operator.must_play("rollout", "--check", "--diff")
+    shown = operator.must_play("rollout", "--check", "--diff").output
+    # What the waves will meet is known before the first write.
+    assert "Waves 1 to 2: at most 1 of 2 slots out of service (wave 1); no pod is evicted." in shown
     assert operator.cluster.writes(last) == []
 
 
