@@ -81,7 +81,7 @@ def test_a_large_wave_is_read_and_watched_as_a_whole(open_stage: Open) -> None:
     single = [item for item in ours if item["resource"] == "nodes" and item["name"]]
     assert len(single) <= FLEET_SIZE  # after a conflict with the kubelet's own status
     listed = [item for item in ours if "fieldSelector=spec.nodeName" in item["path"]]
-    assert len(listed) == 3 * FLEET_SIZE  # before the cordon, and twice after it
+    assert len(listed) == 4 * FLEET_SIZE  # before the cordon, twice after it, and for stale pods at the end
 
 
 def test_requests_of_the_result_are_those_of_the_audit(open_stage: Open) -> None:
