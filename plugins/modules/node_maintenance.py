@@ -22,6 +22,9 @@ description:
   - V(in_service) uncordons a node and removes the note, in the same request, if at that moment the node is Ready, its plugin
     pod is ready and it advertises just what the plan says. Then it mends what the switch left behind, see O(stale_pods) and
     O(remove_failed_pods).
+  - V(failed) says on nodes in maintenance what failed on their hosts (O(failures)), and leaves them where they are.
+  - Cluster Autoscaler and Karpenter are told not to remove a node in maintenance, and told again afterwards what they were told
+    before. Events on the node tell what began, what ended and what failed; one that is refused costs a warning.
   - Never uncordons a node that somebody else had cordoned, never touches a node that a person holds by the annotation
     V(kubegpu.sharing/hold), and never takes a node from another run that is alive. The node of a dead run is taken over.
 extends_documentation_fragment:
@@ -43,10 +46,15 @@ attributes:
 options:
   state:
     description:
-      - V(in_maintenance) takes the nodes out of service, V(in_service) puts them back.
+      - V(in_maintenance) takes the nodes out of service, V(in_service) puts them back, V(failed) notes failures on them.
     type: str
-    choices: [in_maintenance, in_service]
+    choices: [in_maintenance, in_service, failed]
     required: true
+  failures:
+    description:
+      - Reason by node, for those of the nodes that have failed. With V(failed).
+    type: dict
+    default: {}
   plan_path:
     description:
       - File on the control node that M(kubegpu.sharing.sharing_plan) wrote.
@@ -88,6 +96,14 @@ EXAMPLES = r"""
     run: repair-1
     evict: all
     delete_emptydir_data: true
+
+- name: Note on a node that its host could not be prepared
+  kubegpu.sharing.node_maintenance:
+    state: failed
+    nodes: "{{ wave }}"
+    failures: {gpu-1: the host did not come back after its reboot}
+    plan_path: "{{ run_dir }}/plan.json"
+    run: 20260301-120000-a1b2c3
 
 - name: See which nodes of a wave would be cordoned
   kubegpu.sharing.node_maintenance:
@@ -207,12 +223,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.as_is import
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock, SystemClock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.cordon import take_out_of_service
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.failing import note_failures
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import AS_PLANNED
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.service import put_into_service
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import WAVE_SPEC, Session, load_plan
 
-_STATES = {"in_maintenance": take_out_of_service, "in_service": put_into_service}
+_STATES = {"in_maintenance": take_out_of_service, "in_service": put_into_service, "failed": note_failures}
 
 
 def argument_spec() -> ArgumentSpec:
@@ -220,6 +237,7 @@ def argument_spec() -> ArgumentSpec:
     options: dict[str, dict[str, Any]] = {
         "plan_path": {"type": "path"},
         "state": {"type": "str", "choices": list(_STATES), "required": True},
+        "failures": {"type": "dict", "default": {}},
         "evict": {
             "type": "str",
             "choices": [AS_PLANNED, "none", "affected", "gpu_pods", "all"],

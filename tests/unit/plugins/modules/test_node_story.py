@@ -12,6 +12,8 @@ import pytest
 from unit.plugins.fakes.fake_api import api_error, lost_answer
 from unit.plugins.fakes.fake_cluster import MAINTENANCE, FakeCluster, node_path
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+
 from .conftest import Start
 
 HOLD = "kubegpu.sharing/hold"
@@ -142,3 +144,23 @@ def test_message_fits_whatever_is_said(start: Start) -> None:
     message = story(cluster, "gpu-1")[-1]["message"]
     assert 900 < len(message.encode()) <= 1000
     assert "\n" not in message
+
+
+def test_failure_on_a_host_is_noted_on_its_node_and_leaves_the_others_alone(start: Start) -> None:
+    cluster, driver = start()
+    for step in (driver.lock, driver.present, driver.in_maintenance, driver.withdrawn):
+        step()
+    before = len(cluster.api.writes)
+    result = driver.failed(failures={"gpu-1": "the driver does not match this kernel", "gpu-2": ""})
+    assert result["failed_nodes"] == ["gpu-1"]
+    assert result["nodes"]["gpu-1"]["reason"] == "the driver does not match this kernel"
+    assert not result["nodes"]["gpu-2"]["failed"]
+    note = json.loads(cluster.node("gpu-1")["metadata"]["annotations"][MAINTENANCE])
+    assert note["reason"] == "host steps failed: the driver does not match this kernel"
+    assert reasons(cluster, "gpu-1")[-1] == ("Warning", "MaintenanceFailed")
+    assert [write.path.rsplit("/", 1)[-1] for write in cluster.api.writes[before:]] == ["gpu-1", "events"]
+    checked = driver.of(check_mode=True).failed(failures={"gpu-2": "no answer"})
+    assert checked["failed_nodes"] == ["gpu-2"]
+    assert len(cluster.api.writes) == before + 2
+    with pytest.raises(InputError, match="gpu-9: not among the nodes of this call"):
+        driver.failed(failures={"gpu-9": "no answer"})
