@@ -69,6 +69,21 @@ def test_stopped_rollout_gives_the_lock_back(stopped: tuple[Operator, Ended]) ->
     assert not operator.cluster.client().get(LEASE)["spec"].get("holderIdentity")
 
 
+def test_stopped_rollout_is_reported_as_it_was_left(stopped: tuple[Operator, Ended]) -> None:
+    operator, _ended = stopped
+    # What a person does afterwards is not the rollout's doing.
+    operator.cluster.client().patch("/api/v1/nodes/gpu-t4", {"metadata": {"labels": {"nvidia-device-enable": "off"}}})
+    ended = operator.play("report")
+    operator.cluster.client().patch(
+        "/api/v1/nodes/gpu-t4", {"metadata": {"labels": {"nvidia-device-enable": "enable"}}}
+    )
+    assert "First cordon to the stop, 1 node not back in service" in ended.output
+    report = operator.report()
+    assert (report["as_planned"], report["left_out_of_service"]) == (False, ["gpu-l20"])
+    assert report["nodes"]["gpu-t4"]["resources_after"] == {"nvidia.com/gpu": 1}
+    assert "cluster_now.json" not in [path.name for path in (operator.work_dir / "runs").rglob("*.json")]
+
+
 def test_stopped_rollout_refuses_a_plan_that_was_never_approved(stopped: tuple[Operator, Ended]) -> None:
     operator, _ended = stopped
     last = operator.cluster.position()
