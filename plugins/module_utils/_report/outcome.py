@@ -143,7 +143,9 @@ def _was_switched(name: str, rollout: Rollout) -> bool:
     planned = rollout.plan["nodes"][name]
     if not planned.get("changed"):
         return True
-    if any(entry.get("node") == name and entry.get("state") in _SWITCHED for entry in rollout.journal):
+    states = {entry.get("state") for entry in rollout.journal if entry.get("node") == name}
+    # One that failed may have been restored, by the same states.
+    if states.intersection(_SWITCHED) and "failed" not in states:
         return True
     node, to = (rollout.after.get("nodes") or {}).get(name) or {}, planned.get("to") or {}
     return bool(to.get("revision")) and node.get("revision") == to["revision"]

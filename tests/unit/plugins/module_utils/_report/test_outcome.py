@@ -172,6 +172,15 @@ def test_summarise_pods_of_a_node_that_was_never_switched_are_not_stale(story: A
     assert [pod["name"] for pod in figures(story)["pods"]["stale"]] == ["web-0"]
 
 
+def test_summarise_pods_of_a_node_that_was_restored_are_not_stale(story: Any) -> None:
+    stale = {"namespace": "default", "name": "web-0", "uid": "uid-web-0"}
+    story.plan["nodes"]["gpu-l20"]["stale_pods"] = [stale]
+    failed = {"time": "2026-03-01T12:00:04.000Z", "node": "gpu-l20", "state": "failed", "message": "m"}
+    story.journal = sorted([*story.journal, failed], key=lambda line: line["time"])
+    story.after["nodes"]["gpu-l20"].update(key=None, revision=None)
+    assert figures(story)["pods"]["stale"] == []
+
+
 def test_show_summary_of_a_stopped_rollout_does_not_read_as_if_nodes_had_come_back(story: Any) -> None:
     story.journal = [line for line in story.journal if line["state"] in ("cordoned", "withdrawn")]
     found = figures(story)
