@@ -104,14 +104,14 @@ class Stage:
         """And wait until its pods are ready, with no node named on the first one."""
         labels = {"app": name}
         template = {"metadata": {"labels": labels}, "spec": pod_spec(gpus, node, **pod)}
-        template["metadata"]["annotations"] = annotations(**pod)
+        template["metadata"]["annotations"] = pod_annotations(**pod)
         spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
         self.client.create("/apis/apps/v1/namespaces/default/deployments", {"metadata": {"name": name}, "spec": spec})
         self.ready(name, replicas, node or NODE)
 
     def pod(self, name: str, *, gpus: int = 1, node: str = NODE, labels: Object | None = None, **pod: Any) -> None:
         """Without a controller, and wait until it is ready."""
-        metadata = {"name": name, "labels": {"app": name, **(labels or {})}, "annotations": annotations(**pod)}
+        metadata = {"name": name, "labels": {"app": name, **(labels or {})}, "annotations": pod_annotations(**pod)}
         metadata |= pod.get("metadata", {})
         body = {"metadata": metadata, "spec": pod_spec(gpus, node, **pod)}
         self.client.create("/api/v1/namespaces/default/pods", body)
@@ -182,7 +182,7 @@ def pod_spec(gpus: int, node: str, **pod: Any) -> Object:
     return {**spec, **pod.get("spec", {})}
 
 
-def annotations(stop: float = 1.0, start: float = 0.2, **_others: Any) -> dict[str, str]:
+def pod_annotations(stop: float = 1.0, start: float = 0.2, **_others: Any) -> dict[str, str]:
     return {"simulator.kubegpu/stop-seconds": str(stop), "simulator.kubegpu/start-seconds": str(start)}
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import LeaseLostError
+
 from .conftest import Open
-from .stage import NODE, Stage
+from .stage import LEASE, NODE, Stage
 
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
 
@@ -121,8 +123,6 @@ def test_refusal_of_another_kind_is_reported_in_the_words_of_the_api(open_stage:
 
 
 def test_run_that_lost_its_lock_evicts_no_more(open_stage: Open) -> None:
-    from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import LeaseLostError
-
     stage = open_stage()
     stage.deployment("kept", 2)
     stage.budget("kept", minAvailable=2)
@@ -137,8 +137,6 @@ def test_run_that_lost_its_lock_evicts_no_more(open_stage: Open) -> None:
 
 
 def take_lock(stage: Stage) -> None:
-    from .stage import LEASE
-
     lease = stage.client.get(LEASE)
     annotations = {**lease["metadata"].get("annotations", {}), "kubegpu.sharing/holder": "run-2"}
     stage.client.patch(LEASE, {"metadata": {"annotations": annotations}, "spec": {"holderIdentity": "run-2"}})

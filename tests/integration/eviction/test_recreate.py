@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_pods_that_the_kubelet_refused_are_removed_if_something_replaces_them(op
         # More than the node has, and bound to it past the scheduler.
         body = {"metadata": {"name": name}, "spec": {**pod_spec(1000, ""), "nodeName": NODE}}
         stage.client.create("/api/v1/namespaces/default/pods", body)
-        stage.cluster.wait_until(lambda at=name: failed(stage, at), what="the kubelet's refusal")
+        stage.cluster.wait_until(partial(failed, stage, name), what="the kubelet's refusal")
         if references:
             patch = {"metadata": {"ownerReferences": references}}
             stage.client.patch(f"/api/v1/namespaces/default/pods/{name}", patch)

@@ -59,8 +59,8 @@ def test_affected_are_pods_on_the_named_devices_and_those_nobody_knows_about(ope
         stage.deployment(name, 1)
     (slot,), (whole,), (apart,) = (stage.uids(name) for name in ("slot", "whole", "apart"))
     facts = stage.write_facts(NODE, {slot: ["GPU-1::0"], whole: ["GPU-2"], apart: ["GPU-3::1"]})
-    options = {"evict": "affected", "devices": {NODE: ["GPU-1", "GPU-2"]}, "facts_dir": facts}
-    node = stage.driver(**options).in_maintenance()["nodes"][NODE]
+    driver = stage.driver(evict="affected", devices={NODE: ["GPU-1", "GPU-2"]}, facts_dir=facts)
+    node = driver.in_maintenance()["nodes"][NODE]
     assert [pod["name"].split("-")[0] for pod in node["evicted"]] == ["slot", "unknown", "whole"]
     assert [name.split("/")[1].split("-")[0] for name in node["assumed_affected"]] == ["unknown"]
     assert [pod["metadata"]["labels"]["app"] for pod in stage.pods()] == ["apart"]
