@@ -73,7 +73,7 @@ def _acts(cluster: SimulatedCluster) -> None:
     print(f"Requests of the second rollout that were not GET: {writes}")
     _heading("6. before and after")
     _play("report", "-e", json.dumps({"kubegpu_report_extra": {"second_run_writes": writes}}))
-    _heading("7. rollback to 2 slots: what no longer fits is evicted, what is stale made anew")
+    _heading("7. rollback to 2 slots: what no longer fits is evicted")
     _play("rollback", "-e", "kubegpu_on_overcommit=evict", "-e", "kubegpu_stale_pods=recreate")
     _show_slots(cluster, 2)
     _heading("8. and forward again: the same decisions have the same plan_id")
