@@ -16,7 +16,9 @@ description:
     changes, its revision, whether it was cordoned, what it advertised and what the plan makes of it. Also the parts of other owners' DaemonSets that it
     changes, and the objects of the collection that serve the nodes now.
   - The state of a large fleet is spread over several ConfigMaps, since one object may have about 1 MiB.
-  - A run that has a snapshot already, and a run that goes on with a plan of which there is one, keeps the first one.
+  - A run that has a snapshot already keeps it, and so does a run that does the rest of a rollout that was interrupted, see
+    O(plan_id). A run that starts a plan records a new one, even if that plan was carried out before and taken back.
+  - Of a node that a run left out of service, it records how the node was before that run, as the note on it says.
   - Of complete snapshots, the last ones are kept and older ones deleted. Nothing is deleted that lacks the label
     C(app.kubernetes.io/managed-by=kubegpu.sharing).
 extends_documentation_fragment:

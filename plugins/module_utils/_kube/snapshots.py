@@ -27,13 +27,13 @@ _SELECTOR = f"{names.SNAPSHOT_LABEL}=true,{names.MANAGED_BY_LABEL}={names.MANAGE
 
 
 def keep_snapshot(session: Session, plan: RolloutPlan) -> Outcome:
-    """Record how the plan's nodes are now, unless this run or an earlier one of the same plan has done so."""
+    """Record how the plan's nodes are now, unless this run has done so, or the one that it goes on with."""
     objects = Objects(session)
     namespace = session.params["lock_namespace"]
     plan_id = session.params["plan_id"] or plan.plan_id
     found = objects.find("ConfigMap", namespace, _SELECTOR)
     snapshots = rules.read_snapshots(found)
-    kept = _find(snapshots, session.run, plan_id)
+    kept = _find(snapshots, session.run, plan_id if plan_id != plan.plan_id else None)
     head = SnapshotHead(namespace, session.run, plan_id, _now(session), plan.kind, plan.namespace)
     manifests = [] if kept else _build(session, plan, objects, head)
     name = kept.name if kept else rules.main_name(session.run)
@@ -73,10 +73,16 @@ def _now(session: Session) -> str:
     return format_time(session.clock.now())
 
 
-def _find(snapshots: Sequence[Snapshot], run: str, plan_id: str) -> Snapshot | None:
-    """The snapshot of this run, or else that of the same plan."""
+def _find(snapshots: Sequence[Snapshot], run: str, begun: str | None) -> Snapshot | None:
+    """The snapshot of this run, or else of the rollout of which it does the rest.
+
+    :param begun: id under which that rollout was begun, None for a run that starts its plan. The same plan may have been carried
+        out before and taken back since: its snapshot is that of the other run, and may be older than others.
+    """
     own = [snapshot for snapshot in snapshots if snapshot.name and snapshot.run == run]
-    return own[0] if own else rules.find_snapshot(snapshots, plan_id)
+    if own:
+        return own[0]
+    return rules.find_snapshot(snapshots, begun) if begun is not None else None
 
 
 def _build(session: Session, plan: RolloutPlan, objects: Objects, head: SnapshotHead) -> list[dict[str, Any]]:

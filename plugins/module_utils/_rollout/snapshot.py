@@ -74,13 +74,15 @@ def node_entry(node: NodeState, target: NodeTarget) -> dict[str, Any]:
         # A run that died left the node between two states: its note says how the node was before.
         labels.update({names.CONFIG_LABEL: restore.get("key"), names.REVISION_LABEL: restore.get("revision")})
         labels.update(restore.get("labels") or {})
-    advertised = {**node.allocatable, **(restore.get("resources") or {})}
+    # Of a node without a plugin, the plan cannot tell what it once advertised.
+    noted = restore.get("resources") or {}
+    advertised = {**node.allocatable, **noted}
     return {
         "labels": labels,
         "key": labels[names.CONFIG_LABEL],
         "revision": labels[names.REVISION_LABEL],
         "unschedulable": note.was_unschedulable if note else node.unschedulable,
-        "resources": {resource: advertised.get(resource, 0) for resource in target.resources},
+        "resources": {name: advertised.get(name, 0) for name in sorted({*target.resources, *noted})},
         "mig": None,
         "plugin": target.release.daemonset if target.release else None,
         "target": {"key": target.key, "revision": target.revision, "labels": dict(target.labels)},

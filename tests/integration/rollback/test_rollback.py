@@ -305,3 +305,75 @@ def test_a_run_takes_single_nodes_back_that_it_has_in_maintenance(
     steps = [back.withdrawn, back.serving, back.in_service]
     assert failures({step.__name__: step() for step in steps}) == {}
     assert (road.labels(), road.amounts(), road.out_of_service()) == (labels, amounts, [])
+
+
+@pytest.mark.parametrize(
+    ("scenario", "left", "done"),
+    [
+        ("reference", 2, 3),
+        ("reference", 3, 2),
+        ("addon-owned", 1, 2),
+        ("addon-owned", 2, 3),
+        ("addon-owned", 3, 1),
+    ],
+)
+def test_a_run_takes_nodes_back_that_an_earlier_one_had_left_out_of_service(
+    open_road: OpenRoad, scenario: str, left: int, done: int
+) -> None:
+    """The first run stops after ``left`` steps, and the next one after ``done`` steps on the same node."""
+    road = open_road(scenario)
+    labels, amounts = road.labels(), road.amounts()
+    rollout = road.forward("run-1")
+    failed = rollout.nodes[:1]
+    for step in [*rollout.begin_steps, *rollout.of(nodes=failed).wave_steps[:left], rollout.unlock]:
+        step()
+    again = road.forward("run-2")
+    for step in [*again.begin_steps, *again.of(nodes=failed).wave_steps[:done]]:
+        step()
+    back = road.back("run-2", snapshot_run="run-2", nodes=list(failed))
+    assert (back.nodes, road.plan["skipped"]) == (failed, [])
+    steps = [back.withdrawn, back.serving, back.in_service]
+    assert failures({step.__name__: step() for step in steps}) == {}
+    assert (road.labels(), road.amounts(), road.out_of_service()) == (labels, amounts, [])
+
+
+@pytest.mark.parametrize("approved", [True, False], ids=["under the approved id", "anew"])
+def test_a_run_that_goes_on_with_another_one_names_the_snapshot_that_its_nodes_go_back_to(
+    open_road: OpenRoad, approved: bool
+) -> None:
+    road = open_road()
+    labels, amounts = road.labels(), road.amounts()
+    rollout = road.forward("run-1")
+    plan_id, failed = road.plan["plan_id"], rollout.nodes[:1]
+    for step in [*rollout.begin_steps, *rollout.of(nodes=failed).wave_steps[:2], rollout.unlock]:
+        step()
+    again = road.forward("run-2")
+    assert road.plan["plan_id"] != plan_id
+    again.lock()
+    recorded = again.snapshot(plan_id=plan_id if approved else "")
+    assert recorded["snapshot_run"] == ("run-1" if approved else "run-2")
+    for step in [again.present, again.of(nodes=failed).in_maintenance]:
+        step()
+    back = road.back("run-2", snapshot_run=recorded["snapshot_run"], nodes=list(failed))
+    steps = [back.withdrawn, back.serving, back.in_service]
+    assert failures({step.__name__: step() for step in steps}) == {}
+    assert (road.labels(), road.amounts(), road.out_of_service()) == (labels, amounts, [])
+
+
+def test_the_same_plan_carried_out_taken_back_and_carried_out_again_is_taken_back_by_its_own_run(
+    open_road: OpenRoad,
+) -> None:
+    road = open_road()
+    labels = road.labels()
+    rollout = road.forward("run-1")
+    plan_id = road.plan["plan_id"]
+    assert failures(rollout.roll_out()) == {}
+    go_back(road.back("run-2", on_overcommit="accept"))
+    rollout = road.forward("run-3")
+    assert road.plan["plan_id"] == plan_id
+    assert failures(rollout.roll_out()) == {}
+    back = road.back("run-4", on_overcommit="accept")
+    assert road.plan["snapshot"]["run"] == "run-3"
+    assert road.plan_back(snapshot_run="run-3", on_overcommit="accept")["plan_id"] == road.plan["plan_id"]
+    go_back(back)
+    assert road.labels() == labels

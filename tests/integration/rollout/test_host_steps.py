@@ -66,23 +66,6 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simula
         yield cluster, operator
 
 
-def test_node_that_failed_is_restored_if_that_is_asked_for_and_the_rollout_ends_all_the_same(
-    reference: tuple[SimulatedCluster, Operator],
-) -> None:
-    cluster, operator = reference
-    lost = steps(operator.directory, "lost_again", cut_off("gpu-l20"), command("Look at the host", "true"))
-    ended = operator.play("rollout", kubegpu_host_steps=[lost], kubegpu_on_failure="restore")
-    assert ended.returncode != 0
-    assert "gpu-l20: its host gpu-l20 could not be reached" in words(ended)
-    assert "(it was restored to what it was before this run)" in words(ended)
-    assert in_service(cluster, "gpu-l20")
-    restored = node(cluster, "gpu-l20")
-    assert REVISION not in restored["metadata"]["labels"]
-    assert restored["status"]["allocatable"]["nvidia.com/gpu"] == "1"
-    assert REVISION not in node(cluster, "gpu-t4")["metadata"]["labels"]
-    assert not cluster.client().get(LEASE)["spec"].get("holderIdentity")
-
-
 def test_canary_that_cannot_be_reached_stays_out_of_service_and_ends_the_rollout(
     reference: tuple[SimulatedCluster, Operator],
 ) -> None:
@@ -98,6 +81,27 @@ def test_canary_that_cannot_be_reached_stays_out_of_service_and_ends_the_rollout
     assert in_service(cluster, "gpu-t4")
     assert REVISION not in node(cluster, "gpu-t4")["metadata"]["labels"]
     # The leader of the wave was there to the end, for it is never connected to.
+    assert not cluster.client().get(LEASE)["spec"].get("holderIdentity")
+
+
+def test_node_that_a_stopped_run_left_and_that_fails_again_is_restored_if_that_is_asked_for(
+    reference: tuple[SimulatedCluster, Operator],
+) -> None:
+    """The run before has stopped at this node. This one goes on under its plan_id, and the rollout ends all the same."""
+    cluster, operator = reference
+    approved = operator.plan()["plan_id"]
+    assert not in_service(cluster, "gpu-l20")
+    lost = steps(operator.directory, "lost_again", cut_off("gpu-l20"), command("Look at the host", "true"))
+    ended = operator.play("rollout", kubegpu_host_steps=[lost], kubegpu_on_failure="restore", kubegpu_plan_id=approved)
+    assert ended.returncode != 0
+    assert operator.plan()["plan_id"] != approved
+    assert "gpu-l20: its host gpu-l20 could not be reached" in words(ended)
+    assert "(it was restored to what it was before the rollout)" in words(ended)
+    assert in_service(cluster, "gpu-l20")
+    restored = node(cluster, "gpu-l20")
+    assert REVISION not in restored["metadata"]["labels"]
+    assert restored["status"]["allocatable"]["nvidia.com/gpu"] == "1"
+    assert REVISION not in node(cluster, "gpu-t4")["metadata"]["labels"]
     assert not cluster.client().get(LEASE)["spec"].get("holderIdentity")
 
 

@@ -69,16 +69,39 @@ def test_snapshot_twice_is_kept(start: Start) -> None:
     assert cluster.api.writes[before:] == []
 
 
-def test_snapshot_of_a_resumed_plan_is_the_first_one(start: Start) -> None:
+def test_run_that_starts_the_same_plan_anew_has_a_snapshot_of_its_own(start: Start) -> None:
+    """The plan may have been carried out and taken back in between. Later, what is left of it goes on with the last one."""
     cluster, driver = start()
     driver.lock()
     driver.snapshot()
     driver.unlock()
     second = driver.of(run="run-2")
     second.lock()
-    result = second.snapshot()
-    assert (result["changed"], result["snapshot"], result["snapshot_run"]) == (False, "kubegpu-snapshot-run-1", "run-1")
-    assert snapshots(cluster) == ["kubegpu-snapshot-run-1", "kubegpu-snapshot-run-1-0"]
+    result = second.snapshot(plan_id="0123456789abcdef")
+    assert (result["changed"], result["snapshot"], result["snapshot_run"]) == (True, "kubegpu-snapshot-run-2", "run-2")
+    second.unlock()
+    rest = cluster.plan(Path(driver.plan_path), plan_id="rest0of0the0plan")
+    third = driver.of(run="run-3", plan_path=rest)
+    third.lock()
+    result = third.snapshot(plan_id="0123456789abcdef")
+    assert (result["changed"], result["snapshot_run"]) == (False, "run-2")
+    assert main_document(cluster)["plan_id"] == main_document(cluster, "run-2")["plan_id"]
+
+
+def test_snapshot_of_a_node_under_way_tells_how_it_was_before(start: Start) -> None:
+    cluster, driver = start()
+    driver.lock()
+    for step in (driver.snapshot, driver.in_maintenance, driver.withdrawn):
+        step()
+    driver.unlock()
+    second = driver.of(run="run-2")
+    second.lock()
+    second.snapshot()
+    first, again = (
+        json.loads(cluster.api.objects[f"{PREFIX}kubegpu-snapshot-{run}-0"]["data"]["nodes.json"])
+        for run in ("run-1", "run-2")
+    )
+    assert again == first
 
 
 def test_snapshot_under_the_id_that_was_accepted(start: Start) -> None:

@@ -78,6 +78,13 @@ def test_node_entry_of_a_node_that_a_dead_run_left_shows_how_it_was_before_that(
     assert (entry["revision"], entry["unschedulable"]) == ("ff", False)
 
 
+def test_node_entry_of_a_node_without_a_plugin_knows_resources_that_only_its_note_names() -> None:
+    shared = "nvidia.com/gpu.shared"
+    note = Maintenance("dead", restore={"key": None, "revision": None, "resources": {shared: 4}})
+    node = NodeState("gpu-1", annotations={"kubegpu.sharing/maintenance": note.to_text()}, unschedulable=True)
+    assert node_entry(node, TARGET)["resources"] == {GPU: 0, shared: 4}
+
+
 @pytest.mark.parametrize("count", [0, 1, 3, 5000])
 def test_build_snapshot_shards_below_the_limit_and_loses_no_node(count: int) -> None:
     entry = node_entry(NodeState("x"), TARGET)
