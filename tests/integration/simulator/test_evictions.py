@@ -15,9 +15,9 @@ BUDGETS = "policy/poddisruptionbudgets"
 REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
-def app(replicas: int = 2, **annotations: str) -> dict[str, Any]:
+def app(replicas: int = 2, annotations: dict[str, str] | None = None) -> dict[str, Any]:
     manifest = deployment(replicas=replicas, gpus=0)
-    manifest["spec"]["template"]["metadata"]["annotations"] |= annotations
+    manifest["spec"]["template"]["metadata"]["annotations"] |= annotations or {}
     return manifest
 
 
@@ -57,7 +57,7 @@ def test_budget_not_yet_seen_refuses_and_says_when_to_come_again() -> None:
 
 
 def test_budget_allows_the_next_one_when_the_replacement_is_ready() -> None:
-    simulation = world(apply=[app(3, **{"simulator.kubegpu/stop-seconds": "9"}), budget(maxUnavailable=1)])
+    simulation = world(apply=[app(3, {"simulator.kubegpu/stop-seconds": "9"}), budget(maxUnavailable=1)])
     first, second = names(simulation)[:2]
     simulation.registry.evict(NAMESPACE, first)
     assert budget_status(simulation)["disruptedPods"].keys() == {first}
@@ -106,7 +106,7 @@ def test_eviction_that_was_granted_and_not_carried_out_is_given_back_after_two_m
 
 
 def test_pod_that_is_going_needs_no_budget() -> None:
-    simulation = world(apply=[app(**{"simulator.kubegpu/stop-seconds": "20"}), budget(minAvailable=2)])
+    simulation = world(apply=[app(annotations={"simulator.kubegpu/stop-seconds": "20"}), budget(minAvailable=2)])
     name = names(simulation)[0]
     simulation.registry.delete("pods", NAMESPACE, name)
     simulation.engine.advance(1)
@@ -134,7 +134,7 @@ def test_pod_that_is_not_ready_goes_as_the_policy_says(policy: str | None, code:
 
 
 def test_namespace_that_goes_away_takes_no_evictions() -> None:
-    simulation = world(apply=[app(**{"simulator.kubegpu/stop-seconds": "20"}), budget(minAvailable=2)])
+    simulation = world(apply=[app(annotations={"simulator.kubegpu/stop-seconds": "20"}), budget(minAvailable=2)])
     name = names(simulation)[0]
     simulation.registry.delete("namespaces", None, NAMESPACE)
     answer = refusal(simulation, name)

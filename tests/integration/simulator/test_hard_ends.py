@@ -20,7 +20,7 @@ def stage(*manifests: dict[str, Any], nodes: int = 1) -> Simulation:
     return world(*fleet, apply=[*shared_plugin(8), *manifests])
 
 
-def stubborn(name: str = "job", *, grace: int = 20, **annotations: str) -> dict[str, Any]:
+def stubborn(name: str = "job", *, grace: int = 20, annotations: dict[str, str] | None = None) -> dict[str, Any]:
     manifest = gpu_pod(name)
     manifest["metadata"]["annotations"] |= annotations or {"simulator.kubegpu/ignores-sigterm": "true"}
     manifest["spec"]["terminationGracePeriodSeconds"] = grace
@@ -73,8 +73,8 @@ def test_shorter_grace_period_while_it_ends_is_heeded_and_a_longer_one_is_not() 
 
 def test_pod_that_needs_a_while_goes_after_it_or_with_its_grace_period() -> None:
     simulation = stage(
-        stubborn("short", **{"simulator.kubegpu/stop-seconds": "7"}),
-        stubborn("long", grace=9, **{"simulator.kubegpu/stop-seconds": "70"}),
+        stubborn("short", annotations={"simulator.kubegpu/stop-seconds": "7"}),
+        stubborn("long", grace=9, annotations={"simulator.kubegpu/stop-seconds": "70"}),
     )
     delete(simulation, "short")
     delete(simulation, "long")
@@ -84,7 +84,7 @@ def test_pod_that_needs_a_while_goes_after_it_or_with_its_grace_period() -> None
 
 @pytest.mark.parametrize(("ignores", "phase", "code"), [("false", "Succeeded", 0), ("true", "Failed", 137)])
 def test_finalizer_keeps_the_ended_pod_until_it_is_taken_off(ignores: str, phase: str, code: int) -> None:
-    manifest = stubborn(grace=5, **{"simulator.kubegpu/ignores-sigterm": ignores})
+    manifest = stubborn(grace=5, annotations={"simulator.kubegpu/ignores-sigterm": ignores})
     manifest["metadata"]["finalizers"] = ["example.com/held"]
     simulation = stage(manifest)
     delete(simulation)

@@ -35,7 +35,7 @@ def delete(simulation: Simulation, name: str, **options: Any) -> None:
 
 def test_ordered_pods_start_one_after_the_other() -> None:
     simulation = stage(stateful_set())
-    seen = []
+    seen: list[list[str]] = []
     while len(seen) < 3:
         names = sorted(pods(simulation))
         if names and (not seen or names != seen[-1]):
@@ -178,6 +178,6 @@ def test_budget_counts_the_replicas_that_the_set_wants() -> None:
     simulation.registry.evict(NAMESPACE, "db-2")
     with pytest.raises(ApiError) as refused:
         simulation.registry.evict(NAMESPACE, "db-1")
-    assert refused.value.details["causes"][0]["reason"] == "DisruptionBudget"
+    assert (refused.value.details or {})["causes"][0]["reason"] == "DisruptionBudget"
     simulation.engine.settle()
     simulation.registry.evict(NAMESPACE, "db-1")

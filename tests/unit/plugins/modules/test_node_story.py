@@ -120,7 +120,8 @@ def test_event_that_is_refused_costs_one_warning_and_no_step(start: Start, statu
 
 def test_event_without_an_answer_is_not_written_twice(start: Start) -> None:
     cluster, driver = start({"gpu-1": "l20"})
-    create, lost = cluster.api.create, []
+    create = cluster.api.create
+    lost: list[str] = []
 
     def lose_the_first(path: str, body: Any, *, dry_run: bool = False) -> dict[str, Any]:
         made = create(path, body, dry_run=dry_run)

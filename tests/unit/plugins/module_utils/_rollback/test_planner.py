@@ -20,7 +20,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot 
 
 GPU = "nvidia.com/gpu"
 KEY, REVISION = "nvidia.com/device-plugin.config", "kubegpu.sharing/revision"
-PLUGIN = {
+PLUGIN: dict[str, Any] = {
     "namespace": "kube-system",
     "name": "plugin",
     "owner": {"kind": "none"},
