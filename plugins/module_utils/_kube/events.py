@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,6 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import Fence
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.parallel import work_through
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.retrying import passes, pause
@@ -76,17 +76,19 @@ class NodeEvent:
 
 
 class NodeEvents:
-    """Writes Events, at once or later all together.
+    """Writes Events, each node's in the order in which they are told. No step waits for one before its end.
 
     :param origin: run and plan, put before each message.
     """
 
-    def __init__(self, api: KubeApi, fence: Fence, clock: Clock, origin: str) -> None:
+    def __init__(self, api: KubeApi, fence: Fence, clock: Clock, origin: str, parallel: int) -> None:
         self._api = api
         self._fence = fence
         self._clock = clock
         self._origin = origin
         self._collected: list[NodeEvent] = []
+        self._writers = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="event")
+        self._begun: list[Future[None]] = []
         self._troubles: list[str] = []
         self._guard = threading.Lock()
 
@@ -95,13 +97,16 @@ class NodeEvents:
         self._collected.append(self._event(node, reason, message))
 
     def write(self, node: NodeState, reason: str, message: str) -> None:
-        """Write an Event now."""
-        self._write(self._event(node, reason, message))
+        """Begin to write an Event."""
+        self._begun.append(self._writers.submit(self._write, self._event(node, reason, message)))
 
-    def write_collected(self, parallel: int) -> None:
-        """Write what was collected."""
+    def finish(self) -> None:
+        """Wait for what is being written, then write what was collected."""
         collected, self._collected = self._collected, []
-        work_through(self._write, collected, parallel)
+        for written in self._begun:
+            written.result()
+        with self._writers as writers:
+            list(writers.map(self._write, collected))
 
     def trouble(self, message: str) -> None:
         """Something that was to be told could not be written."""

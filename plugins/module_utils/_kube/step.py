@@ -161,7 +161,7 @@ class Wave:
         self.writes: dict[str, NodeWrite] = {}
         self.context = RunContext(session.run, plan.plan_id, since=format_time(session.clock.now()))
         origin = f"run {session.run}, plan {plan.plan_id}" if plan.plan_id else f"run {session.run}"
-        self.events = NodeEvents(session.api, session.fence, session.clock, origin)
+        self.events = NodeEvents(session.api, session.fence, session.clock, origin, params["parallel"])
 
     @property
     def names(self) -> list[str]:
@@ -181,8 +181,9 @@ class Wave:
         return dict(zip(names, work_through(work, names, self.session.params["parallel"])))
 
     def observe(self) -> dict[str, NodeState]:
-        """Read the nodes of the wave. One that does not exist has failed."""
-        found = self.nodes.read(self.names)
+        """Read the nodes of the wave, as far as the plan did not just do so. One that does not exist has failed."""
+        known = {name: node for name, node in self.plan.observed.items() if name in self.targets}
+        found = {**known, **self.nodes.read([name for name in self.names if name not in known])}
         for name in self.names:
             if name not in found:
                 self.fail(
@@ -235,7 +236,7 @@ class Wave:
     def _close(self) -> None:
         failed = [name for name in self.writes if self.results[name].failed]
         self.in_parallel(self._note_failure, failed)
-        self.events.write_collected(self.session.params["parallel"])
+        self.events.finish()
 
     def _note_failure(self, name: str) -> None:
         """Let the node itself say why it is out of service, if this run has it. That it cannot is no other failure."""

@@ -96,6 +96,8 @@ class NodeTarget:
     @property
     def title(self) -> str:
         """What is to serve it, in words: "l20 revision 0a1b2c3d4e"."""
+        if self.as_is:
+            return "as before"
         if self.revision is not None:
             return f"{self.key} revision {self.revision}"
         return f"DaemonSet {self.plugin}" if self.plugin else "no device plugin"
@@ -124,6 +126,7 @@ class RolloutPlan:
     :param stale_pods: ``report`` or ``recreate``.
     :param snapshot: ``run`` and ``name`` of the snapshot that a rollback goes back to.
     :param reverts: foreign DaemonSets that a rollback gives back what was changed of them.
+    :param observed: nodes as they were when the plan was made, if it is made in the very call that obeys it.
     """
 
     plan_id: str
@@ -135,6 +138,7 @@ class RolloutPlan:
     stale_pods: str = "report"
     snapshot: Mapping[str, str] | None = None
     reverts: tuple[Mapping[str, Any], ...] = ()
+    observed: Mapping[str, NodeState] = field(default_factory=dict)
 
     @classmethod
     def as_is(
@@ -145,7 +149,8 @@ class RolloutPlan:
         :param nodes: by name, None for one that does not exist.
         """
         targets = {name: _as_is(name, node, evict or EvictionWish()) for name, node in nodes.items()}
-        return cls(plan_id="", namespace=namespace, nodes=targets, kind=AS_IS)
+        observed = {name: node for name, node in nodes.items() if node is not None}
+        return cls(plan_id="", namespace=namespace, nodes=targets, kind=AS_IS, observed=observed)
 
     def select(self, wanted: Sequence[str]) -> list[NodeTarget]:
         """The targets of these nodes, in the order given, each once.

@@ -47,6 +47,21 @@ def test_rollout_writes_two_events_to_each_node(start: Start) -> None:
     assert begun["metadata"]["name"] != finished["metadata"]["name"]
 
 
+def test_maintenance_without_a_plan_reads_its_node_once_and_tells_of_no_change(start: Start) -> None:
+    cluster, driver = start({"gpu-1": "l20"})
+    driver.roll_out()
+    repair = driver.of(run="repair-1", plan_path="")
+    repair.lock()
+    reads: list[str] = []
+    cluster.api.faults.append(lambda method, path: reads.append(path) if method == "GET" else None)
+    assert repair.in_maintenance()["failed_nodes"] == []
+    assert reads.count(node_path("gpu-1")) == 1
+    assert repair.in_service()["failed_nodes"] == []
+    begun, finished = story(cluster, "gpu-1")[2:]
+    assert begun["message"] == "run repair-1: out of service for maintenance by run repair-1, nothing is to change"
+    assert finished["message"] == "run repair-1: serves as before, allocatable nvidia.com/gpu 8; back in service"
+
+
 def test_check_mode_and_a_second_run_write_none(start: Start) -> None:
     cluster, driver = start()
     driver.lock()

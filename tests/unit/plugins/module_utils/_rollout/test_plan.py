@@ -81,6 +81,8 @@ def test_as_is_takes_nodes_for_what_they_are_and_were_before_their_maintenance()
     assert (one.key, one.revision, one.expected, one.as_is) == ("l20", "0a", {GPU: 8}, True)
     assert (two.key, two.revision, two.expected, two.labels) == ("t4", "0b", {GPU: 3}, {"x": "y"})
     assert (gone.as_is, gone.expected) == (True, {})
+    assert (two.title, gone.title) == ("as before", "as before")
+    assert plan.observed == {"gpu-1": plain, "gpu-2": taken}
     assert {target.evict.scope for target in plan.nodes.values()} == {"all"}
     assert (plan.plan_id, plan.kind) == ("", "as_is")
 
