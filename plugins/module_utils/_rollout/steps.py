@@ -32,6 +32,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.text impo
 CORDONED, WITHDRAWN, SERVING = "cordoned", "withdrawn", "serving"
 #: A note is to be read in one look, and all annotations of a node together may have 256 KiB.
 _REASON_LIMIT = 500
+_LET_GO = "Remove the annotation when the node may be changed, then run again."
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,13 @@ def decide_in_maintenance(node: NodeState, target: NodeTarget, run: RunContext) 
             f"run {note.run} has it in maintenance since {note.since or 'an unknown time'} and holds a live lease. "
             "Wait for that run to end."
         )
+    return _take_over(node, note, target, run)
+
+
+def _take_over(node: NodeState, note: Maintenance, target: NodeTarget, run: RunContext) -> Decision:
+    """Go on with the maintenance of a run that is gone, unless a person holds the node."""
+    if node.hold is not None:
+        return refuse(f"{_held(node)} It stays in maintenance as run {note.run} left it. {_LET_GO}")
     taken = Maintenance(
         run=run.run,
         since=run.since,
@@ -135,10 +143,7 @@ def _begin(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
     if as_planned and not target.as_is:
         return done("already serves what the plan wants", settled=True)
     if node.hold is not None:
-        return refuse(
-            f"held by the annotation {names.HOLD_ANNOTATION}: {node.hold or 'no reason given'}. Remove the annotation "
-            "when the node may be changed, then run again."
-        )
+        return refuse(f"{_held(node)} {_LET_GO}")
     note = Maintenance(
         run=run.run,
         since=run.since,
@@ -150,6 +155,10 @@ def _begin(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
     )
     what = "annotate (it was cordoned before)" if node.unschedulable else "cordon and annotate"
     return _cordon(node, note, f"patch node {node.name}: {what}")
+
+
+def _held(node: NodeState) -> str:
+    return f"held by the annotation {names.HOLD_ANNOTATION}: {node.hold or 'no reason given'}."
 
 
 def _cordon(node: NodeState, note: Maintenance, action: str) -> Decision:
@@ -242,8 +251,7 @@ def decide_in_service(node: NodeState, target: NodeTarget, run: RunContext, unme
             f"stays out of service: {'; '.join(unmet)}. Look at the plugin pod on the node, then run the rollout again."
         )
     if node.hold is not None:
-        reason = f"held by the annotation {names.HOLD_ANNOTATION}: {node.hold or 'no reason given'}. It stays cordoned"
-        return Decision(HELD, reason)
+        return Decision(HELD, f"{_held(node)} It stays cordoned")
     annotations: dict[str, str | None] = {names.MAINTENANCE_ANNOTATION: None, **unprotect(node, note.restore)}
     if note.was_unschedulable:
         action = f"patch node {node.name}: remove the annotation; it was cordoned before and stays so"

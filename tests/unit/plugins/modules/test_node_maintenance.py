@@ -77,6 +77,20 @@ def test_in_maintenance_takes_over_from_a_dead_run(start: Start) -> None:
     assert note(cluster, "gpu-1")["was_unschedulable"] is False
 
 
+def test_in_maintenance_leaves_a_node_of_a_dead_run_that_is_held(start: Start) -> None:
+    cluster, driver = start()
+    dead = driver.of(run="run-0")
+    for step in (dead.lock, dead.in_maintenance, dead.unlock, driver.lock):
+        step()
+    cluster.api.change(node_path("gpu-1"), {"metadata": {"annotations": {HOLD: "Ada measures"}}})
+    before = cluster.node("gpu-1")
+    result = driver.in_maintenance()
+    assert result["failed_nodes"] == ["gpu-1"]
+    assert result["nodes"]["gpu-1"]["reason"].startswith("held by the annotation kubegpu.sharing/hold: Ada measures.")
+    assert cluster.node("gpu-1") == before
+    assert note(cluster, "gpu-2")["run"] == "run-1"
+
+
 def test_in_maintenance_in_check_mode_meets_a_live_run(start: Start) -> None:
     _cluster, driver = start()
     driver.of(run="run-0").lock()

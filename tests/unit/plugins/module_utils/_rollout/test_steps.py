@@ -127,6 +127,13 @@ def test_in_maintenance_takes_over_from_a_dead_run_and_keeps_what_it_knew() -> N
             id="held",
         ),
         pytest.param(replace(BARE, annotations={HOLD: ""}), REFUSED, "no reason given", id="held without a word"),
+        pytest.param(
+            noted(replace(BARE, annotations={HOLD: "Ada tests"}), "run-0"),
+            REFUSED,
+            "hold: Ada tests. It stays in maintenance as run run-0 left it. Remove the annotation",
+            id="a dead run's, held",
+        ),
+        pytest.param(noted(replace(BARE, annotations={HOLD: ""})), DONE, "already in maintenance", id="begun, held"),
         pytest.param(replace(BARE, annotations={MAINTENANCE: "?"}), REFUSED, "cannot be read: '?'", id="unreadable"),
         pytest.param(replace(labelled(BARE), allocatable={GPU: 0}), PATCH, "", id="bears the target, does not serve"),
         pytest.param(replace(serving(BARE), not_ready="x"), PATCH, "", id="bears the target, NotReady"),
