@@ -16,7 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import names
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import objects as rules
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import observe_node
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState, observe_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.objects import (
     ObjectChange,
     plan_release,
@@ -65,14 +65,9 @@ def prune(session: Session, plan: RolloutPlan) -> Outcome:
     objects = Objects(session)
     selector = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.REVISION_LABEL}"
     found = [obj for kind in ("DaemonSet", "ConfigMap") for obj in objects.find(kind, plan.namespace, selector)]
-    nodes = [
-        observe_node(obj)
-        for page in session.api.pages(NODES_PATH, labelSelector=names.REVISION_LABEL)
-        for obj in page.items
-    ]
-    # In check mode the nodes of the plan have not moved yet; at this point of a real run they have.
-    staying = [node for node in nodes if not (session.check_mode and node.name in plan.nodes)]
-    surplus = plan_prune(found, borne_revisions(staying) | plan.revisions)
+    surplus = plan_prune(found, plan.revisions)
+    if surplus:  # else there is no need to know what nodes bear, which is much to read in a large fleet
+        surplus = plan_prune(surplus, borne_revisions(_staying(session, plan)))
     if not session.check_mode:
         for obj in surplus:
             objects.delete(obj)
@@ -83,6 +78,14 @@ def prune(session: Session, plan: RolloutPlan) -> Outcome:
         after={"objects": []} if titles else {},
         facts={"objects": [title_of(obj) for obj in found if obj not in surplus], "requests": session.counts()},
     )
+
+
+def _staying(session: Session, plan: RolloutPlan) -> list[NodeState]:
+    """Nodes that bear a revision. In check mode those that the plan changes have not moved yet; then they will have."""
+    pages = session.api.pages(NODES_PATH, labelSelector=names.REVISION_LABEL)
+    nodes = [observe_node(obj) for page in pages for obj in page.items]
+    moving = {target.name for target in plan.nodes.values() if session.check_mode and target.changed}
+    return [node for node in nodes if node.name not in moving]
 
 
 def _missing_namespace(session: Session, plan: RolloutPlan) -> list[str]:

@@ -119,6 +119,7 @@ class ControlNode:
             self.plan = self.make_plan()
             self.approve()
             if self.plan["empty"]:
+                self.clear_up()
                 return self._ending(NOTHING_TO_DO)
             driver = self.begin()
             for number in range(len(self.plan["waves"])):
@@ -167,8 +168,9 @@ class ControlNode:
     def plan_path(self) -> str:
         return str(self.directory / "plan.json")
 
-    def begin(self) -> Driver:
-        driver = Driver(
+    @property
+    def driver(self) -> Driver:
+        return Driver(
             api=self.api,
             clock=self.clock,
             plan_path=self.plan_path,
@@ -177,6 +179,18 @@ class ControlNode:
             journal=self.directory / "journal.jsonl",
             options={"facts_dir": str(self.directory / "facts"), **self.orders.options},
         )
+
+    def clear_up(self) -> None:
+        """What a run has left that died after its last node. Not while the lock is that of a run that is alive."""
+        look = self.driver.of(check_mode=True)
+        seen, surplus = _outcome(look.lock), _outcome(look.pruned)
+        if "taken_over" not in seen or not (seen["taken_over"] or surplus.get("actions")):
+            return
+        if "taken_over" in _outcome(self.driver.lock):
+            self.tidy(self.driver)
+
+    def begin(self) -> Driver:
+        driver = self.driver
         try:
             allowed = access_info.run(defaults(access_info, plan_path=self.plan_path), self.api).to_result()
             if allowed["missing"]:
@@ -213,13 +227,16 @@ class ControlNode:
             else {"msg": found.get("msg") or "the gate ended without a result"}
         )
 
-    def finish(self, driver: Driver) -> None:
+    def tidy(self, driver: Driver) -> None:
         try:
             if self.orders.rollback_of:
                 driver.reverted()
             driver.pruned()
         finally:
             driver.unlock()
+
+    def finish(self, driver: Driver) -> None:
+        self.tidy(driver)
         found = self.status()
         if not found["matches"]:
             raise StoppedError(found["msg"])

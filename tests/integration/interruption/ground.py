@@ -10,9 +10,11 @@ import json
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import format_micro_time
 from simulator.cluster import SimulatedCluster
 
 from .control_node import DONE, NOTHING_TO_DO, Orders, agent_of
@@ -27,6 +29,8 @@ LEASE_SECONDS = 1
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kubegpu-system/leases/kubegpu-rollout"
 MAINTENANCE = "kubegpu.sharing/maintenance"
 MANAGED = "app.kubernetes.io/managed-by"
+REVISION = "kubegpu.sharing/revision"
+NAMESPACE = "kubegpu-system"
 OPTIONS = {
     "lease_seconds": LEASE_SECONDS,
     "wait_seconds": 20.0,
@@ -167,6 +171,29 @@ class Ground:
         """The run that the lock names."""
         leases = self.client.items(LEASE.rpartition("/")[0])
         return leases[0]["spec"].get("holderIdentity") if leases else None
+
+    def leave_lock(self, run: str, seconds: int, ago: float = 0.0) -> None:
+        """The lock as a run leaves it that renewed it ``ago`` seconds ago for the last time."""
+        renewed = format_micro_time(datetime.now(timezone.utc) - timedelta(seconds=ago))
+        spec = {"holderIdentity": run, "leaseDurationSeconds": seconds, "acquireTime": renewed, "renewTime": renewed}
+        self.client.patch(LEASE, {"spec": spec})
+
+    def leave_surplus(self) -> str:
+        """A config of a revision that no node bears."""
+        labels = {MANAGED: "kubegpu.sharing", REVISION: "ffffffffff"}
+        metadata = {"name": "kubegpu-device-plugin-l20-ffffffffff", "namespace": NAMESPACE, "labels": labels}
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}}
+        self.client.create(f"/api/v1/namespaces/{NAMESPACE}/configmaps", config)
+        return f"ConfigMap {metadata['name']}"
+
+    def read_managed(self) -> dict[str, str]:
+        """The collection's own objects that make plugins, and their revisions."""
+        return {
+            f"{kind} {obj['metadata']['name']}": obj["metadata"]["labels"][REVISION]
+            for kind, path in (("ConfigMap", "/api/v1/configmaps"), ("DaemonSet", "/apis/apps/v1/daemonsets"))
+            for obj in self.client.items(path)
+            if REVISION in (obj["metadata"].get("labels") or {})
+        }
 
     def wrongs(self) -> list[str]:
         """What must never happen, whatever else does. The watcher ends here."""

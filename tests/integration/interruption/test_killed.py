@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from .conftest import OpenGround
-from .control_node import NOTHING_TO_DO
+from .control_node import DONE, NOTHING_TO_DO
 from .enumeration import Verdict, enumerate_requests
-from .ground import Ground, well
+from .ground import LEASE_SECONDS, Ground, well
 from .scenarios import MODELS, PAIR
 
 SHARES = 2
@@ -94,6 +95,37 @@ def test_rollback_killed_after_any_write_is_finished_by_another_run(open_foreign
     assert len(found.reached) >= 10
 
 
+def test_run_without_anything_to_do_clears_up_after_a_dead_one_and_not_after_one_that_is_alive(
+    open_foreign: OpenGround,
+) -> None:
+    with open_foreign(PAIR) as ground:
+        first = ground.run()
+        assert first["ended"] == DONE
+        ground.learn(ground.orders(run=first["run"]))
+        assert idle_run(ground) == 0
+        surplus = ground.leave_surplus()
+        ground.leave_lock("run-alive", seconds=600)
+        assert (idle_run(ground), ground.holder()) == (0, "run-alive")
+        ground.leave_lock("run-dead", seconds=1, ago=60)
+        assert (idle_run(ground), ground.holder()) == (3, None)
+        assert surplus not in ground.read_managed()
+        # Each of the two alone is reason enough.
+        ground.leave_surplus()
+        assert (idle_run(ground), ground.holder()) == (3, None)
+        assert surplus not in ground.read_managed()
+        ground.leave_lock("run-dead", seconds=1, ago=60)
+        assert (idle_run(ground), ground.holder()) == (2, None)
+        assert idle_run(ground) == 0
+        assert ground.wrongs() == []
+
+
+def idle_run(ground: Ground) -> int:
+    """How much a run has written that found nothing to do."""
+    found = ground.run()
+    assert found["ended"] == NOTHING_TO_DO
+    return len(ground.writes_of(found["run"]))
+
+
 def kill_and_resume(ground: Ground, number: int, late_by: float = 0.0, **more: Any) -> tuple[bool, list[str]]:
     """Kill a run right after a write, start it again under its plan_id until it is done, and look.
 
@@ -108,12 +140,14 @@ def kill_and_resume(ground: Ground, number: int, late_by: float = 0.0, **more: A
     ground.cluster.clear_api_faults()
     sent = ground.cluster.position() if late_by else 0
     plan = ground.learn(orders)
+    if not ground.differences(plan["nodes"]):
+        time.sleep(LEASE_SECONDS)  # a run without anything to do does not wait for a lease to run out
     second = ground.run(approved=plan["plan_id"], **more)
     if not well(second):
         return reached, [f"run again: {second}"]
     if reached and late_by:
         ground.cluster.wait_until(lambda: _answered(ground, orders.run, sent), timeout=10, what="the late write")
-    problems = ground.differences(plan["nodes"]) + lock_problems(ground, second)
+    problems = ground.differences(plan["nodes"]) + left_over(ground, plan)
     third = ground.run(approved=plan["plan_id"], **more)
     written = [f"{item['verb']} {item['path']}" for item in ground.writes_of(third["run"])]
     if not well(third) or written:
@@ -121,12 +155,12 @@ def kill_and_resume(ground: Ground, number: int, late_by: float = 0.0, **more: A
     return reached, problems
 
 
-def lock_problems(ground: Ground, second: Object) -> list[str]:
-    """A run gives the lock back that it took. One that has nothing to do takes none, and leaves that of the dead as it is."""
+def left_over(ground: Ground, plan: Object) -> list[str]:
+    """What no run may leave: the lock, and configs that no node bears. One that has nothing to do clears up after the dead."""
     holder = ground.holder()
-    if holder is None or second["ended"] == NOTHING_TO_DO:
-        return []
-    return [f"the lock is held by {holder}"]
+    revisions = {node["to"]["revision"] for node in plan["nodes"].values()}
+    surplus = [title for title, revision in ground.read_managed().items() if revision not in revisions]
+    return [*([f"the lock is held by {holder}"] if holder else []), *(f"{title} is left" for title in surplus)]
 
 
 def _answered(ground: Ground, run: str, since: int) -> bool:

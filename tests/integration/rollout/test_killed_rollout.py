@@ -18,6 +18,7 @@ from .conftest import REFERENCE_HOSTS, REFERENCE_SCENARIO, REFERENCE_VARIABLES
 from .operator import Operator, kill_run
 
 MAINTENANCE = "kubegpu.sharing/maintenance"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kubegpu-system/leases/kubegpu-rollout"
 LEASE_SECONDS = 6
 
 
@@ -55,3 +56,33 @@ def test_killed_rollout_ends_as_planned_when_it_is_run_again(tmp_path: Path, wri
             assert node["status"]["allocatable"]["nvidia.com/gpu"] == slots
             assert not node["spec"].get("unschedulable")
             assert MAINTENANCE not in node["metadata"].get("annotations", {})
+
+
+def test_rollout_that_finds_nothing_to_do_clears_up_after_one_that_died_at_its_end(tmp_path: Path) -> None:
+    with SimulatedCluster.start(REFERENCE_SCENARIO, tmp_path / "cluster", speed=50) as cluster:
+        operator = Operator(cluster, tmp_path / "operator")
+        operator.write_inventory(REFERENCE_HOSTS, REFERENCE_VARIABLES)
+        operator.must_play("rollout")
+        leave_lock_and_config(cluster)
+        since = cluster.position()
+        operator.must_play("rollout", "--check")
+        assert cluster.writes(since) == []
+        operator.must_play("rollout")
+        written = [(entry["verb"], entry["resource"]) for entry in cluster.writes(since)]
+        lease = ("PATCH", "coordination.k8s.io/leases")
+        assert written == [lease, ("DELETE", "configmaps"), lease]
+        assert not cluster.client().get(LEASE)["spec"].get("holderIdentity")
+        since = cluster.position()
+        operator.must_play("rollout")
+        assert cluster.writes(since) == []
+
+
+def leave_lock_and_config(cluster: SimulatedCluster) -> None:
+    """The lock names a run that is long dead, and there is a config that no node bears any more."""
+    client, old = cluster.client(), "2020-01-01T00:00:00.000000Z"
+    dead = {"holderIdentity": "run-dead", "leaseDurationSeconds": 1, "acquireTime": old, "renewTime": old}
+    client.patch(LEASE, {"spec": dead})
+    labels = {"app.kubernetes.io/managed-by": "kubegpu.sharing", "kubegpu.sharing/revision": "ffffffffff"}
+    metadata = {"name": "kubegpu-device-plugin-old", "namespace": "kubegpu-system", "labels": labels}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}}
+    client.create("/api/v1/namespaces/kubegpu-system/configmaps", config)
