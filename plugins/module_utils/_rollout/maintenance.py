@@ -9,6 +9,8 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Mapping
 
+_ORDER = ("step", "reason", "since", "run", "plan", "was_unschedulable", "restore")
+
 
 @dataclass(frozen=True)
 class Maintenance:
@@ -37,8 +39,9 @@ class Maintenance:
         return replace(self, step=step, reason=reason)
 
     def to_text(self) -> str:
-        """The annotation's value."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """The annotation's value, what people ask first at its beginning: kubectl describe cuts it after 140 characters or so."""
+        fields = asdict(self)
+        return json.dumps({name: fields[name] for name in _ORDER}, separators=(",", ":"))
 
     def to_diff(self) -> dict[str, Any]:
         """What of it a diff shows: all but the time, which no two runs have in common."""

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -100,6 +102,15 @@ def test_patch_diff_shows_touched_fields_without_times() -> None:
 
 def test_maintenance_survives_the_way_through_the_annotation() -> None:
     assert parse_maintenance(NOTE.to_text()) == NOTE
+
+
+def test_a_note_that_is_cut_short_still_tells_the_step_the_reason_and_the_run() -> None:
+    note = Maintenance("20260301-120000-a1b2c3", NOTE.since, step="withdrawn", reason="rollout", restore=NOTE.restore)
+    assert note.to_text().startswith(
+        '{"step":"withdrawn","reason":"rollout","since":"2026-03-01T12:00:00.000Z","run":"20260301-120000-a1b2c3",'
+    )
+    assert set(json.loads(note.to_text())) == set(asdict(note))
+    assert list(json.loads(note.to_text()))[-1] == "restore"
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", '{"run": 5}', "{}"])
