@@ -16,24 +16,49 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import events
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.emptying import still_there
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.evicting import Evictor, explain_leftovers
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.node_pods import NodePods, read_candidates
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import read_uses
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.names import DEVICES_SINCE_ANNOTATION
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.text import some_names
 
 RECREATE = "recreate"
 
 
-def mend_stale_pods(wave: Wave) -> None:
+def read_stale_uses(wave: Wave, observed: Mapping[str, NodeState]) -> dict[str, NodeUse]:
+    """What is known of the devices in use on nodes that may have stale pods.
+
+    :raises KubeGpuError: the facts cannot be read.
+    """
+    changing = [name for name, target in wave.targets.items() if target.stale or target.ids_change]
+    dated = [name for name, node in observed.items() if node.annotations.get(DEVICES_SINCE_ANNOTATION)]
+    return read_uses(wave.session.params["facts_dir"], [*changing, *dated])
+
+
+def mend_stale_pods(wave: Wave, uses: Mapping[str, NodeUse]) -> None:
     """Report stale pods, or evict those that something makes anew and await their end.
 
-    The node is in service meanwhile, so that they find a place at once. A deadline fails the step and leaves it in service.
+    The node is in service meanwhile, so that they find a place at once. A deadline fails the step and leaves it in service,
+    and so does trouble of the API. Where pods are only to be reported, trouble costs a warning.
     """
-    params = wave.session.params
-    suspicions = _suspicions(wave)
-    acting = [name for name in suspicions if _may_act(wave, name)] if params["stale_pods"] == RECREATE else []
+    suspicions = _suspicions(wave, uses)
+    wanted = wave.session.params["stale_pods"] == RECREATE
+    acting = [name for name in suspicions if wanted and _may_act(wave, name)]
+    try:
+        _mend(wave, suspicions, acting)
+    except ApiError as error:
+        trouble = f"stale pods could not be looked at to the end: {error.msg}"
+        for name in acting:
+            if not wave.results[name].failed:
+                wave.fail(name, f"{trouble}{'' if wave.session.check_mode else ' The node is in service.'}")
+        if not acting:
+            wave.warn(f"On nodes that are back in service, {trouble}")
+
+
+def _mend(wave: Wave, suspicions: Mapping[str, Suspicion], acting: Sequence[str]) -> None:
     read = [name for name in suspicions if wave.session.check_mode or name not in acting]
     lists = wave.in_parallel(lambda name: read_candidates(wave.session.api, name), read)
     for name in wave.writes:
@@ -49,17 +74,14 @@ def mend_stale_pods(wave: Wave) -> None:
         _recreate(wave, {name: suspicions[name] for name in acting})
 
 
-def _suspicions(wave: Wave) -> dict[str, Suspicion]:
+def _suspicions(wave: Wave, uses: Mapping[str, NodeUse]) -> dict[str, Suspicion]:
     """Nodes on which there may be stale pods."""
-    uses: Mapping[str, NodeUse] = {}
     concerned = {
         name: written.after.annotations.get(DEVICES_SINCE_ANNOTATION, "")
         for name, written in wave.writes.items()
         if not wave.results[name].failed
     }
     names = [name for name, since in concerned.items() if since or wave.targets[name].stale]
-    if names:
-        uses = read_uses(wave.session.params["facts_dir"], names)
     return {
         name: Suspicion(
             since=concerned[name],

@@ -15,18 +15,28 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import 
 
 
 def report_refused_pods(wave: Wave) -> None:
-    """Find them. Those whose controller has made others by now are removed, unless that is not wished."""
+    """Find them. Those whose controller has made others by now are removed, unless that is not wished.
+
+    Nodes are in service by now, and rightly so: that this look is refused costs a warning.
+    """
+    try:
+        _report(wave)
+    except ApiError as error:
+        wave.warn(f"Pods that kubelets refused during the maintenance could not be looked at: {error.msg}")
+
+
+def _report(wave: Wave) -> None:
     noted = {name: written.before.maintenance for name, written in wave.writes.items()}
     since = {name: note.since for name, note in noted.items() if note is not None}
     for name, failures in failed_pods(wave.session.api, since).items():
         result = wave.results[name]
+        result.facts["admission_failures"] = failures
         for failure in failures:
             wanted = wave.session.params["remove_failed_pods"] and failure["owner"] is not None
             failure["removed"] = wanted and _remove(wave.session, failure)
             if failure["removed"]:
                 removal = f"delete failed pod {failure['namespace']}/{failure['name']}"
                 result.actions = (*result.actions, removal)
-        result.facts["admission_failures"] = failures
 
 
 def _remove(session: Session, failure: dict[str, Any]) -> bool:

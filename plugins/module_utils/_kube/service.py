@@ -10,7 +10,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import event
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NodeWrite
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import plugin_pods
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.recreating import mend_stale_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.recreating import mend_stale_pods, read_stale_uses
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.refused_pods import report_refused_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Session, Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import Decision
@@ -33,6 +33,7 @@ def put_into_service(session: Session, plan: RolloutPlan) -> Outcome:
     """
     wave = Wave(session, plan, "in_service")
     observed = wave.observe()
+    uses = read_stale_uses(wave, observed)  # now: once a node is in service, nothing but the API's trouble is to come
     pods: dict[str, list[PodState]] = (
         {} if session.check_mode else plugin_pods(session.api, plan, list(wave.targets.values()))
     )
@@ -60,7 +61,7 @@ def put_into_service(session: Session, plan: RolloutPlan) -> Outcome:
             _tell_finished(wave, written)
     if not session.check_mode:
         report_refused_pods(wave)
-    mend_stale_pods(wave)
+    mend_stale_pods(wave, uses)
     return wave.outcome()
 
 

@@ -159,6 +159,7 @@ class Wave:
         self.journal = Journal(None if session.check_mode else params["journal_path"], session.run, session.clock)
         self.results = {name: NodeResult(name) for name in self.targets}
         self.writes: dict[str, NodeWrite] = {}
+        self._warnings: list[str] = []
         self.context = RunContext(session.run, plan.plan_id, since=format_time(session.clock.now()))
         origin = f"run {session.run}, plan {plan.plan_id}" if plan.plan_id else f"run {session.run}"
         self.events = NodeEvents(session.api, session.fence, session.clock, origin, params["parallel"])
@@ -219,6 +220,10 @@ class Wave:
         self.results[name].fail(reason)
         self.journal.note(name, states.FAILED, f"{self.step}: {reason}")
 
+    def warn(self, message: str) -> None:
+        """Something to be told that is no failure of a node."""
+        self._warnings.append(message)
+
     def tell(self, name: str, reason: str, message: str) -> None:
         """Have an Event written on a node at the end of the step. In check mode nothing is."""
         if not self.session.check_mode and name in self.writes:
@@ -228,7 +233,7 @@ class Wave:
         """The module's result. Before that, failures are noted on their nodes, and Events are written."""
         if not self.session.check_mode:
             self._close()
-        warnings = self.events.warnings()
+        warnings = [*self._warnings, *self.events.warnings()]
         if warnings:
             facts["warnings"] = warnings
         return to_outcome(self.results.values(), requests=self.session.counts(), **facts)

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.plugins.fakes.fake_api import api_error
 from unit.plugins.fakes.fake_cluster import GPU, MAINTENANCE, FakeCluster, node_path
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 
 from .conftest import Start
 
-HOLD = "kubegpu.sharing/hold"
+HOLD, SINCE = "kubegpu.sharing/hold", "kubegpu.sharing/devices-since"
 
 
 def note(cluster: FakeCluster, name: str) -> dict[str, Any]:
@@ -274,6 +275,48 @@ def test_in_service_reports_pods_that_failed_admission_meanwhile(start: Start) -
     assert [(one["namespace"], one["name"], one["reason"]) for one in failures] == [
         ("default", "refused", "UnexpectedAdmissionError")
     ]
+
+
+def refuse_pods_after_the_uncordon(cluster: FakeCluster) -> None:
+    uncordoned: list[str] = []
+
+    def refuse(method: str, path: str) -> None:
+        if method == "PATCH" and path == node_path("gpu-1"):
+            uncordoned.append(path)
+        if uncordoned and method == "GET" and path == "/api/v1/pods":
+            raise api_error(method, path, 500, "InternalError", "etcd is away")
+
+    cluster.api.faults.append(refuse)
+
+
+@pytest.mark.parametrize("stale_pods", ["report", "recreate"])
+def test_in_service_stands_when_what_was_left_behind_cannot_be_looked_at(start: Start, stale_pods: str) -> None:
+    cluster, driver = prepared(start, nodes={"gpu-1": "l20"}, stale_pods=stale_pods)
+    cluster.api.change(node_path("gpu-1"), {"metadata": {"annotations": {SINCE: "2100-01-01T00:00:00Z"}}})
+    refuse_pods_after_the_uncordon(cluster)
+    result = driver.in_service()
+    node = result["nodes"]["gpu-1"]
+    assert (node["in_service"], node["changed"], cluster.schedulable("gpu-1")) == (True, True, True)
+    refused = "Pods that kubelets refused during the maintenance could not be looked at: Cannot list pods"
+    assert result["warnings"][0].startswith(refused)
+    trouble = "stale pods could not be looked at to the end: Cannot list pods"
+    if stale_pods == "recreate":
+        assert result["failed_nodes"] == ["gpu-1"]
+        assert node["reason"].startswith(trouble)
+        assert node["reason"].endswith("The node is in service.")
+    else:
+        assert result["failed_nodes"] == []
+        assert result["warnings"][1].startswith(f"On nodes that are back in service, {trouble}")
+    finished = [write.body for write in cluster.api.writes if write.path.endswith("/events")][-1]
+    assert finished["reason"] == "MaintenanceFinished"
+
+
+def test_in_service_reads_facts_before_it_touches_a_node(start: Start) -> None:
+    cluster, driver = prepared(start, nodes={"gpu-1": "l20"}, facts_dir="/nonexistent")
+    cluster.api.change(node_path("gpu-1"), {"metadata": {"annotations": {SINCE: "2100-01-01T00:00:00Z"}}})
+    with pytest.raises(KubeGpuError, match="Cannot read the facts in /nonexistent"):
+        driver.in_service()
+    assert not cluster.schedulable("gpu-1")
 
 
 def test_in_service_without_a_switch_says_that_nothing_was_done(start: Start) -> None:
