@@ -14,11 +14,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction imp
     Eviction,
     PodsDecision,
     describe_evicted,
+    refuse_overcommit,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import check_live_memory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import ACCEPTED, check_overcommit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.placement import check_placement
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import daemonset_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import NodeFindings, Wanted
@@ -60,9 +61,9 @@ def _check_slots(context: NodeContext, eviction: Eviction, wanted: Wanted, findi
         if eviction.pods and not eviction.problems:
             findings.warnings.add(name, f"{describe_evicted(eviction.pods)}.")
     elif wanted.request.on_overcommit == "accept":
-        findings.warnings.add(name, *(f"{finding}. Accepted by on_overcommit." for finding in surplus))
+        findings.warnings.add(name, *(f"{finding}. {ACCEPTED}" for finding in surplus))
     else:
-        findings.problems.add(name, *(f"{finding}. Remove or move some of them first." for finding in surplus))
+        findings.problems.add(name, *refuse_overcommit(context.state, context.expected))
 
 
 def _privileges_lost(context: NodeContext, wanted: Wanted) -> list[str]:

@@ -16,7 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.pod impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import read_use
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name, some
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import short_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit, short_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import stale_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import EvictionWish
@@ -118,6 +118,15 @@ def expected_pods(state: NodeState, evict: Mapping[str, Any]) -> list[dict[str, 
     return [verdict.pod.identity() for verdict in judge(pods) if _goes(verdict)]
 
 
+def refuse_overcommit(state: NodeState, expected: Mapping[str, int]) -> list[str]:
+    """Why a plan is refused because of what a node would be short of, with the ways out; sentences without the node."""
+    fit = {resource: expected.get(resource, 0) for resource in {*state.resources, *expected}}
+    number = len(expected_pods(state, {"scope": scope.AFFECTED, "fit": fit}))
+    leave = f"evict ({number} leave{'' if number > 1 else 's'} during the maintenance) or " if number else ""
+    cure = f"Remove or move some of them first, or set kubegpu_on_overcommit to {leave}accept"
+    return [f"{finding}. {cure}." for finding in check_overcommit(state, expected)]
+
+
 def recreated_pods(state: NodeState, stale: Sequence[Mapping[str, Any]], rules: scope.Rules) -> list[Mapping[str, Any]]:
     """Stale pods that a rollout can have made anew: only on a node that goes into service, and only by a controller."""
     if state.was_unschedulable or not stale:
@@ -143,7 +152,9 @@ def _objections(going: Sequence[scope.Verdict]) -> list[str]:
     for reason, cure in _CURES.items():
         pods = [_full_name(verdict) for verdict in going if verdict.reason == reason]
         if pods:
-            problems.append(f"on_overcommit is evict, but of the pods that would have to go ({some(pods)}) {cure}")
+            problems.append(
+                f"kubegpu_on_overcommit is evict, but of the pods that would have to go ({some(pods)}) {cure}"
+            )
     return problems
 
 
@@ -185,4 +196,4 @@ def _candidate(pod: Mapping[str, Any]) -> Candidate:
 def describe_evicted(pods: Sequence[Mapping[str, Any]]) -> str:
     """A warning, without the node."""
     listed = some([pod_name(pod) for pod in pods], 10)
-    return f"its pods hold more than it will advertise. By on_overcommit {listed} will be evicted"
+    return f"its pods hold more than it will advertise. By kubegpu_on_overcommit: evict {listed} will be evicted"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Nodes that would have fewer slots than their pods hold. PRIVATE to the collection.
 
-Nothing is evicted at the change, but the next reboot refuses the surplus, so that is for the operator to decide.
+The next reboot would refuse the surplus, so it is for the operator to decide what becomes of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name, some
+
+ACCEPTED = "Accepted by kubegpu_on_overcommit: accept."
 
 
 def check_overcommit(state: NodeState, expected: Mapping[str, int]) -> list[str]:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import refuse_overcommit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, some
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import ACCEPTED, check_overcommit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.plan_id import plan_id
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import Release, foreign_plugins
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import NodeFindings
@@ -148,15 +149,9 @@ class _Draft:
         surplus = check_overcommit(back.state, back.expected) if moves and not back.bears_it else []
         evict = bool(surplus) and self.request.on_overcommit == "evict"
         if self.request.on_overcommit == "refuse":
-            self.problems.add(
-                name,
-                *(
-                    f"{one}. Remove or move some of them first, or choose on_overcommit evict or accept."
-                    for one in surplus
-                ),
-            )
+            self.problems.add(name, *(refuse_overcommit(back.state, back.expected) if surplus else ()))
         else:
-            verb = "As many of them as needed are evicted (on_overcommit)." if evict else "Accepted by on_overcommit."
+            verb = "As many of them as needed are evicted, by kubegpu_on_overcommit: evict." if evict else ACCEPTED
             self.warnings.add(name, *(f"{one}. {verb}" for one in surplus))
         fate = Fate(reasons, server, evict, moves, self.request.stale_pods == "recreate")
         self.backs[name] = back

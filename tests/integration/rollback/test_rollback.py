@@ -260,7 +260,7 @@ def test_an_accepted_rollback_below_what_pods_hold_evicts_nobody(open_road: Open
     crowd(road, "gpu-l20", 5)
     uids = {pod["metadata"]["uid"] for pod in running(road)}
     back = road.back("run-3", on_overcommit="accept")
-    assert any("Accepted by on_overcommit" in warning for warning in road.plan["warnings"])
+    assert any("Accepted by kubegpu_on_overcommit: accept" in warning for warning in road.plan["warnings"])
     go_back(back)
     assert {pod["metadata"]["uid"] for pod in running(road)} == uids
 

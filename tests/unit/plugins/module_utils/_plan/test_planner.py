@@ -593,10 +593,11 @@ def test_shrinking_below_what_is_allocated_is_refused_unless_accepted() -> None:
     request = one_node(1, [fleet.pod(f"p{number}") for number in range(5)], slots=5)
     assert refusal(request) == [
         "node t4-1: pods hold 5 nvidia.com/gpu, but it would advertise 3; the next reboot would refuse the surplus. They are ml/p0, "
-        "ml/p1, ml/p2, ml/p3, ml/p4. Remove or move some of them first."
+        "ml/p1, ml/p2, ml/p3, ml/p4. Remove or move some of them first, or set kubegpu_on_overcommit to evict (2 leave during the "
+        "maintenance) or accept."
     ]
     accepted = build_plan(replace(request, on_overcommit="accept"))
-    assert any("Accepted by on_overcommit" in warning for warning in accepted["warnings"])
+    assert any("Accepted by kubegpu_on_overcommit: accept" in warning for warning in accepted["warnings"])
 
 
 def test_taint_that_the_plugin_does_not_tolerate_is_refused() -> None:

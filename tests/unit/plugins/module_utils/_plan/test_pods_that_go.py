@@ -12,6 +12,8 @@ import pytest
 from unit.plugins.module_utils._plan import fleet
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import refuse_overcommit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 
@@ -58,7 +60,9 @@ def test_evict_takes_the_least_important_and_youngest_until_the_rest_fits() -> N
     }
     assert (node["disruption"], plan["totals"]["evicted_pods"]) == ("affected", 2)
     assert plan["plan_id"] != build_plan(replace(request, on_overcommit="accept"))["plan_id"]
-    assert any("By on_overcommit ml/p0, ml/p3 will be evicted." in warning for warning in plan["warnings"])
+    assert any(
+        "By kubegpu_on_overcommit: evict ml/p0, ml/p3 will be evicted." in warning for warning in plan["warnings"]
+    )
 
 
 def test_evict_leaves_a_node_alone_whose_pods_fit() -> None:
@@ -79,7 +83,7 @@ def test_evict_of_what_would_be_lost_is_refused_unless_allowed(fields: Any, opti
     request = crowded_node(**{f"p{number}": fields for number in range(4)})
     (problem,) = refusal(request)
     assert cure in problem
-    assert problem.startswith("node t4-1: on_overcommit is evict, but of the pods that would have to go (ml/p")
+    assert problem.startswith("node t4-1: kubegpu_on_overcommit is evict, but of the pods that would have to go (ml/p")
     assert "ml/p4" not in problem, "the pod that nothing keeps goes without a word"
     allowed: dict[str, Any] = {option: True}
     assert len(build_plan(replace(request, **allowed))["nodes"]["t4-1"]["evict"]["pods"]) == 2
@@ -174,3 +178,10 @@ def test_stale_pods_option_is_checked() -> None:
     assert "kubegpu_stale_pods is 'kill'; give one of report, recreate." in refusal(
         replace(fleet.reference(), stale_pods="kill")
     )
+
+
+def test_where_no_pod_can_leave_evict_is_no_way_out() -> None:
+    agent = {"owner": {"kind": "DaemonSet", "name": "agent"}}
+    state = NodeState("n", fleet.node(4, [fleet.pod(f"p{number}", **agent) for number in range(4)]))
+    (problem,) = refuse_overcommit(state, {"nvidia.com/gpu": 3})
+    assert problem.endswith("Remove or move some of them first, or set kubegpu_on_overcommit to accept.")

@@ -183,8 +183,9 @@ def test_a_node_that_nobody_would_serve_refuses_the_plan(plugins: Any, problem: 
 
 def test_what_surplus_pods_mean_is_chosen() -> None:
     nodes = {"gpu-1": node(OURS, 8, pods=3)}
-    with pytest.raises(InputError, match="pods hold 3 nvidia.com/gpu, but it would advertise 1"):
+    with pytest.raises(InputError, match="pods hold 3 nvidia.com/gpu, but it would advertise 1") as refused:
         plan(nodes)
+    assert "set kubegpu_on_overcommit to evict (2 leave during the maintenance) or accept." in str(refused.value)
     accepted = plan(nodes, on_overcommit="accept")["nodes"]["gpu-1"]
     assert (accepted["evict"]["scope"], accepted["disruption"]) == ("none", "switch")
     evicting = plan(nodes, on_overcommit="evict")["nodes"]["gpu-1"]
