@@ -49,20 +49,23 @@ class NodeEvent:
     """Something that happened to a node.
 
     :param reason: one word, see above.
+    :param at: when.
     """
 
     node: str
     uid: str
     reason: str
     message: str
+    at: datetime
 
-    def to_object(self, now: datetime) -> dict[str, Any]:
-        """The object to create."""
-        moment = f"{format_time(now)[:-5]}Z"  # an Event's times are whole seconds
+    def to_object(self) -> dict[str, Any]:
+        """The object to create. Its times are whole seconds; within one, Events are shown in the order of their names."""
+        moment = f"{format_time(self.at)[:-5]}Z"
+        serial = f"{int(self.at.timestamp() * 1e6):013x}{secrets.token_hex(2)[:3]}"
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"namespace": NAMESPACE, "name": f"{self.node[:_NAME_LIMIT]}.{secrets.token_hex(8)}"},
+            "metadata": {"namespace": NAMESPACE, "name": f"{self.node[:_NAME_LIMIT]}.{serial}"},
             "involvedObject": {"apiVersion": "v1", "kind": "Node", "name": self.node, "uid": self.uid},
             "reason": self.reason,
             "message": _fit(self.message),
@@ -124,11 +127,11 @@ class NodeEvents:
         ]
 
     def _event(self, node: NodeState, reason: str, message: str) -> NodeEvent:
-        return NodeEvent(node.name, node.uid, reason, f"{self._origin}: {message}")
+        return NodeEvent(node.name, node.uid, reason, f"{self._origin}: {message}", self._clock.now())
 
     def _write(self, event: NodeEvent) -> None:
         try:
-            self._send(event.to_object(self._clock.now()))
+            self._send(event.to_object())
         except KubeGpuError as error:
             self.trouble(f"The Event {event.reason} on node {event.node} could not be written: {error.msg}")
 
