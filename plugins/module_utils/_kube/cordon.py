@@ -40,6 +40,13 @@ def take_out_of_service(session: Session, plan: RolloutPlan) -> Outcome:
     wave = Wave(session, plan, "in_maintenance")
     scopes = read_scopes(session.params, list(wave.targets.values()))
     observed = wave.observe()
+    with wave.carried_through():
+        _take_out(wave, observed, scopes)
+    return wave.outcome()
+
+
+def _take_out(wave: Wave, observed: Mapping[str, NodeState], scopes: Mapping[str, Scope]) -> None:
+    session = wave.session
     context = _with_holder(wave, observed.values())
     first = {name: decide_in_maintenance(node, wave.targets[name], context) for name, node in observed.items()}
     emptied = [name for name, decision in first.items() if _may_be_emptied(decision) and name in scopes]
@@ -57,7 +64,6 @@ def take_out_of_service(session: Session, plan: RolloutPlan) -> Outcome:
             wave.results[name].facts["would_wait_for"] = "no pod on its way to the node any more"
     else:
         settle(wave, waiting)
-    return wave.outcome()
 
 
 def _may_be_emptied(decision: Decision) -> bool:

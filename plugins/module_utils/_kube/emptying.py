@@ -73,10 +73,9 @@ def empty(wave: Wave, scopes: Mapping[str, Scope], pods: NodePods) -> None:
         for name, progress in nodes.items():
             _record(wave, name, progress.evicted(), progress.verdicts)
             _tell_assumed(wave, name, [attempt.verdict for attempt in progress.attempts.values()])
-    for name, progress in nodes.items():
-        if progress.evicted():
-            listed = some_names(pod.state.full_name for pod in progress.evicted())
-            wave.tell(name, events.PODS_EVICTED, f"evicted {_count(progress.evicted())}: {listed}")
+            if progress.evicted():
+                listed = some_names(pod.state.full_name for pod in progress.evicted())
+                wave.tell(name, events.PODS_EVICTED, f"evicted {_count(progress.evicted())}: {listed}")
     _tell_failures(wave, nodes)
     for name in nodes:
         if not wave.results[name].failed:

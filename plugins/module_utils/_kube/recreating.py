@@ -135,10 +135,9 @@ def _recreate(wave: Wave, suspicions: Mapping[str, Suspicion]) -> None:
         finally:
             for name, progress in nodes.items():
                 _record(wave, name, progress.evicted(), left[name])
-    for name, progress in nodes.items():
-        if progress.evicted():
-            listed = some_names(pod.state.full_name for pod in progress.evicted())
-            wave.tell(name, events.PODS_RECREATED, f"had pods recreated whose devices are gone: {listed}")
+                if progress.evicted():
+                    listed = some_names(pod.state.full_name for pod in progress.evicted())
+                    wave.tell(name, events.PODS_RECREATED, f"had pods recreated whose devices are gone: {listed}")
     failed = {name: progress for name, progress in nodes.items() if progress.failed}
     for name, leftovers in explain_leftovers(session, failed).items():
         wave.results[name].facts["blocked"] = [leftover.to_dict() for leftover in leftovers]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Mapping
+
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import events
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
@@ -34,9 +36,19 @@ def put_into_service(session: Session, plan: RolloutPlan) -> Outcome:
     wave = Wave(session, plan, "in_service")
     observed = wave.observe()
     uses = read_stale_uses(wave, observed)  # now: once a node is in service, nothing but the API's trouble is to come
-    pods: dict[str, list[PodState]] = (
-        {} if session.check_mode else plugin_pods(session.api, plan, list(wave.targets.values()))
-    )
+    with wave.carried_through():
+        _put_back(wave, observed)
+    with wave.carried_through():
+        if not session.check_mode:
+            report_refused_pods(wave)
+        mend_stale_pods(wave, uses)
+    return wave.outcome()
+
+
+def _put_back(wave: Wave, observed: Mapping[str, NodeState]) -> None:
+    session = wave.session
+    targets = list(wave.targets.values())
+    pods: dict[str, list[PodState]] = {} if session.check_mode else plugin_pods(session.api, wave.plan, targets)
 
     def decide(node: NodeState, target: NodeTarget) -> Decision:
         if session.check_mode:
@@ -49,8 +61,15 @@ def put_into_service(session: Session, plan: RolloutPlan) -> Outcome:
         state = states.PROVEN if written.after.unschedulable else states.IN_SERVICE
         wave.journal.note(name, state, written.decision.reason)
 
-    wave.write(observed, decide, tell)
+    try:
+        wave.write(observed, decide, tell)
+    finally:
+        _record_service(wave)
+
+
+def _record_service(wave: Wave) -> None:
     for name, written in wave.writes.items():
+        wave.end(name)
         held = wave.results[name].facts.get("held", False)
         in_service = not wave.results[name].failed and not held and not written.after.unschedulable
         wave.results[name].facts.update(in_service=in_service, held=held)
@@ -59,10 +78,6 @@ def put_into_service(session: Session, plan: RolloutPlan) -> Outcome:
             wave.tell(name, events.HELD, written.decision.reason)
         elif written.changed:
             _tell_finished(wave, written)
-    if not session.check_mode:
-        report_refused_pods(wave)
-    mend_stale_pods(wave, uses)
-    return wave.outcome()
 
 
 def _tell_finished(wave: Wave, written: NodeWrite) -> None:

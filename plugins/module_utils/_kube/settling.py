@@ -59,6 +59,8 @@ def accept(wave: Wave, name: str, pods: Sequence[PodState]) -> None:
     stranger = describe_stranger(wave.targets[name], pods)
     if stranger:
         wave.fail(name, f"{stranger} The node stays cordoned.")
+    else:
+        wave.end(name)
 
 
 def describe_stranger(target: NodeTarget, pods: Sequence[PodState]) -> str:

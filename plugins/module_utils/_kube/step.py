@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
@@ -16,8 +17,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.arguments import KUBE_AUTH_SPEC
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import Clock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.events import FAILED, NodeEvents
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import LeaseFence
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import LeaseFence, LeaseLostError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.journal import Journal
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import Nodes, NodeWrite
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.parallel import work_through
@@ -159,6 +161,7 @@ class Wave:
         self.journal = Journal(None if session.check_mode else params["journal_path"], session.run, session.clock)
         self.results = {name: NodeResult(name) for name in self.targets}
         self.writes: dict[str, NodeWrite] = {}
+        self._ended: set[str] = set()
         self._warnings: list[str] = []
         self.context = RunContext(session.run, plan.plan_id, since=format_time(session.clock.now()))
         origin = f"run {session.run}, plan {plan.plan_id}" if plan.plan_id else f"run {session.run}"
@@ -211,9 +214,39 @@ class Wave:
             after = node.patched(decision.patch) if decision.verdict == PATCH else node
             return NodeWrite(decision, node, after)
 
+        def work_and_keep(name: str) -> None:
+            done[name] = work(name)
+
+        done: dict[str, NodeWrite] = {}
         names = [name for name in self.well() if name in observed]
-        for name, written in self.in_parallel(work, names).items():
-            self._record(name, written)
+        try:
+            self.in_parallel(work_and_keep, names)
+        finally:  # what was written was written, also where the next node ends the step
+            for name in [name for name in names if name in done]:
+                self._record(name, done[name])
+
+    def end(self, name: str) -> None:
+        """The step has come to its end for a node: later trouble is not this node's."""
+        self._ended.add(name)
+
+    @contextmanager
+    def carried_through(self) -> Iterator[None]:
+        """Trouble of the API in the middle of a step is a failure of the nodes for which it has not come to its end.
+
+        So the step goes on to its outcome, and what was done is told. Only a lost lock ends it at once, as nothing may be
+        written any more; what was done until then stands beside the error.
+        """
+        try:
+            yield
+        except ApiError as error:
+            for name in self.well():
+                settled = name in self.writes and self.writes[name].decision.settled
+                if name not in self._ended and not settled:
+                    self.fail(name, error.msg)
+        except LeaseLostError as error:
+            done = to_outcome(self.results.values())
+            error.facts.update(changed=done.changed, actions=list(done.actions), **done.facts)
+            raise
 
     def fail(self, name: str, reason: str) -> None:
         """The step failed for a node."""
@@ -239,7 +272,7 @@ class Wave:
         return to_outcome(self.results.values(), requests=self.session.counts(), **facts)
 
     def _close(self) -> None:
-        failed = [name for name in self.writes if self.results[name].failed]
+        failed = [name for name in self.names if self.results[name].failed]
         self.in_parallel(self._note_failure, failed)
         self.events.finish()
 

@@ -10,6 +10,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NodeWrite
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import read_daemonsets
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Decide, Session, Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.waiting import ClusterView, Waiter
@@ -57,9 +58,6 @@ def withdraw(session: Session, plan: RolloutPlan) -> Outcome:
     """Take every plugin off the nodes of a wave, and wait until nothing of it is left."""
     wave = Wave(session, plan, "withdrawn")
     observed = wave.observe()
-    daemonsets = read_daemonsets(session.api, plan, list(wave.targets.values()))
-    wave.write(observed, _unless_lost(wave, daemonsets, decide_withdrawn))
-    waiting = [name for name in wave.unsettled() if not bears_target(wave.writes[name].after, wave.targets[name])]
     wait = Wait(
         timing=Timing(session.params["timeout_seconds"]),
         unmet=unmet_withdrawn,
@@ -67,7 +65,11 @@ def withdraw(session: Session, plan: RolloutPlan) -> Outcome:
         state=states.WITHDRAWN,
         cure="Look at the pod and at the node's kubelet, then run the rollout again: it goes on here. The node stays cordoned.",
     )
-    _wait(wave, waiting, wait, daemonsets)
+    with wave.carried_through():
+        daemonsets = read_daemonsets(session.api, plan, list(wave.targets.values()))
+        wave.write(observed, _unless_lost(wave, daemonsets, decide_withdrawn))
+        waiting = [name for name in wave.unsettled() if not bears_target(wave.writes[name].after, wave.targets[name])]
+        _wait(wave, waiting, wait, daemonsets)
     return wave.outcome()
 
 
@@ -75,12 +77,6 @@ def serve(session: Session, plan: RolloutPlan) -> Outcome:
     """Let the plan's revision serve the nodes of a wave, and wait until each advertises what the plan says, without a break."""
     wave = Wave(session, plan, "serving")
     observed = wave.observe()
-    daemonsets = read_daemonsets(session.api, plan, list(wave.targets.values()))
-    wave.write(
-        observed,
-        _unless_lost(wave, daemonsets, decide_serving),
-        lambda name, _written: wave.journal.note(name, states.SERVING, wave.targets[name].title),
-    )
     timing = Timing(session.params["timeout_seconds"], session.params["soak_seconds"])
     wait = Wait(
         timing=timing,
@@ -92,7 +88,14 @@ def serve(session: Session, plan: RolloutPlan) -> Outcome:
         cure="Look at the plugin pod's log and at the node's driver, then run the rollout again: it goes on here. The node stays "
         "cordoned.",
     )
-    _wait(wave, wave.unsettled(), wait, daemonsets)
+
+    def tell(name: str, _written: NodeWrite) -> None:
+        wave.journal.note(name, states.SERVING, wave.targets[name].title)
+
+    with wave.carried_through():
+        daemonsets = read_daemonsets(session.api, plan, list(wave.targets.values()))
+        wave.write(observed, _unless_lost(wave, daemonsets, decide_serving), tell)
+        _wait(wave, wave.unsettled(), wait, daemonsets)
     return wave.outcome()
 
 
@@ -115,6 +118,9 @@ def _unless_lost(wave: Wave, daemonsets: DaemonSets, decide: StepDecision) -> De
 
 def _wait(wave: Wave, names: Sequence[str], wait: Wait, daemonsets: DaemonSets) -> None:
     """Wait for all nodes at once; in check mode, say what would be waited for."""
+    for name in wave.well():
+        if name not in names:
+            wave.end(name)
     if wave.session.check_mode:
         for name in names:
             wave.results[name].facts["would_wait_for"] = (
@@ -139,6 +145,7 @@ def _wait(wave: Wave, names: Sequence[str], wait: Wait, daemonsets: DaemonSets) 
     def ended(name: str, node_wait: NodeWait) -> None:
         wave.results[name].facts.update(waited_seconds=node_wait.waited, allocatable=last.get(name, {}))
         if node_wait.proven:
+            wave.end(name)
             wave.journal.note(
                 name, wait.state, f"allocatable {describe_allocatable(last[name], wave.targets[name].resources)}"
             )
