@@ -114,7 +114,7 @@ def _out_of_service(expected: Expectation, node: NodeState) -> list[str]:
         held = f"; held by a person: {node.hold}" if node.hold else ""
         run = f"run {note.run}" if note.run else "a run that cannot be told (its annotation is unreadable)"
         step = f", last step {note.step}" if note.step else ""
-        return [f"is still in maintenance of {run} since {note.since or 'an unknown time'}{step}{held}"]
+        return [f"is still in maintenance (since {note.since or 'an unknown time'}) of {run}{step}{held}"]
     if node.unschedulable and not expected.was_unschedulable:
         return ["is cordoned, and was not when the plan was made"]
     return []

@@ -17,7 +17,7 @@ class Maintenance:
     """Value of the annotation ``kubegpu.sharing/maintenance``.
 
     :param run: the run that took the node; "" if the annotation cannot be read.
-    :param since: RFC 3339.
+    :param since: RFC 3339, since when the node is out of service, whichever run had it first.
     :param was_unschedulable: somebody else had cordoned the node before: it stays so.
     :param step: the last step that was begun: cordoned, withdrawn or serving.
     :param plan: plan_id.

@@ -111,8 +111,7 @@ def decide_in_maintenance(node: NodeState, target: NodeTarget, run: RunContext) 
         )
     if note.run == run.holder:
         return refuse(
-            f"run {note.run} has it in maintenance since {note.since or 'an unknown time'} and holds a live lease. "
-            "Wait for that run to end."
+            f"run {note.run} has it in maintenance ({_since(note)}) and holds a live lease. Wait for that run to end."
         )
     return _take_over(node, note, target, run)
 
@@ -123,7 +122,7 @@ def _take_over(node: NodeState, note: Maintenance, target: NodeTarget, run: RunC
         return refuse(f"{_held(node)} It stays in maintenance as run {note.run} left it. {_LET_GO}")
     taken = Maintenance(
         run=run.run,
-        since=run.since,
+        since=note.since or run.since,  # pods that the kubelet has refused from then on are still to be looked after
         was_unschedulable=note.was_unschedulable,
         step=CORDONED,  # the steps begin anew with this run, see lost_registration
         plan=run.plan_id,
@@ -132,9 +131,7 @@ def _take_over(node: NodeState, note: Maintenance, target: NodeTarget, run: RunC
     )
     action = f"patch node {node.name}: take over the maintenance of run {note.run}"
     decision = _cordon(node, taken, action)
-    reason = (
-        f"taken over from run {note.run}, which has had it since {note.since or 'an unknown time'} and holds no lease"
-    )
+    reason = f"taken over from run {note.run}, which holds no lease (in maintenance {_since(note)})"
     return Decision(decision.verdict, reason, decision.patch, decision.actions)
 
 
@@ -305,8 +302,12 @@ def _not_ours(node: NodeState, run: RunContext) -> str:
     return ""
 
 
+def _since(note: Maintenance) -> str:
+    return f"since {note.since or 'an unknown time'}"
+
+
 def _foreign_note(note: Maintenance) -> str:
     return (
-        f"it is in maintenance by run {note.run or 'unknown'} since {note.since or 'an unknown time'}, not by this run. "
+        f"it is in maintenance by run {note.run or 'unknown'} ({_since(note)}), not by this run. "
         "If that run is dead, run the rollout from its start: it takes the node over."
     )

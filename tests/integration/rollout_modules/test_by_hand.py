@@ -149,17 +149,18 @@ def test_node_of_a_live_run_is_refused_and_that_of_a_dead_one_is_taken_over_with
     since = stage.cluster.position()
     beside = stage.driver("run-2").of(check_mode=True).in_maintenance()
     assert sorted(beside["failed_nodes"]) == ["gpu-l20", "gpu-t4"]
-    assert beside["nodes"]["gpu-t4"]["reason"].startswith("run run-1 has it in maintenance since 20")
-    assert "holds a live lease. Wait for that run to end." in beside["nodes"]["gpu-t4"]["reason"]
+    assert beside["nodes"]["gpu-t4"]["reason"].startswith("run run-1 has it in maintenance (since 20")
+    assert "and holds a live lease. Wait for that run to end." in beside["nodes"]["gpu-t4"]["reason"]
     assert stage.cluster.writes(since) == []
     stage.let_lease_run_out()
+    left = note(stage, "gpu-t4")["since"]
     second = stage.driver("run-2")
     for step in second.begin_steps:
         step()
     taken = second.in_maintenance()
     assert taken["failed_nodes"] == []
-    assert taken["nodes"]["gpu-t4"]["reason"].startswith("taken over from run run-1, which has had it since 20")
-    assert note(stage, "gpu-t4")["run"] == "run-2"
+    assert taken["nodes"]["gpu-t4"]["reason"].startswith("taken over from run run-1, which holds no lease (in ma")
+    assert (note(stage, "gpu-t4")["run"], note(stage, "gpu-t4")["since"]) == ("run-2", left)
     for step in second.wave_steps[1:]:
         assert step()["failed_nodes"] == []
     assert stage.unfinished() == {}

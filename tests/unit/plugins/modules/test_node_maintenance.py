@@ -97,7 +97,7 @@ def test_in_maintenance_in_check_mode_meets_a_live_run(start: Start) -> None:
     driver.of(run="run-0").lock()
     driver.of(run="run-0").in_maintenance()
     result = driver.of(check_mode=True).in_maintenance()
-    assert "run run-0 has it in maintenance since" in result["nodes"]["gpu-1"]["reason"]
+    assert "run run-0 has it in maintenance (since" in result["nodes"]["gpu-1"]["reason"]
     assert result["failed_nodes"] == ["gpu-1", "gpu-2"]
 
 
@@ -275,6 +275,19 @@ def test_in_service_reports_pods_that_failed_admission_meanwhile(start: Start) -
     assert [(one["namespace"], one["name"], one["reason"]) for one in failures] == [
         ("default", "refused", "UnexpectedAdmissionError")
     ]
+
+
+def test_in_service_reports_pods_that_were_refused_under_a_run_that_died(start: Start) -> None:
+    cluster, driver = start({"gpu-1": "l20"})
+    dead = driver.of(run="run-0")
+    for step in (dead.lock, dead.present, dead.in_maintenance, dead.withdrawn, dead.unlock):
+        step()
+    failed = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "no healthy devices"}
+    put_pod(cluster, gpu_pod("refused", "gpu-1", **failed, startTime=note(cluster, "gpu-1")["since"]))
+    driver.clock.sleep(60)
+    for step in (driver.lock, *driver.wave_steps):
+        result = step()
+    assert [pod["name"] for pod in result["nodes"]["gpu-1"]["admission_failures"]] == ["refused"]
 
 
 def refuse_pods_after_the_uncordon(cluster: FakeCluster) -> None:

@@ -86,7 +86,10 @@ def test_takeover_and_hold_are_told(start: Start) -> None:
         "MaintenanceTakenOver",
         "MaintenanceHeld",
     ]
-    assert "taken over from run run-0, which has had it since" in story(cluster, "gpu-1")[1]["message"]
+    assert (
+        "taken over from run run-0, which holds no lease (in maintenance since 20"
+        in story(cluster, "gpu-1")[1]["message"]
+    )
     assert "Ada measures" in story(cluster, "gpu-1")[2]["message"]
 
 

@@ -97,7 +97,7 @@ def test_compare_node_as_planned_matches() -> None:
         pytest.param(
             {"unschedulable": True, "annotations": {"kubegpu.sharing/maintenance": NOTE}},
             [POD],
-            "is still in maintenance of run r1 since 2026-01-01T00:00:00Z, last step serving",
+            "is still in maintenance (since 2026-01-01T00:00:00Z) of run r1, last step serving",
             False,
             id="in maintenance",
         ),

@@ -83,7 +83,7 @@ def _our_pod(story: Any) -> dict[str, Any]:
             lambda s: _node(s).update(
                 unschedulable=True, maintenance={"run": "r1", "since": "noon", "step": "serving"}
             ),
-            "is still in maintenance of run r1 since noon, last step serving",
+            "is still in maintenance (since noon) of run r1, last step serving",
             id="maintenance",
         ),
         pytest.param(

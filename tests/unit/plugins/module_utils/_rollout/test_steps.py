@@ -102,10 +102,10 @@ def test_in_maintenance_takes_over_from_a_dead_run_and_keeps_what_it_knew() -> N
     note = dead.patched(decision.patch).maintenance
     assert note is not None
     assert (note.run, note.was_unschedulable, note.step) == ("run-1", True, "cordoned")
+    assert note.since == "2026-03-01T11:00:00.000Z"
     assert note.restore == {**restore, "annotations": NOT_PROTECTED}
-    assert (
-        decision.reason
-        == "taken over from run run-0, which has had it since 2026-03-01T11:00:00.000Z and holds no lease"
+    assert decision.reason == (
+        "taken over from run run-0, which holds no lease (in maintenance since 2026-03-01T11:00:00.000Z)"
     )
 
 
@@ -149,7 +149,7 @@ def test_in_maintenance_refuses_a_node_of_a_run_that_lives() -> None:
     decision = decide_in_maintenance(noted(BARE, "run-0"), BY_LABEL, replace(RUN, holder="run-0"))
     assert decision.verdict == REFUSED
     assert decision.reason == (
-        "run run-0 has it in maintenance since 2026-03-01T11:00:00.000Z and holds a live lease. Wait for that run to end."
+        "run run-0 has it in maintenance (since 2026-03-01T11:00:00.000Z) and holds a live lease. Wait for that run to end."
     )
 
 
