@@ -117,7 +117,13 @@ def decide_in_maintenance(node: NodeState, target: NodeTarget, run: RunContext) 
 
 
 def _take_over(node: NodeState, note: Maintenance, target: NodeTarget, run: RunContext) -> Decision:
-    """Go on with the maintenance of a run that is gone, unless a person holds the node."""
+    """Go on with the maintenance of a run that is gone, unless a person holds the node or may be at work on it."""
+    if not note.plan and not target.as_is:
+        return refuse(
+            f"it is in maintenance by run {note.run} ({_since(note)}) for its own sake, without a plan: a person may be at "
+            f"work on it. When that is over, take the lock for run {note.run} and end it by node_maintenance with state "
+            f"in_service, or remove the annotation {names.MAINTENANCE_ANNOTATION} and uncordon the node. Then run again."
+        )
     if node.hold is not None:
         return refuse(f"{_held(node)} It stays in maintenance as run {note.run} left it. {_LET_GO}")
     taken = Maintenance(

@@ -92,6 +92,22 @@ def test_in_maintenance_leaves_a_node_of_a_dead_run_that_is_held(start: Start) -
     assert note(cluster, "gpu-2")["run"] == "run-1"
 
 
+def test_in_maintenance_by_hand_waits_for_its_person_and_a_rollout_goes_round_it(start: Start) -> None:
+    cluster, driver = start()
+    repair = driver.of(run="repair-1", plan_path=None, nodes=("gpu-1",))
+    for step in (repair.lock, repair.in_maintenance, repair.unlock, driver.lock):
+        step()
+    before = cluster.node("gpu-1")
+    for check_mode in (True, False):
+        result = driver.of(check_mode=check_mode).in_maintenance()
+        assert result["failed_nodes"] == ["gpu-1"]
+        assert "for its own sake, without a plan: a person may be at work on it" in result["nodes"]["gpu-1"]["reason"]
+    assert cluster.node("gpu-1") == before
+    for step in (driver.unlock, repair.lock):
+        step()
+    assert repair.in_service()["nodes"]["gpu-1"]["in_service"] is True
+
+
 def test_in_maintenance_in_check_mode_meets_a_live_run(start: Start) -> None:
     _cluster, driver = start()
     driver.of(run="run-0").lock()

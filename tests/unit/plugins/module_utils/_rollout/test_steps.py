@@ -55,7 +55,7 @@ BARE = NodeState("gpu-1", labels=FOREIGN, allocatable={GPU: 1})
 
 
 def noted(node: NodeState, run: str = "run-1", **fields: Any) -> NodeState:
-    note = Maintenance(run=run, since="2026-03-01T11:00:00.000Z", **fields)
+    note = Maintenance(**{"run": run, "since": "2026-03-01T11:00:00.000Z", "plan": "plan-1", **fields})
     return replace(node, annotations={**node.annotations, MAINTENANCE: note.to_text()}, unschedulable=True)
 
 
@@ -151,6 +151,27 @@ def test_in_maintenance_refuses_a_node_of_a_run_that_lives() -> None:
     assert decision.reason == (
         "run run-0 has it in maintenance (since 2026-03-01T11:00:00.000Z) and holds a live lease. Wait for that run to end."
     )
+
+
+@pytest.mark.parametrize("hold", [{}, {HOLD: "Ada repairs"}])
+def test_in_maintenance_by_hand_is_not_taken_over_by_a_rollout(hold: dict[str, str]) -> None:
+    """Its lease may have run out while the person is still at the machine."""
+    node = noted(replace(BARE, annotations=hold), "repair-1", plan="")
+    decision = decide_in_maintenance(node, BY_LABEL, RUN)
+    assert decision.verdict == REFUSED
+    assert decision.reason == (
+        "it is in maintenance by run repair-1 (since 2026-03-01T11:00:00.000Z) for its own sake, without a plan: a person "
+        "may be at work on it. When that is over, take the lock for run repair-1 and end it by node_maintenance with state "
+        "in_service, or remove the annotation kubegpu.sharing/maintenance and uncordon the node. Then run again."
+    )
+
+
+def test_in_maintenance_by_hand_is_taken_over_by_another_one_by_hand() -> None:
+    run = RunContext("repair-2", "", since="2026-03-01T12:00:00.000Z", holder="repair-2")
+    node = noted(serving(BARE), "repair-1", plan="")
+    decision = decide_in_maintenance(node, AS_IS, run)
+    note = node.patched(decision.patch).maintenance
+    assert (decision.verdict, note and note.run) == (PATCH, "repair-2")
 
 
 def annotated(node: NodeState, **annotations: str) -> NodeState:
@@ -416,7 +437,8 @@ def nodes(draw: st.DrawFn) -> NodeState:
     run = draw(st.sampled_from([None, "run-1", "run-0", ""]))
     if run is None:
         return node
-    text = Maintenance(run, was_unschedulable=draw(st.booleans())).to_text() if run else "?"
+    plan = "plan-1" if run == RUN.run else draw(st.sampled_from(["", "plan-0"]))
+    text = Maintenance(run, plan=plan, was_unschedulable=draw(st.booleans())).to_text() if run else "?"
     return replace(node, annotations={**node.annotations, MAINTENANCE: text})
 
 
