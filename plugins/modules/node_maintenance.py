@@ -26,7 +26,9 @@ description:
   - Cluster Autoscaler and Karpenter are told not to remove a node in maintenance, and told again afterwards what they were told
     before. Events on the node tell what began, what ended and what failed; one that is refused costs a warning.
   - Never uncordons a node that somebody else had cordoned, never touches a node that a person holds by the annotation
-    V(kubegpu.sharing/hold), and never takes a node from another run that is alive. The node of a dead run is taken over.
+    V(kubegpu.sharing/hold), and never takes a node from another run that is alive. The node of a dead run is taken over, but by
+    no rollout if that run had no plan, as a person may still be at work on it.
+  - Where the API refuses for good in the middle of a step, all nodes have failed for which the step had not come to its end.
 extends_documentation_fragment:
   - kubegpu.sharing.attributes
   - kubegpu.sharing.attributes.actiongroup_k8s
