@@ -43,6 +43,8 @@ except ImportError:
 
 CONNECT_TIMEOUT_SECONDS = 10
 READ_TIMEOUT_SECONDS = 30
+#: Connections that are kept, so that no thread makes its own anew for each request.
+_CONNECTIONS = 32
 #: How often a read is tried again, and the longest that a Retry-After header may make it wait.
 READ_RETRIES = 4
 RETRY_AFTER_LIMIT_SECONDS = 15
@@ -221,6 +223,7 @@ def connect(params: Mapping[str, Any], user_agent: str) -> Transport:
             f"Cannot use {_source(auth)}: {str(error).rstrip('.')}. Give a readable kubeconfig (option kubeconfig or "
             "K8S_AUTH_KUBECONFIG) with a context that exists, or host and api_key."
         ) from error
+    configuration.connection_pool_maxsize = max(_CONNECTIONS, configuration.connection_pool_maxsize or 0)
     pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
     headers = [("User-Agent", user_agent)]
     for name, value in _create_headers(None, **auth).items():

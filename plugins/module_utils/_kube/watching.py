@@ -13,6 +13,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol imp
 
 Thing = TypeVar("Thing")
 
+#: All pods of a node in one answer: of what is selected little is kept, so larger pages than others' do no harm.
+_PAGE_SIZE = 1000
 #: A watch is begun anew after so long, from where it was: no event is missed, and its thread ends soon when it should.
 _WINDOW_SECONDS = 10
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -121,7 +123,7 @@ class WatchedList(Generic[Thing]):
     def _read(self) -> None:
         things: dict[str, Thing] = {}
         version = ""
-        for page in self._api.pages(self._path, **self._query):
+        for page in self._api.pages(self._path, page_size=_PAGE_SIZE, **self._query):
             things.update({_uid(obj): self._observe(obj) for obj in page.items})
             version = page.resource_version
         with self._changes.guard:

@@ -28,7 +28,7 @@ def parse_time(text: object) -> datetime | None:
         return None
     day, fraction, zone = match.groups()
     try:
-        moment = datetime.strptime(day, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+        moment = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
     except ValueError:
         return None
     moment += timedelta(microseconds=int((fraction or "0").ljust(6, "0")[:6]))
