@@ -39,6 +39,12 @@ options:
     description: File that M(kubegpu.sharing.gpu_resources_info) has written.
     type: path
     required: true
+  facts_dir:
+    description:
+      - Directory with the files that M(kubegpu.sharing.gpu_info) wrote. They tell which devices pods hold, and so which of
+        them are stale once their node is back.
+      - Without it, or for a pod that came later, a pod counts as stale if its node gets other device ids or fewer slots.
+    type: path
   snapshot_run:
     description:
       - Run whose changes are taken back. Its snapshot must still be there. The last five are kept.
@@ -100,6 +106,7 @@ EXAMPLES = r"""
 - name: Plan to take the last rollout back
   kubegpu.sharing.rollback_plan:
     cluster_path: "{{ run_dir }}/cluster.json"
+    facts_dir: "{{ run_dir }}/facts"
     dest: "{{ run_dir }}/plan.json"
   register: planned
 
@@ -182,6 +189,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.documents import read_document, write_document
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.rollback import load_past
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import read_uses
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.planner import (
     ON_OVERCOMMIT,
@@ -196,6 +204,7 @@ def argument_spec() -> ArgumentSpec:
     """Options of the module."""
     options: dict[str, dict[str, Any]] = {
         "cluster_path": {"type": "path", "required": True},
+        "facts_dir": {"type": "path"},
         "snapshot_run": {"type": "str", "default": ""},
         "nodes": {"type": "list", "elements": "str", "default": []},
         "hosts": {"type": "dict", "default": {}},
@@ -217,7 +226,9 @@ def run(params: Mapping[str, Any], api: KubeApi) -> Outcome:
     given = ("wave", "max_unavailable", "on_overcommit", "stale_pods")
     hosts = {str(host): str(node or "") for host, node in params["hosts"].items()}
     nodes = [*params["nodes"], *((own or host for host, own in hosts.items()) if params["limited"] else ())]
-    request = RollbackRequest(past, cluster, daemonsets, nodes, hosts, **{word: params[word] for word in given})
+    uses = read_uses(params["facts_dir"], set(past.nodes) & set(cluster["nodes"]))
+    options = {word: params[word] for word in given}
+    request = RollbackRequest(past, cluster, daemonsets, nodes, hosts, uses=uses, **options)
     plan = build_rollback(request)
     plan["rehearsal"] = rehearse(plan, cluster)
     if params["dest"]:

@@ -13,7 +13,7 @@ from typing import Any, Collection, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.names import is_plugin_resource
 
-_SLOT_MARK = "::"
+_SLOT_MARK, _MIG = "::", "MIG-"
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,12 @@ class NodeUse:
     def loses(self, uid: str, expected: Mapping[str, int]) -> bool | None:
         """A device of the pod will be there no more once the node advertises ``expected``. None if that cannot be told.
 
-        Slots are numbered from 0 on each GPU, and all GPUs of a node have as many; a GPU of one slot is whole.
+        Slots are numbered from 0 on each GPU, and all GPUs of a node have as many; a GPU of one slot is whole. Of MIG devices,
+        and where a GPU is left out, the number of slots tells nothing.
         """
         if uid not in self.held or not self.gpus:
+            return None
+        if any(device.startswith(_MIG) or expected.get(resource, 0) % self.gpus for resource, device in self.held[uid]):
             return None
         return any(self._vanishes(resource, device, expected) for resource, device in self.held[uid])
 

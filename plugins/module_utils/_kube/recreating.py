@@ -23,6 +23,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.names import DEVICES_SINCE_ANNOTATION
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import ROLLBACK
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.text import some_names
 
 RECREATE = "recreate"
@@ -77,7 +78,7 @@ def _mend(wave: Wave, suspicions: Mapping[str, Suspicion], acting: Sequence[str]
 def _suspicions(wave: Wave, uses: Mapping[str, NodeUse]) -> dict[str, Suspicion]:
     """Nodes on which there may be stale pods."""
     concerned = {
-        name: written.after.annotations.get(DEVICES_SINCE_ANNOTATION, "")
+        name: written.after.annotations.get(DEVICES_SINCE_ANNOTATION, "") if _tells_by_date(wave, name) else ""
         for name, written in wave.writes.items()
         if not wave.results[name].failed
     }
@@ -91,6 +92,14 @@ def _suspicions(wave: Wave, uses: Mapping[str, NodeUse]) -> dict[str, Suspicion]
         )
         for name in names
     }
+
+
+def _tells_by_date(wave: Wave, name: str) -> bool:
+    """Whether a pod counts as stale because it came before the device ids changed last.
+
+    On a node that goes back to slots which its pods know, with ids that stay, that date is of the change that is taken back.
+    """
+    return wave.plan.kind != ROLLBACK or wave.targets[name].ids_change
 
 
 def _may_act(wave: Wave, name: str) -> bool:

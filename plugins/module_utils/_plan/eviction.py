@@ -13,7 +13,7 @@ from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction import scope
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.pod import Candidate
-from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import read_use
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse, read_use
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit, short_of
@@ -107,13 +107,18 @@ def plan_eviction(context: NodeContext, rules: scope.Rules) -> Eviction:
     )
 
 
-def expected_pods(state: NodeState, evict: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Which pods a plan that names none is to be expected to evict, without a look at the devices that they hold.
+def expected_pods(
+    state: NodeState, evict: Mapping[str, Any], use: NodeUse | None = None, expected: Mapping[str, int] | None = None
+) -> list[dict[str, str]]:
+    """Which pods a plan that names none is to be expected to evict.
 
     :param evict: as it stands at a node of a plan.
+    :param use: devices that they hold, as far as known.
+    :param expected: what the node will advertise.
     """
     wish = EvictionWish(str(evict.get("scope") or scope.NONE), tuple(evict.get("devices") or ()), evict.get("fit"))
-    judge = scope.Scope(wish, scope.Rules(force=True, delete_emptydir_data=True))
+    rules = scope.Rules(force=True, delete_emptydir_data=True)
+    judge = scope.Scope(wish, rules, use or NodeUse(), expected=expected or {})
     pods = [_candidate(pod) for pod in state.entry.get("pods") or ()]
     return [verdict.pod.identity() for verdict in judge(pods) if _goes(verdict)]
 

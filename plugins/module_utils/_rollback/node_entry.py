@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import Rules
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import expected_pods, recreated_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import pods_from_before
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.nodes import Return
@@ -25,6 +26,7 @@ class Fate:
     :param evict: pods go until the rest fits.
     :param moves: its plugin changes; else it is only put back into service.
     :param recreate: stale pods are recreated.
+    :param use: devices that its pods hold, as far as known.
     """
 
     reasons: Sequence[str]
@@ -32,6 +34,7 @@ class Fate:
     evict: bool
     moves: bool
     recreate: bool
+    use: NodeUse = field(default_factory=NodeUse)
 
 
 def node_entry(back: Return, fate: Fate, host: str | None, run: str) -> dict[str, Any]:
@@ -40,14 +43,18 @@ def node_entry(back: Return, fate: Fate, host: str | None, run: str) -> dict[str
     :param run: whose changes are taken back.
     """
     state, expected = back.state, back.expected
-    ids_change = fate.moves and back.ids_change()
+    ids_change = fate.moves and back.ids_change(fate.use.gpus)
     eviction = _eviction(back, fate)
     leaving = {pod["uid"] for pod in eviction["pods"]}
-    found = _gpu_pods(back) if ids_change else pods_from_before(state)
-    stale = [pod for pod in found if pod["uid"] not in leaving]
+    lost = [pod for pod in _lost(back, fate, ids_change) if pod["uid"] not in leaving]
     # Without a controller a pod would be lost, not made anew.
-    anew = recreated_pods(state, stale, Rules(delete_emptydir_data=True)) if fate.recreate else []
-    reasons = [*fate.reasons, *([] if fate.reasons or not anew else [f"{len(anew)} stale pods to recreate"])]
+    anew = recreated_pods(state, lost, Rules(delete_emptydir_data=True)) if fate.recreate else []
+    # What the run finds in the list of a node it may make anew, so a mere suspicion stands only where it does nothing.
+    stale = lost if fate.reasons or anew else _named([*lost, *_suspected(back, fate)])
+    reasons = [
+        *fate.reasons,
+        *([] if fate.reasons or not anew else [f"{len(anew)} stale pod{'s' if anew[1:] else ''} to recreate"]),
+    ]
     count = state.labels.get(_COUNT_LABEL, "")
     disruption = "affected" if fate.evict or anew else "switch" if fate.moves else "none"
     return {
@@ -90,10 +97,25 @@ def _eviction(back: Return, fate: Fate) -> dict[str, Any]:
         return {"scope": "none", "devices": [], "fit": None, "pods": []}
     # Which pods go is decided on live pods, the fewest that let the rest fit; these are to be expected.
     wish = {"scope": "affected", "devices": [], "fit": back.expected}
-    return {**wish, "pods": expected_pods(back.state, wish)}
+    return {**wish, "pods": expected_pods(back.state, wish, fate.use, back.expected)}
 
 
-def _gpu_pods(back: Return) -> list[dict[str, Any]]:
+def _lost(back: Return, fate: Fate, ids_change: bool) -> list[dict[str, Any]]:
+    """Pods whose devices the node does not have once it is back.
+
+    What the kubelet gave them decides. Where that is not known, any pod may be one if its node gets other device ids, and
+    none is if it keeps them: one that was put on slots which stay would be thrown out for nothing.
+    """
     pods = [pod for pod in back.state.gpu_pods if not pod.get("terminating")]
+    known = {pod["uid"]: fate.use.loses(pod["uid"], back.expected) for pod in pods}
+    return _named(pod for pod in pods if (ids_change if known[pod["uid"]] is None else known[pod["uid"]]))
+
+
+def _suspected(back: Return, fate: Fate) -> list[dict[str, Any]]:
+    """Pods of which is not known what they hold, and that came before the device ids changed last."""
+    return [pod for pod in pods_from_before(back.state) if fate.use.loses(pod["uid"], back.expected) is None]
+
+
+def _named(pods: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     named = [{word: pod[word] for word in ("namespace", "name", "uid")} for pod in pods]
     return sorted(named, key=lambda pod: (pod["namespace"], pod["name"]))

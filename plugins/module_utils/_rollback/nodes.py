@@ -90,10 +90,12 @@ class Return:
         """It is as it was, whoever has it in maintenance."""
         return self.bears_it and self.state.resources == self.expected
 
-    def ids_change(self) -> bool:
+    def ids_change(self, gpus: int = 0) -> bool:
         """Whether device ids that pods hold may be there no more afterwards, judged by the number of slots: now, and as an interrupted run found it.
 
         A card is one device when whole and others when shared; from shared to shared with more slots the old ids stay.
+
+        :param gpus: how many the node has, where that was read; 0: its label tells it, if it has one.
         """
         now, noted, then = self.state.resources, self.state.noted_resources, self.expected
         if self.is_back or not then:
@@ -101,7 +103,7 @@ class Return:
         if any(found and set(found) != set(then) for found in (now, noted)):
             return True
         after, count = sum(then.values()), self.state.labels.get(_COUNT_LABEL, "")
-        cards = int(count) if count.isdigit() else None
+        cards = gpus or (int(count) if count.isdigit() else None)
         figures = [sum(now.values()) or self.state.capacity(), sum(noted.values())]
         return any(_may_lose(before, after, cards) for before in figures if before)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import refuse_overcommit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import ACCEPTED, check_overcommit
@@ -53,6 +54,7 @@ class RollbackRequest:
     :param daemonsets: those of others that the run changed, by "namespace/name", as they are now; None for one that is gone.
     :param nodes: only these go back; empty: all of the snapshot.
     :param hosts: node by host; "" is the host's own name.
+    :param uses: devices that pods hold, by node, where that is known.
     :param wave: nodes in a wave, "25%" or a number; likewise max_unavailable.
     """
 
@@ -65,6 +67,7 @@ class RollbackRequest:
     max_unavailable: Any = "25%"
     on_overcommit: str = "refuse"
     stale_pods: str = "report"
+    uses: Mapping[str, NodeUse] = field(default_factory=dict)
 
 
 def build_rollback(request: RollbackRequest) -> dict[str, Any]:
@@ -153,7 +156,8 @@ class _Draft:
         else:
             verb = "As many of them as needed are evicted, by kubegpu_on_overcommit: evict." if evict else ACCEPTED
             self.warnings.add(name, *(f"{one}. {verb}" for one in surplus))
-        fate = Fate(reasons, server, evict, moves, self.request.stale_pods == "recreate")
+        use = self.request.uses.get(name, NodeUse())
+        fate = Fate(reasons, server, evict, moves, self.request.stale_pods == "recreate", use)
         self.backs[name] = back
         self.nodes[name] = node_entry(back, fate, self.hosts.get(name), self.request.past.run)
 

@@ -58,6 +58,19 @@ class Road(Stage):
         """Facts as NVML gives them."""
         return host_facts(name, GPUS[self.scenario][name])
 
+    def write_facts(self, name: str, slots: dict[str, int]) -> str:
+        """What gpu_info would have found on a node of one GPU: slots by pod UID. The directory."""
+        directory = self.directory / "facts"
+        directory.mkdir(exist_ok=True)
+        held = [
+            {"pod_uid": uid, "container": "c", "resource": "nvidia.com/gpu", "device_ids": [f"GPU-1::{slot}"]}
+            for uid, slot in slots.items()
+        ]
+        facts = {"nvml_available": True, "gpus": [{"uuid": "GPU-1", "processes": []}], "allocations": held}
+        document = {"schema_version": 1, "host": name, "node": name, "facts": facts}
+        (directory / f"{name}.json").write_text(json.dumps(document))
+        return str(directory)
+
     def labels(self) -> dict[str, dict[str, str]]:
         """What matters of the labels of all GPU nodes."""
         return {

@@ -265,6 +265,32 @@ def test_an_accepted_rollback_below_what_pods_hold_evicts_nobody(open_road: Open
     assert {pod["metadata"]["uid"] for pod in running(road)} == uids
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_rollback_recreates_pods_whose_slots_vanish_and_no_others(open_road: OpenRoad, known: bool) -> None:
+    """6 slots back to 4: of pods on slots 0 and 5 one is stale. Then 4 slots to 6 again: none is, known or not."""
+    road = open_road()
+    road.forward("run-1", FEW).roll_out()
+    road.forward("run-2", MANY).roll_out()
+    crowd(road, "gpu-l20", 2)
+    uids = sorted(pod["metadata"]["uid"] for pod in running(road))
+    mending = {"stale_pods": "recreate", "facts_dir": road.write_facts("gpu-l20", dict(zip(uids, (0, 5))))}
+    back = road.back("run-3", **mending)
+    # Of the cluster's own pods there nothing is known; they are from the time before the first rollout.
+    stale = {pod["uid"] for pod in road.plan["nodes"]["gpu-l20"]["stale_pods"]}
+    assert stale & set(uids) == {uids[1]}
+    results = go_back(back.of(options={**back.options, **mending}))
+    assert {pod["uid"] for pod in results["in_service"]["nodes"]["gpu-l20"]["recreated"]} & set(uids) == {uids[1]}
+    road.wait_for(lambda: len(running(road)) == 2)
+
+    uids = sorted(pod["metadata"]["uid"] for pod in running(road))
+    mending["facts_dir"] = road.write_facts("gpu-l20", dict(zip(uids, (0, 1))) if known else {})
+    again = road.back("run-4", snapshot_run="run-3", **mending)
+    assert (road.plan["nodes"]["gpu-l20"]["changed"], road.plan["nodes"]["gpu-l20"]["stale_pods"]) == (True, [])
+    results = go_back(again.of(options={**again.options, **mending}))
+    assert results["in_service"]["nodes"]["gpu-l20"]["recreated"] == []
+    assert sorted(pod["metadata"]["uid"] for pod in running(road)) == uids
+
+
 @pytest.mark.parametrize("scenario", ["reference", "addon-owned"])
 def test_a_rollback_is_taken_back_by_its_own_snapshot(open_road: OpenRoad, scenario: str) -> None:
     road = open_road(scenario)

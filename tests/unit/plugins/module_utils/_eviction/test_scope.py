@@ -133,4 +133,6 @@ def test_devices_that_vanish_are_told_by_their_number(device: str, expected: int
 
 def test_nothing_is_said_of_what_is_not_known() -> None:
     assert NodeUse().loses("uid", {GPU: 1}) is None
+    assert NodeUse(held={"uid": ((GPU, "MIG-1"),)}, gpus=1).loses("uid", {GPU: 7}) is None
+    assert NodeUse(held={"uid": ((GPU, "GPU-1"),)}, gpus=4).loses("uid", {GPU: 3}) is None
     assert NodeUse().holds("uid", ["GPU-1"]) is None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.past import Past, read_past
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.planner import RollbackRequest, build_rollback
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import read_plan
@@ -255,3 +256,69 @@ def test_a_snapshot_that_is_missing_or_unreadable_is_refused(break_it: Any, mess
 def test_an_unknown_run_is_told_with_those_that_exist() -> None:
     with pytest.raises(InputError, match="snapshots of the runs run-1 "):
         read_past(snapshots(("run-1", "sharing")), "run-5")
+
+
+def held(*ids: str, gpus: int = 1) -> NodeUse:
+    """What the kubelet gave the pods u-0, u-1, …"""
+    return NodeUse({f"u-{number}": ((GPU, device),) for number, device in enumerate(ids)}, gpus=gpus)
+
+
+def with_controllers(found: dict[str, Any]) -> dict[str, Any]:
+    pods = [{**pod, "owner": {"kind": "ReplicaSet", "name": "rs", "uid": "rs"}} for pod in found["pods"]]
+    return {**found, "pods": pods}
+
+
+SINCE = {"annotations": {"kubegpu.sharing/devices-since": "2026-03-02T00:00:00.000Z"}}
+COUNTED = {**OURS, "nvidia.com/gpu.count": "1"}
+
+
+def go_back(found: dict[str, Any], was: dict[str, Any], **request: Any) -> dict[str, Any]:
+    made = plan({"gpu-1": with_controllers(found)}, {"gpu-1": was}, stale_pods="recreate", **request)
+    return made["nodes"]["gpu-1"]
+
+
+def test_pods_whose_slots_stay_are_not_stale_though_there_will_be_fewer() -> None:
+    eight = node(COUNTED, 8, pods=3)
+    back = go_back(eight, entry("0a", 3), uses={"gpu-1": held("GPU-a::0", "GPU-a::1", "GPU-a::2")})
+    assert (back["stale_pods"], back["recreate"], back["disruption"], back["ids_change"]) == ([], False, "switch", True)
+    one_goes = go_back(eight, entry("0a", 3), uses={"gpu-1": held("GPU-a::0", "GPU-a::7", "GPU-a::2")})
+    assert ([pod["name"] for pod in one_goes["stale_pods"]], one_goes["recreate"]) == (["p-1"], True)
+    unknown = go_back(eight, entry("0a", 3))
+    assert len(unknown["stale_pods"]) == 3
+
+
+def test_of_pods_that_must_go_those_are_named_whose_slots_vanish() -> None:
+    uses = {"gpu-1": held("GPU-a::0", "GPU-a::7", "GPU-a::2", "GPU-a::1")}
+    back = go_back(node(COUNTED, 8, pods=4), entry("0a", 3), uses=uses, on_overcommit="evict")
+    assert ([pod["name"] for pod in back["evict"]["pods"]], back["stale_pods"]) == (["p-1"], [])
+
+
+@pytest.mark.parametrize(
+    ("found", "was"),
+    [
+        pytest.param(node(COUNTED, 3, 3, **SINCE), entry("0a", 8), id="more slots"),
+        pytest.param(node(COUNTED, 3, 3, **SINCE), entry("0a", 3), id="as many"),
+        pytest.param(node({**OURS, "nvidia.com/gpu.count": ""}, 3, 3, **SINCE), entry("0a", 8), id="GPUs were counted"),
+        pytest.param(
+            node(THEIRS, 3, 3, maintenance={"run": "x", "restore": {"key": "l20", "revision": "0b"}}, **SINCE),
+            entry(None, 3),
+            id="only put back into service",
+        ),
+    ],
+)
+def test_without_allocations_no_pod_is_thrown_out_where_its_ids_stay(
+    found: dict[str, Any], was: dict[str, Any]
+) -> None:
+    early = {**found, "pods": [{**pod, "bound": "2026-03-01T00:00:00Z"} for pod in found["pods"]]}
+    back = go_back(early, was, uses={"gpu-1": NodeUse(gpus=1)})
+    assert (back["changed"], back["stale_pods"], back["recreate"]) == (True, [], False)
+
+
+def test_on_a_node_that_is_as_before_a_suspicion_is_told_and_knowledge_acted_upon() -> None:
+    found = node(THEIRS, 1, 1, **SINCE)
+    early = {**found, "pods": [{**pod, "bound": "2026-03-01T00:00:00Z"} for pod in found["pods"]]}
+    told = go_back(early, entry())
+    assert (len(told["stale_pods"]), told["changed"]) == (1, False)
+    known = go_back(early, entry(), uses={"gpu-1": held("GPU-a::4")})
+    assert (len(known["stale_pods"]), known["recreate"], known["reasons"]) == (1, True, ["1 stale pod to recreate"])
+    assert go_back(early, entry(), uses={"gpu-1": held("GPU-a")})["stale_pods"] == []
