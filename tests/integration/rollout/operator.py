@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -131,13 +132,15 @@ class Operator:
             os.execve(command[0], command, self._environment())  # noqa: S606 - a terminal needs a process, not a shell
         output, deadline = b"", time.monotonic() + PLAYBOOK_SECONDS
         while time.monotonic() < deadline:
+            if not select.select([terminal], [], [], 1.0)[0]:
+                # Ansible throws away what was typed before it began to read, so a person would type it again.
+                if output.rstrip().endswith(b":") and b"Type yes" in output:
+                    os.write(terminal, answer.encode() + b"\r")
+                continue
             try:
                 output += os.read(terminal, 65536)
             except OSError:  # the other end is closed
                 break
-            if answer and b"Type yes" in output:
-                os.write(terminal, answer.encode() + b"\r")
-                answer = ""
         else:
             os.kill(child, signal.SIGKILL)
         _child, status = os.waitpid(child, 0)
