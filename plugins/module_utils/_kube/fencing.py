@@ -65,17 +65,32 @@ class LeaseFence:
         with self._guard:
             if self._lost is not None:
                 raise self._lost
+            try:
+                self._renew()
+            except LeaseLostError as error:
+                self._lost = error
+                raise
+
+    def _renew(self) -> None:
+        """An answer can come so late that what it says is no longer true: a process that was stopped meanwhile. So it is looked at
+        the time again after each."""
+        for _attempt in range(_TRIES):
             if self._age() < self._duration / 3:
                 return
             try:
                 self._confirm()
-            except LeaseLostError as error:
-                self._lost = error
-                raise
             except ApiError as error:
                 # Nobody may take the lease before it has run out, so a passing trouble of the API is borne till then.
                 if error.status in (401, 403) or self._age() >= self._duration * 2 / 3:
                     raise
+                return
+        if self._age() >= self._duration * 2 / 3:
+            raise LeaseLostError(
+                f"Cannot write for run {self._run}: {_TRIES} times the answer to a renewal of the lock {self.title} came so late that "
+                f"it may have run out meanwhile (it lasts {self._duration:.0f} s). See what holds this machine or its way to the "
+                "API server up, then run again.",
+                holder=self._run,
+            )
 
     def _age(self) -> float:
         return float("inf") if self._confirmed is None else self._clock.monotonic() - self._confirmed

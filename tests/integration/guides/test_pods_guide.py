@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,15 @@ FIRST_LINE = "    - name: Replace a fan\n"
 def printed_play() -> list[dict[str, Any]]:
     """Nobody is there to press enter."""
     text = GUIDE.read_text(encoding="utf-8")
-    play = yaml.safe_load(textwrap.dedent(text[text.index(FIRST_LINE) :]))
+    play = yaml.safe_load(textwrap.dedent("".join(block(text[text.index(FIRST_LINE) :]))))
     (pause,) = [task for task in play[0]["tasks"] if "ansible.builtin.pause" in task]
     pause["ansible.builtin.pause"] = {"seconds": 1}
     return play
+
+
+def block(text: str) -> Iterator[str]:
+    """The lines of a code block from its first one on: up to the first that is not indented."""
+    return itertools.takewhile(lambda line: not line.strip() or line.startswith(" "), text.splitlines(keepends=True))
 
 
 def test_guide_playbook_empties_a_node_and_puts_it_back(tmp_path: Path) -> None:

@@ -158,3 +158,57 @@ def test_check_that_loses_a_race_is_lost(api: FakeApi, clock: FakeClock) -> None
     api.faults.append(take)
     with pytest.raises(LeaseLostError):
         fence(api, clock).check()
+
+
+def delay(api: FakeApi, clock: FakeClock, *seconds: float, taken_by: str | None = None) -> None:
+    """Let the answers to renewals come late; with a run that takes the lease over before they come."""
+    renew, delays = api.patch, iter(seconds)
+
+    def patch(path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        answer = renew(path, *args, **kwargs)
+        clock.sleep(next(delays))
+        if taken_by:
+            api.put(PATH, lease(clock, taken_by))
+        return answer
+
+    api.patch = patch  # type: ignore[method-assign]  # the fake, made slow
+
+
+def test_check_does_not_believe_a_renewal_whose_answer_came_when_the_lease_had_gone(
+    api: FakeApi, clock: FakeClock
+) -> None:
+    fenced = fence(api, clock)
+    fenced.check()
+    delay(api, clock, 90, taken_by="run-2")
+    clock.sleep(20)
+    with pytest.raises(LeaseLostError, match="held by run run-2"):
+        fenced.check()
+
+
+def test_check_renews_again_after_a_late_answer_if_the_lease_is_still_its_own(api: FakeApi, clock: FakeClock) -> None:
+    fenced = fence(api, clock)
+    fenced.check()
+    delay(api, clock, 90, 0)
+    clock.sleep(20)
+    fenced.check()
+    assert api.requests.write == 2
+    assert api.objects[PATH]["spec"]["renewTime"] == "2026-03-01T12:01:50.000000Z"
+
+
+def test_check_refuses_where_every_answer_comes_too_late(api: FakeApi, clock: FakeClock) -> None:
+    fenced = fence(api, clock)
+    fenced.check()
+    delay(api, clock, 45, 45, 45)
+    clock.sleep(20)
+    with pytest.raises(LeaseLostError, match=r"3 times the answer .* came so late .* \(it lasts 60 s\)\. See what holds"):
+        fenced.check()
+    assert api.requests.write == 3
+
+
+def test_check_goes_on_with_slow_answers_that_still_prove_the_lease(api: FakeApi, clock: FakeClock) -> None:
+    fenced = fence(api, clock)
+    fenced.check()
+    delay(api, clock, 25, 25, 25)
+    clock.sleep(20)
+    fenced.check()
+    assert api.requests.write == 3
