@@ -83,7 +83,7 @@ class Evictor:
 
     def _wait(self, seconds: float) -> None:
         looked = time.monotonic()
-        if self._pods.changes.wait(max(0.0, min(seconds, _TICK_SECONDS))):
+        if self._pods.changes.wait(max(0.0, min(seconds, _TICK_SECONDS, self._session.fence.patience))):
             time.sleep(max(0.0, looked + _BURST_SECONDS - time.monotonic()))
 
     def _take_answers(self) -> None:

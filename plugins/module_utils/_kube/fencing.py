@@ -35,6 +35,10 @@ class LeaseLostError(KubeGpuError):
 class Fence(Protocol):
     """Asked before every write."""
 
+    @property
+    def patience(self) -> float:
+        """Seconds after which a wait must ask again, so that the lock is renewed in good time."""
+
     def check(self) -> None:
         """Return if this run may write now.
 
@@ -60,6 +64,11 @@ class LeaseFence:
         self._duration = float(seconds)
         self._lost: LeaseLostError | None = None
 
+    @property
+    def patience(self) -> float:
+        """Half of the time after which the lease is renewed: two thirds of it are left when the first try comes."""
+        return self._duration / 6
+
     def check(self) -> None:
         """Return if the lease is ours. Renews it once a third of it has gone by."""
         with self._guard:
@@ -72,8 +81,8 @@ class LeaseFence:
                 raise
 
     def _renew(self) -> None:
-        """An answer can come so late that what it says is no longer true: a process that was stopped meanwhile. So it is looked at
-        the time again after each."""
+        # What an answer says may no longer be true when it comes: a process may have been stopped meanwhile. So each is followed
+        # by a look at the time.
         for _attempt in range(_TRIES):
             if self._age() < self._duration / 3:
                 return

@@ -127,7 +127,7 @@ class Waiter:
                 ended(name, going_on.pop(name))
             if going_on:
                 until = min(wait.next_look() for wait in going_on.values()) - self._clock.monotonic()
-                self._view.wait(max(0.0, min(until, _TICK_SECONDS)))
+                self._view.wait(max(0.0, min(until, _TICK_SECONDS, self._fence.patience)))
 
     def _look(self, waits: Mapping[str, NodeWait], unmet: Mapping[str, Unmet]) -> None:
         nodes, passed, pods = self._view.nodes(), self._view.passed(), _by_node(self._view.pods())

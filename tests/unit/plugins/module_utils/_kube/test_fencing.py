@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -62,6 +63,21 @@ def test_check_renews_after_a_third(api: FakeApi, clock: FakeClock) -> None:
     fenced.check()
     assert api.objects[PATH]["spec"]["renewTime"] == "2026-03-01T12:00:20.000000Z"
     assert api.requests.write == 1
+
+
+@pytest.mark.parametrize("seconds", [1, 60])
+def test_wait_that_asks_as_often_as_the_fence_wants_never_lets_two_thirds_go_by(
+    api: FakeApi, clock: FakeClock, seconds: int
+) -> None:
+    api.put(PATH, lease(clock, seconds=seconds))
+    fenced = LeaseFence(api, clock, "kubegpu-system", "run-1", seconds)
+    ages = []
+    for _wait in range(50):
+        fenced.check()
+        clock.sleep(fenced.patience)
+        renewed = datetime.fromisoformat(api.objects[PATH]["spec"]["renewTime"].replace("Z", "+00:00"))
+        ages.append((clock.now() - renewed).total_seconds())
+    assert max(ages) < seconds * 2 / 3
 
 
 def test_check_renews_an_old_lease_at_once(api: FakeApi, clock: FakeClock) -> None:
@@ -200,7 +216,9 @@ def test_check_refuses_where_every_answer_comes_too_late(api: FakeApi, clock: Fa
     fenced.check()
     delay(api, clock, 45, 45, 45)
     clock.sleep(20)
-    with pytest.raises(LeaseLostError, match=r"3 times the answer .* came so late .* \(it lasts 60 s\)\. See what holds"):
+    with pytest.raises(
+        LeaseLostError, match=r"3 times the answer .* came so late .* \(it lasts 60 s\)\. See what holds"
+    ):
         fenced.check()
     assert api.requests.write == 3
 

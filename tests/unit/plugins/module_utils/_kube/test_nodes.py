@@ -27,6 +27,7 @@ class Open:
     """A fence that lets everything through and counts who asks."""
 
     asked = 0
+    patience = 10.0
 
     def check(self) -> None:
         self.asked += 1

@@ -18,6 +18,7 @@ GPU = "nvidia.com/gpu"
 
 class Fence:
     asked = 0
+    patience = 10.0
 
     def check(self) -> None:
         self.asked += 1
@@ -56,8 +57,11 @@ def serves_eight(node: NodeState, _pods: Sequence[PodState]) -> list[str]:
     return [] if amount == 8 else [f"allocatable is {amount}"]
 
 
-def wait_for(amounts: Callable[[float], dict[str, int]], *names: str) -> tuple[dict[str, NodeWait], list[str], Fence]:
+def wait_for(
+    amounts: Callable[[float], dict[str, int]], *names: str, patience: float = 10.0
+) -> tuple[dict[str, NodeWait], list[str], Fence]:
     clock, fence, order = FakeClock(), Fence(), []
+    fence.patience = patience
     waits = {name: NodeWait(0.0, Timing(300, 30)) for name in names}
     Waiter(Script(clock, amounts), fence, clock).wait(
         waits, dict.fromkeys(names, serves_eight), lambda name, _wait: order.append(name)
@@ -74,6 +78,11 @@ def test_wait_ends_for_each_node_in_its_own_time() -> None:
 def test_wait_asks_the_fence_all_along() -> None:
     _waits, _order, fence = wait_for(lambda _now: {"a": 8}, "a")
     assert fence.asked >= 30
+
+
+def test_wait_asks_the_fence_as_often_as_a_short_lease_needs() -> None:
+    _waits, _order, fence = wait_for(lambda _now: {"a": 8}, "a", patience=0.2)
+    assert fence.asked >= 150
 
 
 def test_wait_for_a_node_that_vanishes_ends_at_once() -> None:
