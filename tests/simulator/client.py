@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import ssl
 import urllib.error
@@ -66,6 +67,12 @@ class Client:
     def text(self, path: str, **query: str) -> str:
         """An answer that is no JSON, such as a log."""
         return self._send("GET", path, None, "application/json", query).decode()
+
+    def stream(self, path: str, timeout: float, **query: str) -> http.client.HTTPResponse:
+        """The lines of a watch as they come; to be closed by the caller. ``timeout``: seconds that may pass between two."""
+        request = urllib.request.Request(f"{self.url}{path}?{urlencode(query)}", headers=self._headers)
+        response: http.client.HTTPResponse = urllib.request.urlopen(request, context=self._context, timeout=timeout)
+        return response
 
     def request(
         self,
