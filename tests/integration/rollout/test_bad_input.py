@@ -137,6 +137,11 @@ def test_rollout_limited_to_other_hosts_is_no_empty_success(operator: Operator) 
     assert operator.cluster.writes(last) == []
 
 
+def test_rollout_without_its_kubeconfig_is_refused_by_its_path(operator: Operator, tmp_path: Path) -> None:
+    operator.write_inventory(REFERENCE_HOSTS, {**REFERENCE_VARIABLES, "kubegpu_kubeconfig": str(tmp_path / "none")})
+    refused(operator, f"The kubeconfig of kubegpu_kubeconfig cannot be used: {tmp_path / 'none'} does not exist.")
+
+
 def test_rollout_without_an_api_server_is_refused(operator: Operator, tmp_path: Path) -> None:
     kubeconfig = yaml.safe_load(Path(operator.cluster.kubeconfig).read_text(encoding="utf-8"))
     kubeconfig["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
