@@ -18,7 +18,10 @@ description:
     somebody has changed since is left alone, and told in C(skipped) of RV(plan).
   - Configs that were removed since are made again. DaemonSets of others get back what the rollout changed of them, once all
     nodes that need that are back, with M(kubegpu.sharing.device_plugin) and O(kubegpu.sharing.device_plugin#module:state=reverted).
-  - Where nothing is to go back, the plan is empty. A plan is refused with all that is in its way.
+  - Where nothing is to go back, the plan is empty.
+  - A node with something in its way is in C(skipped) too, since it keeps no other from going back, and is told among the
+    warnings. The plan is refused, with all that is in its way, if what was asked for is wrong, or if none of the nodes that
+    are to go back can.
   - Changes nothing in the cluster, and needs no lock.
 extends_documentation_fragment:
   - kubegpu.sharing.attributes
@@ -172,6 +175,11 @@ problems:
   description: Everything that is in the way.
   type: list
   elements: str
+  returned: if the plan was refused
+refused:
+  description: The C(node) and the C(reason) for each node that something is in the way of, as C(skipped) of RV(plan) has it.
+  type: list
+  elements: dict
   returned: if the plan was refused
 requests:
   description: Requests that were made to the API.

@@ -10,7 +10,7 @@ plan.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence, Set
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse
@@ -73,15 +73,18 @@ class RollbackRequest:
 def build_rollback(request: RollbackRequest) -> dict[str, Any]:
     """The plan, as its file has it.
 
-    :raises InputError: the rollback is refused, with all that is in its way.
+    A node with something in its way is skipped, for it keeps no other from going back.
+
+    :raises InputError: the rollback is refused, with all that is in its way: it was asked for in a wrong way, or something
+        is in the way of every node. Its ``refused`` tells the nodes, as ``skipped`` of a plan does.
     """
     limits, problems = _read_limits(request)
     problems += _unknown_nodes(request)
     draft = _Draft(request, limits)
     draft.fill()
-    problems += draft.problems.tell()
-    if problems:
-        raise InputError(f"rollback of run {request.past.run}", problems)
+    if problems or draft.is_in_vain:
+        told = problems + draft.problems.tell()
+        raise InputError(f"rollback of run {request.past.run}", told, refused=draft.refused)
     return draft.finish()
 
 
@@ -117,6 +120,7 @@ class _Draft:
     hosts: Dict[str, str] = field(default_factory=dict)
     releases: Dict[str, Release] = field(default_factory=dict)
     skipped: Dict[str, str] = field(default_factory=dict)
+    blocked: Set[str] = field(default_factory=set)
     problems: NodeFindings = field(default_factory=NodeFindings)
     warnings: NodeFindings = field(default_factory=NodeFindings)
 
@@ -143,26 +147,45 @@ class _Draft:
             self._add(back, judgement.reasons, server)
         self._tell_newcomers()
 
+    @property
+    def refused(self) -> List[Dict[str, str]]:
+        """The nodes that something is in the way of, in the words of ``skipped``."""
+        return [{"node": name, "reason": self.skipped[name]} for name in sorted(self.blocked)]
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Nodes were to go back, and not one of them can."""
+        return bool(self.blocked) and not any(node["changed"] for node in self.nodes.values())
+
     def _add(self, back: Return, reasons: List[str], server: Server) -> None:
         name, moves = back.name, bool(reasons) and not back.is_back
-        if moves:
-            self.problems.add(name, *server.problems, *lacking(back, self.request.past, self.request.cluster))
-            if server.release:
-                self.releases[server.release.daemonset] = server.release
         surplus = check_overcommit(back.state, back.expected) if moves and not back.bears_it else []
+        problems = [*server.problems, *lacking(back, self.request.past, self.request.cluster)] if moves else []
+        if surplus and self.request.on_overcommit == "refuse":
+            problems += refuse_overcommit(back.state, back.expected)
+        if problems:
+            self._leave(name, problems)
+            return
+        if moves and server.release:
+            self.releases[server.release.daemonset] = server.release
         evict = bool(surplus) and self.request.on_overcommit == "evict"
-        if self.request.on_overcommit == "refuse":
-            self.problems.add(name, *(refuse_overcommit(back.state, back.expected) if surplus else ()))
-        else:
-            verb = "As many of them as needed are evicted, by kubegpu_on_overcommit: evict." if evict else ACCEPTED
-            self.warnings.add(name, *(f"{one}. {verb}" for one in surplus))
+        verb = "As many of them as needed are evicted, by kubegpu_on_overcommit: evict." if evict else ACCEPTED
+        self.warnings.add(name, *(f"{one}. {verb}" for one in surplus))
         use = self.request.uses.get(name, NodeUse())
         fate = Fate(reasons, server, evict, moves, self.request.stale_pods == "recreate", use)
         self.backs[name] = back
         self.nodes[name] = node_entry(back, fate, self.hosts.get(name), self.request.past.run)
 
+    def _leave(self, name: str, problems: Sequence[str]) -> None:
+        """It stays as it is, and so does what serves it."""
+        self.problems.add(name, *problems)
+        self.blocked.add(name)
+        self.skipped[name] = ". ".join(problem.rstrip(".") for problem in problems)
+
     def _tell_newcomers(self) -> None:
-        """Nodes that bear a revision of ours and that the run did not have."""
+        """Nodes that the run did not have, and that are asked for or bear a revision of ours."""
+        for name in sorted({*self.request.nodes} - {*self.request.past.nodes}):
+            self.skipped[name] = f"run {self.request.past.run} did not have it; it stays as it is"
         for name, state in self.states.items():
             if not self.request.nodes and state.revision and name not in self.request.past.nodes:
                 self.skipped[name] = f"run {self.request.past.run} did not have it; it goes on with config {state.key}"
@@ -197,7 +220,7 @@ class _Draft:
             "wave_sizes": [len(wave) for wave in waves],
             "totals": {**totals(self.nodes, {**gpu_nodes, **self.states}, len(self.skipped)), "left_alone": 0},
             "compatibility": [],
-            "warnings": [*self.warnings.tell(), *self._owners(), *left],
+            "warnings": [*self._told_blocked(), *self.warnings.tell(), *self._owners(), *left],
             "problems": [],
         }
 
@@ -227,6 +250,9 @@ class _Draft:
             left += decision.left
             reverts += [revert] if decision.patch is not None else []
         return reverts, left
+
+    def _told_blocked(self) -> list[str]:
+        return [f"Not taken back: {problem}" for problem in self.problems.tell()]
 
     def _owners(self) -> list[str]:
         return [warning for name in sorted(self.releases) for warning in self.releases[name].warnings()]

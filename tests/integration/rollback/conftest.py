@@ -5,35 +5,18 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Callable, Iterator
 
 import pytest
-
-from simulator.cluster import SimulatedCluster
+from integration.rollout_modules.stage import opening
 
 from .road import Road
 
-SPEED = 100.0
 OpenRoad = Callable[..., Road]
 
 
 @pytest.fixture
 def open_road(tmp_path: Path) -> Iterator[OpenRoad]:
-    """Start a cluster of a scenario. The law must not be broken, whatever the test does."""
-    with ExitStack() as stack:
-        roads: list[Road] = []
-
-        def start(scenario: str = "reference") -> Road:
-            cluster = stack.enter_context(SimulatedCluster.start(scenario, tmp_path / "cluster", speed=SPEED))
-            road = Road(cluster, scenario, tmp_path)
-            road.watch_the_law()
-            roads.append(road)
-            return road
-
+    with opening(Road, tmp_path) as start:
         yield start
-        for road in roads:
-            assert road.law is not None
-            assert road.law.end() == []
-            assert road.law.seen > 0

@@ -103,8 +103,7 @@ class Road(Stage):
         self.plan = plan
         (self.directory / "plan.json").write_text(json.dumps(plan))
         if self.law is not None:
-            for name, node in plan["nodes"].items():
-                self.law.served[name][node["to"]["revision"]] = node["slots_after"]
+            self.law.learn(plan)
 
 
 def steps_back(driver: Driver) -> list[Callable[..., dict[str, Any]]]:

@@ -233,8 +233,12 @@ def test_a_rollback_below_what_pods_hold_is_refused_or_evicts_as_many_as_needed(
     crowd(road, "gpu-l20", 5)
     since = road.cluster.position()
     with pytest.raises(InputError) as refused:
-        road.back("run-3")
+        road.plan_back(nodes=["gpu-l20"])
     assert "but it would advertise 4" in str(refused.value)
+    without = road.plan_back()
+    assert without["waves"] == [["gpu-t4"]]
+    (left,) = without["skipped"]
+    assert "but it would advertise 4" in left["reason"]
     assert road.cluster.writes(since) == []
     back = road.back("run-3", on_overcommit="evict")
     assert road.plan["nodes"]["gpu-l20"]["evict"]["fit"] == {GPU: 4}
@@ -251,6 +255,20 @@ def test_a_rollback_below_what_pods_hold_is_refused_or_evicts_as_many_as_needed(
     assert len(on_node) == 4
     assert results["in_maintenance"]["nodes"]["gpu-l20"]["evicted"]
     assert road.allocatable("gpu-l20") == 4
+
+
+def test_a_node_that_cannot_go_back_keeps_what_serves_it_while_the_others_go_back(open_road: OpenRoad) -> None:
+    road = open_road()
+    road.forward("run-1", FEW).roll_out()
+    older = road.labels()
+    road.forward("run-2", MANY).roll_out()
+    crowd(road, "gpu-l20", 5)
+    newer = road.labels()
+    go_back(road.back("run-3"))
+    assert road.labels() == {"gpu-l20": newer["gpu-l20"], "gpu-t4": older["gpu-t4"]}
+    assert (road.allocatable("gpu-l20"), road.allocatable("gpu-t4"), road.out_of_service()) == (6, 4, [])
+    names = {one["metadata"]["name"] for one in road.client.items(DAEMONSETS)}
+    assert {name.rpartition("-")[2] for name in names} == {newer["gpu-l20"][REVISION], older["gpu-t4"][REVISION]}
 
 
 def test_an_accepted_rollback_below_what_pods_hold_evicts_nobody(open_road: OpenRoad) -> None:

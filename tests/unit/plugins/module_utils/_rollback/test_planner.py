@@ -202,11 +202,69 @@ def test_all_problems_are_told_at_once() -> None:
     assert len(refused.value.problems) == 4
 
 
+@pytest.mark.parametrize(
+    ("found", "was", "reason"),
+    [
+        pytest.param(
+            node(OURS, 8, pods=3), entry(), "pods hold 3 nvidia.com/gpu, but it would advertise 1", id="surplus"
+        ),
+        pytest.param(
+            node({**OURS, "other": "yes"}, 8), entry(), "two device plugins of others would serve it", id="two plugins"
+        ),
+        pytest.param(
+            node(OURS, 8), entry("0d", 4), "neither the snapshot of run run-1 nor the cluster", id="no objects"
+        ),
+    ],
+)
+def test_a_node_with_something_in_its_way_keeps_no_other_from_going_back(
+    found: dict[str, Any], was: dict[str, Any], reason: str
+) -> None:
+    other = {**PLUGIN, "name": "other", "node_selector": {"other": "yes"}}
+    nodes = {"gpu-1": node(OURS, 8), "gpu-2": found, "gpu-3": node(THEIRS, 1)}
+    made = plan(nodes, {"gpu-1": entry(), "gpu-2": was, "gpu-3": entry()}, plugins=(PLUGIN, other))
+    assert (made["waves"], sorted(made["nodes"]), made["problems"]) == ([["gpu-1"]], ["gpu-1", "gpu-3"], [])
+    (skipped,) = made["skipped"]
+    assert skipped["node"] == "gpu-2"
+    assert reason in skipped["reason"]
+    assert made["warnings"][0].startswith("Not taken back: node gpu-2: ")
+    assert reason in made["warnings"][0]
+
+
+def test_a_rollback_of_which_no_node_can_go_back_is_refused_and_tells_why_by_node() -> None:
+    nodes = {"gpu-1": node(OURS, 8, pods=3), "gpu-2": node(THEIRS, 1), "gpu-3": node(OURS, 8, hold="disk")}
+    with pytest.raises(InputError) as refused:
+        plan(nodes)
+    (told,) = refused.value.facts["refused"]
+    assert told["node"] == "gpu-1"
+    assert "set kubegpu_on_overcommit to evict (2 leave during the maintenance) or accept" in told["reason"]
+
+
+def test_a_plugin_whose_node_stays_as_it_is_keeps_what_that_node_needs() -> None:
+    """Without the affinity it would come to the node beside our revision."""
+    affinity = {"matchExpressions": [{"key": REVISION, "operator": "DoesNotExist"}]}
+    ours = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [affinity]}}}
+    before = {"template": {"spec": {"affinity": None}}, "updateStrategy": {"type": "RollingUpdate"}}
+    foreign = {"daemonset": "kube-system/plugin", "uid": "u", "owner": "", "method": "affinity", "spec": before}
+    patch = {"spec": {"template": {"spec": {"affinity": ours}}, "updateStrategy": {"type": "OnDelete"}}}
+    spec = {"template": {"spec": {"affinity": ours, "nodeSelector": THEIRS}}, "updateStrategy": {"type": "OnDelete"}}
+    live = {"kube-system/plugin": {"metadata": {"uid": "u"}, "spec": spec}}
+    was = {"labels": {KEY: None, REVISION: None}, "resources": {GPU: 1}, "target": {"key": "l20", "revision": "0b"}}
+    selected = {**OURS, **THEIRS}
+    nodes = {"gpu-1": node(selected, 8), "gpu-2": node(selected, 8, pods=3)}
+    past = Past(SNAPSHOT, dict.fromkeys(nodes, was), foreign=[{**foreign, "patch": patch}])
+    made = build_rollback(RollbackRequest(past, {"nodes": nodes, "plugins": [PLUGIN]}, live))
+    assert (made["waves"], made["reverts"]) == ([["gpu-1"]], [])
+    assert any("the first is gpu-2" in warning for warning in made["warnings"])
+
+
 def test_a_limit_leaves_the_others_out() -> None:
     nodes = {"gpu-1": node(OURS, 8), "gpu-2": node(OURS, 8)}
     assert list(plan(nodes, nodes=["gpu-2"])["nodes"]) == ["gpu-2"]
     with pytest.raises(InputError, match="has none of the nodes gpu-9"):
         plan(nodes, nodes=["gpu-9"])
+    made = plan(nodes, nodes=["gpu-2", "gpu-9"])
+    assert made["waves"] == [["gpu-2"]]
+    assert made["skipped"] == [{"node": "gpu-9", "reason": "run run-1 did not have it; it stays as it is"}]
 
 
 def snapshots(*runs: tuple[str, str]) -> list[dict[str, Any]]:
