@@ -198,13 +198,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.documents im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.rollback import load_past
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import read_uses
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import ON_OVERCOMMIT, STALE_PODS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.planner import (
-    ON_OVERCOMMIT,
-    STALE_PODS,
-    RollbackRequest,
-    build_rollback,
-)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.planner import RollbackRequest, build_rollback
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.result import to_result
 
 

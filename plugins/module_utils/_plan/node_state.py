@@ -16,6 +16,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names impo
     is_plugin_resource,
 )
 
+#: How the reason begins for which a plan leaves a node alone that a person holds.
+ON_HOLD = "on hold: "
 _ENDED = ("Succeeded", "Failed")
 
 

@@ -12,11 +12,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import Scope, read_scope
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.vocabulary import Vocabulary, read_vocabulary
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import WaveLimits
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import WaveLimits, read_limits
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.options import PluginOptions, read_options
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.versions import parse_version
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.words import did_you_mean
-from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import Share, read_share
 
 ON_OVERCOMMIT = ("refuse", "evict", "accept")
 STALE_PODS = ("report", "recreate")
@@ -81,18 +80,13 @@ def read_request(request: PlanRequest) -> tuple[Wanted, list[str]]:
     with_gpus = frozenset(host for host, facts in request.host_facts.items() if facts.get("gpus"))
     scope, more = read_scope(request.cluster, request.hosts, request.limited, with_gpus)
     problems += more + _check_choices(request)
-    shares = {}
-    for word in ("wave", "max_unavailable"):
-        shares[word] = Share(count=1)
-        try:
-            shares[word] = read_share(getattr(request, word))
-        except ValueError as error:
-            problems.append(f'kubegpu_{word}: {error}; give a number of nodes, or a percentage such as "25%".')
+    limits, more = read_limits(request.wave, request.max_unavailable)
+    problems += more
     known = request.cluster.get("nodes") or {}
     for node in request.accept_live_memory:
         if node not in known:
             problems.append(f"kubegpu_accept_live_memory: the cluster has no node {node!r}.{did_you_mean(node, known)}")
-    return Wanted(request, vocabulary, options, scope, WaveLimits(**shares), not problems), problems
+    return Wanted(request, vocabulary, options, scope, limits, not problems), problems
 
 
 def _check_choices(request: PlanRequest) -> list[str]:

@@ -16,7 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import Decided, decide_key
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.matching import Match, Matcher
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import ON_HOLD, NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import NodeFindings, Wanted
 
 
@@ -84,7 +84,7 @@ def _read_facts(wanted: Wanted, found: Survey) -> None:
 
 def _why_left_alone(state: NodeState) -> str:
     if state.hold is not None:
-        return f"on hold: {state.hold or 'no reason given'}"
+        return f"{ON_HOLD}{state.hold or 'no reason given'}"
     return "" if state.entry.get("ready", True) else "the node is not Ready"
 
 

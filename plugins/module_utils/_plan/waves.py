@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import Share
+from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import Share, read_share
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,18 @@ class WaveLimits:
 
     wave: Share
     max_unavailable: Share
+
+
+def read_limits(wave: Any, max_unavailable: Any) -> tuple[WaveLimits, list[str]]:
+    """The limits as the operator wrote them, "25%" or a number, and what is wrong with them."""
+    shares, problems = {}, []
+    for word, given in (("wave", wave), ("max_unavailable", max_unavailable)):
+        shares[word] = Share(count=1)
+        try:
+            shares[word] = read_share(given)
+        except ValueError as error:
+            problems.append(f'kubegpu_{word}: {error}; give a number of nodes, or a percentage such as "25%".')
+    return WaveLimits(**shares), problems
 
 
 def allowed_at_once(limits: WaveLimits, gpu_nodes: int, out_of_service: int) -> int:

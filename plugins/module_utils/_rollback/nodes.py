@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, List, Mapping
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import ON_HOLD, NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import (
     CONFIG_LABEL,
     REVISION_LABEL,
@@ -140,7 +140,7 @@ def _may_lose(before: int, after: int, cards: int | None) -> bool:
 
 def _why_left_alone(back: Return) -> str:
     if back.state.hold is not None:
-        return f"on hold: {back.state.hold or 'no reason given'}"
+        return f"{ON_HOLD}{back.state.hold or 'no reason given'}"
     if not back.state.entry.get("ready", True):
         return "the node is not Ready"
     if back.entry["target"] is None and not back.is_back:

@@ -25,6 +25,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import
     WaveLimits,
     allowed_at_once,
     plan_waves,
+    read_limits,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import REVISION_LABEL
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.configs import describe_configs, lacking
@@ -39,10 +40,6 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.reverts 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.servers import Server, choose_server
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import ROLLBACK
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import SCHEMA_VERSION as PLAN_VERSION
-from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import Share, read_share
-
-ON_OVERCOMMIT = ("refuse", "evict", "accept")
-STALE_PODS = ("report", "recreate")
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def build_rollback(request: RollbackRequest) -> dict[str, Any]:
     :raises InputError: the rollback is refused, with all that is in its way: it was asked for in a wrong way, or something
         is in the way of every node. Its ``refused`` tells the nodes, as ``skipped`` of a plan does.
     """
-    limits, problems = _read_limits(request)
+    limits, problems = read_limits(request.wave, request.max_unavailable)
     problems += _unknown_nodes(request)
     draft = _Draft(request, limits)
     draft.fill()
@@ -86,17 +83,6 @@ def build_rollback(request: RollbackRequest) -> dict[str, Any]:
         told = problems + draft.problems.tell()
         raise InputError(f"rollback of run {request.past.run}", told, refused=draft.refused)
     return draft.finish()
-
-
-def _read_limits(request: RollbackRequest) -> tuple[WaveLimits, list[str]]:
-    shares, problems = {}, []
-    for word in ("wave", "max_unavailable"):
-        shares[word] = Share(count=1)
-        try:
-            shares[word] = read_share(getattr(request, word))
-        except ValueError as error:
-            problems.append(f'kubegpu_{word}: {error}; give a number of nodes, or a percentage such as "25%".')
-    return WaveLimits(**shares), problems
 
 
 def _unknown_nodes(request: RollbackRequest) -> list[str]:
