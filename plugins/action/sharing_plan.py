@@ -22,12 +22,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request impo
     STALE_PODS,
     PlanRequest,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import LARGE_FLEET, plan_facts
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import read_hosts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_text
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
-# With more nodes than this the result leaves out what stands in the file, for Ansible copies results many times.
-LARGE_FLEET = 100
 SCHEMA_VERSION = 1
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -72,31 +72,6 @@ def write_plan(path: str, plan: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(plan, indent=indent, ensure_ascii=False) + "\n")
 
 
-def to_result(plan: Mapping[str, Any], dest: str | None) -> dict[str, Any]:
-    """What the task returns. The plan is nested, for Ansible has a meaning of its own for "skipped" and "warnings"."""
-    shown = dict(plan)
-    if dest and len(plan["nodes"]) > LARGE_FLEET:
-        del shown["nodes"]
-        rehearsal = plan.get("rehearsal") or {}
-        shown["rehearsal"] = {word: value for word, value in rehearsal.items() if word != "waves"}
-        shown["configs"] = {
-            key: {word: value for word, value in config.items() if word not in ("objects", "nodes")}
-            for key, config in plan["configs"].items()
-        }
-    return {
-        "changed": False,
-        "plan_id": plan["plan_id"],
-        "empty": plan["empty"],
-        "waves": plan["waves"],
-        "wave_sizes": plan["wave_sizes"],
-        "wave_hosts": [
-            {"node": node, "host": plan["nodes"][node]["host"] or node} for wave in plan["waves"] for node in wave
-        ],
-        "plan": shown,
-        "dest": dest,
-    }
-
-
 def name_nodes(
     hosts: Sequence[str], certain: Collection[str], variables: Mapping[str, Mapping[str, Any]], variable: str
 ) -> dict[str, str]:
@@ -133,7 +108,7 @@ def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str,
     """
     cluster = read_json(params["cluster_path"], SCHEMA_VERSION)
     if isinstance(params["hosts"], Mapping):
-        hosts = {str(host): str(node or "") for host, node in params["hosts"].items()}
+        hosts = read_hosts(params["hosts"])
     else:
         # Where no facts of hosts are used and no nodes are left out by host, a host's node matters only if it does not exist.
         certain = cluster["nodes"] if params["facts"] == "labels" and not params["limited"] else ()
@@ -184,7 +159,7 @@ class ActionModule(ActionBase):
                 write_plan(params["dest"], plan)
         except KubeGpuError as error:
             return {**result, "failed": True, "changed": False, "msg": error.msg, **error.facts}
-        result.update(to_result(plan, params["dest"]))
+        result.update(changed=False, **plan_facts(plan, params["dest"]))
         if self._task.diff:
             result["diff"] = plan_diff(plan)
         return result

@@ -199,6 +199,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol imp
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.rollback import load_past
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import read_uses
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import ON_OVERCOMMIT, STALE_PODS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import read_hosts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.planner import RollbackRequest, build_rollback
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.result import to_result
@@ -228,7 +229,7 @@ def run(params: Mapping[str, Any], api: KubeApi) -> Outcome:
     cluster = read_document(params["cluster_path"], "cluster")
     past, daemonsets = load_past(api, params["lock_namespace"], params["snapshot_run"])
     given = ("wave", "max_unavailable", "on_overcommit", "stale_pods")
-    hosts = {str(host): str(node or "") for host, node in params["hosts"].items()}
+    hosts = read_hosts(params["hosts"])
     nodes = [*params["nodes"], *((own or host for host, own in hosts.items()) if params["limited"] else ())]
     uses = read_uses(params["facts_dir"], set(past.nodes) & set(cluster["nodes"]))
     options = {word: params[word] for word in given}

@@ -29,6 +29,11 @@ class Scope:
     host_of: Mapping[str, str]
 
 
+def read_hosts(given: Mapping[Any, Any]) -> dict[str, str]:
+    """Node by host, as the operator wrote it; "" for the host's own name."""
+    return {str(host): str(node or "") for host, node in given.items()}
+
+
 def read_scope(
     cluster: Mapping[str, Any], hosts: Mapping[str, str], limited: bool, with_gpus: frozenset[str]
 ) -> tuple[Scope, list[str]]:

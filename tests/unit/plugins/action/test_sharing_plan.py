@@ -20,6 +20,7 @@ from ansible_collections.kubegpu.sharing.plugins.action import sharing_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import plan_facts
 from ansible_collections.kubegpu.sharing.plugins.modules import sharing_plan as documented
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -133,9 +134,8 @@ def test_make_request_missing_cluster_file_is_refused(files: Path) -> None:
         sharing_plan.make_request(params(files, cluster_path=str(files / "nowhere.json")), {})
 
 
-def test_to_result_gives_what_the_waves_need() -> None:
-    result = sharing_plan.to_result(build_plan(fleet.reference()), None)
-    assert result["changed"] is False
+def test_plan_facts_give_what_the_waves_need() -> None:
+    result = plan_facts(build_plan(fleet.reference()), None)
     assert (result["waves"], result["wave_sizes"]) == ([["gpu-l20"], ["gpu-t4"]], [1, 1])
     assert result["wave_hosts"] == [{"node": "gpu-l20", "host": "gpu-l20"}, {"node": "gpu-t4", "host": "gpu-t4"}]
     assert result["plan"]["nodes"].keys() == {"gpu-l20", "gpu-t4"}
@@ -143,17 +143,17 @@ def test_to_result_gives_what_the_waves_need() -> None:
     assert not {"skipped", "warnings", "failed"} & result.keys()
 
 
-def test_to_result_of_a_large_fleet_leaves_the_rest_in_the_file() -> None:
+def test_plan_facts_of_a_large_fleet_leave_the_rest_in_the_file() -> None:
     plan = large_plan(101)
-    result = sharing_plan.to_result(plan, "plan.json")
+    result = plan_facts(plan, "plan.json")
     assert "nodes" not in result["plan"]
     assert "objects" not in result["plan"]["configs"]["t4"]
     assert result["plan"]["totals"]["nodes"] == len(result["wave_hosts"]) == 101
     told = {"waves": [{"wave": 1}], "summary": ["No pod is evicted."]}
-    shown = sharing_plan.to_result({**plan, "rehearsal": told}, "plan.json")["plan"]["rehearsal"]
+    shown = plan_facts({**plan, "rehearsal": told}, "plan.json")["plan"]["rehearsal"]
     assert shown == {"summary": ["No pod is evicted."]}
-    assert "nodes" in sharing_plan.to_result(plan, None)["plan"]
-    assert "nodes" in sharing_plan.to_result(large_plan(100), "plan.json")["plan"]
+    assert "nodes" in plan_facts(plan, None)["plan"]
+    assert "nodes" in plan_facts(large_plan(100), "plan.json")["plan"]
 
 
 @pytest.mark.parametrize("count", [2, 101])
