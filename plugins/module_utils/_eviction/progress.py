@@ -77,6 +77,8 @@ class NodeProgress:
     """The emptying of one node.
 
     :param judge: says which pods must leave.
+    :param doubtful: it looks empty and at rest, but pods may have come that were not seen: it is to be looked at anew.
+    :param trouble: why that could not be done; "" if it could.
     """
 
     node: str
@@ -89,12 +91,17 @@ class NodeProgress:
     waiting: list[PodState] = field(default_factory=list)
     ended: bool = False
     failed: bool = False
+    doubtful: bool = False
+    trouble: str = ""
     _seen: set[str] = field(default_factory=set)
     _quiet_since: float = 0.0
     _free_since: float | None = None
 
-    def look(self, now: float, pods: Sequence[Candidate]) -> None:
-        """Take an observation of all pods of the node."""
+    def look(self, now: float, pods: Sequence[Candidate], current: bool = True) -> None:
+        """Take an observation of all pods of the node.
+
+        :param current: there are certainly no others. Only then can the node be found empty.
+        """
         if self.ended:
             return
         self.verdicts = self.judge(pods, self.attempts.keys())
@@ -105,7 +112,7 @@ class NodeProgress:
         for uid, attempt in self.attempts.items():
             attempt.evicted |= attempt.unsure and uid not in present
         self.left = {uid: attempt for uid, attempt in self.attempts.items() if uid in present and _holds_up(attempt)}
-        self._judge_end(now)
+        self._judge_end(now, current)
 
     def due(self, now: float) -> list[Attempt]:
         """Evictions to be sent now. They count as sent."""
@@ -160,7 +167,8 @@ class NodeProgress:
             self._quiet_since = now if self._seen else self.started
         self._seen |= movable
 
-    def _judge_end(self, now: float) -> None:
+    def _judge_end(self, now: float, current: bool) -> None:
+        self.doubtful = False
         if self.left:
             self._free_since = None
             stuck = all(attempt.stuck for attempt in self.left.values())
@@ -174,9 +182,11 @@ class NodeProgress:
             self.ended = True
             return
         self.waiting = unsettled(verdict.pod.state for verdict in self.verdicts)
-        quiet = now - self._quiet_since >= self.timing.settle
-        self.failed = bool(self.waiting or not quiet) and now >= self._admission_deadline(now)
-        self.ended = self.failed or (quiet and not self.waiting)
+        at_rest = now - self._quiet_since >= self.timing.settle and not self.waiting
+        self.doubtful = at_rest and not current
+        settled = at_rest and current
+        self.failed = not settled and now >= self._admission_deadline(now)
+        self.ended = self.failed or settled
 
     def _admission_deadline(self, now: float) -> float:
         return (now if self._free_since is None else self._free_since) + self.timing.admission

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
 from urllib.parse import urlencode
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError, Request, broken, refused
@@ -177,11 +177,20 @@ class KubeClient:
         """Delete an object. The body may carry DeleteOptions: preconditions, propagationPolicy, gracePeriodSeconds."""
         return self._send("DELETE", path, {}, body=body, dry_run=dry_run)
 
-    def watch(self, path: str, resource_version: str, timeout_seconds: float, **query: Any) -> Iterator[dict[str, Any]]:
+    def watch(
+        self,
+        path: str,
+        resource_version: str,
+        timeout_seconds: float,
+        *,
+        opened: Callable[[], None] | None = None,
+        **query: Any,
+    ) -> Iterator[dict[str, Any]]:
         """Events of a collection from a resourceVersion on: {"type": ..., "object": ...}.
 
         Ends when the time is over, and also when the connection breaks: the caller reads the state anew either way.
 
+        :param opened: told when the server has begun to answer, that is before the first event.
         :raises ApiError: no connection, a refusal, or an ERROR event (status 410: list again).
         """
         seconds = max(1, round(timeout_seconds))
@@ -193,6 +202,8 @@ class KubeClient:
         try:
             if stream.status != 200:
                 raise refused(request, stream.status, b"".join(stream.chunks()), stream.headers)
+            if opened is not None:
+                opened()
             yield from self._events(request, stream)
         finally:
             stream.close()

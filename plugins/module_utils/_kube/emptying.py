@@ -79,7 +79,8 @@ def empty(wave: Wave, scopes: Mapping[str, Scope], pods: NodePods) -> None:
     _tell_failures(wave, nodes)
     for name in nodes:
         if not wave.results[name].failed:
-            accept(wave, name, [pod.state for pod in pods.of(name)])
+            # Those that the node was found empty by: what a broken watch shows may be older.
+            accept(wave, name, [verdict.pod.state for verdict in nodes[name].verdicts])
 
 
 def _tell_failures(wave: Wave, nodes: Mapping[str, NodeProgress]) -> None:
@@ -89,7 +90,7 @@ def _tell_failures(wave: Wave, nodes: Mapping[str, NodeProgress]) -> None:
         if leftovers:
             wave.fail(name, f"{still_there(leftovers, nodes[name])} The node stays cordoned.")
         else:
-            wave.fail(name, not_settled(nodes[name].waiting))
+            wave.fail(name, not_settled(nodes[name].waiting, nodes[name].trouble))
 
 
 def still_there(leftovers: Sequence[Leftover], progress: NodeProgress) -> str:

@@ -45,12 +45,13 @@ class Evictor:
         self._grace = grace
         self._heard = heard
         self._sent: dict[Future[Answer | None], tuple[NodeProgress, Attempt]] = {}
+        self._lists: dict[str, Future[list[Candidate] | None]] = {}
 
     def empty(self, nodes: Mapping[str, NodeProgress]) -> None:
         """Return when each node's emptying has ended, one way or the other.
 
         :raises LeaseLostError: this run may not write any more. No eviction is sent after that.
-        :raises ApiError: the pods may not be watched.
+        :raises ApiError: the pods cannot be watched, or may not be listed.
         """
         going_on = dict(nodes)
         pool = ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="evict")
@@ -61,8 +62,9 @@ class Evictor:
                 self._take_answers()
                 now = self._session.clock.monotonic()
                 for progress in list(going_on.values()):
-                    progress.look(now, self._pods.of(progress.node))
+                    self._look(progress, now)
                     self._send(pool, progress, now)
+                    self._list_if_doubtful(pool, progress)
                     if progress.ended:
                         del going_on[progress.node]
                 if going_on:
@@ -71,13 +73,41 @@ class Evictor:
             pool.shutdown(wait=True, cancel_futures=True)
         self._take_answers()  # of nodes that were given up while an answer was on its way
 
+    def _look(self, progress: NodeProgress, now: float) -> None:
+        """By a list that was read for it, then by what the watch has shown."""
+        if progress.node in self._lists and self._lists[progress.node].done():
+            listed = self._lists.pop(progress.node).result()
+            if listed is not None:
+                progress.look(now, listed)
+        current = self._pods.current(progress.node)  # asked first: what is read after it is no older
+        progress.look(now, self._pods.of(progress.node), current)
+
+    def _list_if_doubtful(self, pool: ThreadPoolExecutor, progress: NodeProgress) -> None:
+        """Nothing is taken for empty while its watch is down, or was: a list tells."""
+        if progress.doubtful and progress.node not in self._lists:
+            future = pool.submit(self._list, progress)
+            self._lists[progress.node] = future
+            future.add_done_callback(self._note)
+
+    def _list(self, progress: NodeProgress) -> list[Candidate] | None:
+        try:
+            listed = self._pods.list_anew(progress.node)
+        except ApiError as error:
+            if error.status in (401, 403):
+                raise
+            progress.trouble = error.msg
+            self._session.clock.sleep(_TICK_SECONDS)
+            return None
+        progress.trouble = ""
+        return listed
+
     def _send(self, pool: ThreadPoolExecutor, progress: NodeProgress, now: float) -> None:
         for attempt in progress.due(now):
             future = pool.submit(self._evict, progress, attempt)
             self._sent[future] = (progress, attempt)
             future.add_done_callback(self._note)
 
-    def _note(self, _future: Future[Answer | None]) -> None:
+    def _note(self, _future: Future[Any]) -> None:
         with self._pods.changes.guard:
             self._pods.changes.note()
 

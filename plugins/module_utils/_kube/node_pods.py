@@ -53,6 +53,17 @@ class NodePods:
     def of(self, node: str) -> list[Candidate]:
         """The pods of a node.
 
-        :raises ApiError: they may not be watched.
+        :raises ApiError: they cannot be watched any more.
         """
         return self._lists[node].things()
+
+    def current(self, node: str) -> bool:
+        """They have been watched without a break since they were listed, so that none can be there that is not known."""
+        return self._lists[node].unbroken
+
+    def list_anew(self, node: str) -> list[Candidate]:
+        """The pods of a node as they are now.
+
+        :raises ApiError: they cannot be listed.
+        """
+        return self._lists[node].refresh()

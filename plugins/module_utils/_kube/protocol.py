@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, Mapping, Protocol
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Protocol
 
 if TYPE_CHECKING:
     from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import ListResult, RequestCounts
@@ -34,5 +34,16 @@ class KubeApi(Protocol):
     def delete(self, path: str, body: Mapping[str, Any] | None = ..., *, dry_run: bool = ...) -> dict[str, Any]:
         """Delete an object."""
 
-    def watch(self, path: str, resource_version: str, timeout_seconds: float, **query: Any) -> Iterator[dict[str, Any]]:
-        """Events of a collection from a resourceVersion on, until the time is over or the connection breaks."""
+    def watch(
+        self,
+        path: str,
+        resource_version: str,
+        timeout_seconds: float,
+        *,
+        opened: Callable[[], None] | None = ...,
+        **query: Any,
+    ) -> Iterator[dict[str, Any]]:
+        """Events of a collection from a resourceVersion on, until the time is over or the connection breaks.
+
+        :param opened: told when the server has begun to answer, that is before the first event.
+        """

@@ -44,8 +44,16 @@ def settle(wave: Wave, names: Sequence[str]) -> None:
             session.clock.sleep(session.params["settle_seconds"])
 
 
-def not_settled(waiting: Sequence[PodState]) -> str:
-    """Why the node could not be taken for quiet."""
+def not_settled(waiting: Sequence[PodState], trouble: str = "") -> str:
+    """Why the node could not be taken for quiet.
+
+    :param trouble: why its pods could not be looked at.
+    """
+    if trouble and not waiting:
+        return (
+            f"it was not seen within {ADMISSION_SECONDS:g} s whether more pods are on their way to the node: {trouble} The node stays "
+            "cordoned."
+        )
     listed = ", ".join(pod.describe() for pod in waiting[:5]) or "new pods keep arriving"
     return (
         f"pods bound to the node were not admitted within {ADMISSION_SECONDS:g} s: {listed}. Look at the node's "

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import threading
+import time
+import traceback
+from http.client import HTTPException
 from typing import Any, Callable, Generic, Mapping, TypeVar
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError, Request
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 
 Thing = TypeVar("Thing")
@@ -20,6 +23,8 @@ _WINDOW_SECONDS = 10
 _LONGEST_PAUSE_SECONDS = 5.0
 #: So many refusals on end, and the place where the watch was is given up.
 _REFUSALS = 3
+#: Troubles of the network that come by another name than the client's own, and pass as those do.
+_TROUBLES = (OSError, HTTPException)
 
 
 class Changes:
@@ -51,6 +56,7 @@ class WatchedList(Generic[Thing]):
 
     A watch that breaks goes on from the last event seen, so that nothing is missed. If the server no longer knows that
     one (410), or refuses again and again, the list is read anew: what happened in between is not known then (``gaps``).
+    While no watch is open, what is kept may be old. Where that matters, see ``unbroken``, ``open_for`` and ``refresh``.
 
     :param observe: from an API object to what is kept of it; it must bear ``uid``.
     :param changes: told of every change.
@@ -73,6 +79,12 @@ class WatchedList(Generic[Thing]):
         self._passed: list[Thing] = []
         self._version = ""
         self.gaps = 0
+        self._reading = threading.Lock()
+        #: What the watch shows while the list is read by others than its own thread, None for what is deleted.
+        self._meanwhile: dict[str, Thing | None] | None = None
+        self._watches = 0  # that were opened so far
+        self._trusted = 1  # the watch that follows a list without a hole in between
+        self._opened: float | None = None  # when the one that is open was; None: none is
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"watch {path}", daemon=True)
         self._fatal: ApiError | None = None
@@ -89,7 +101,7 @@ class WatchedList(Generic[Thing]):
     def things(self) -> list[Thing]:
         """What is selected now.
 
-        :raises ApiError: watching is not permitted, so that nothing will be seen any more.
+        :raises ApiError: watching is not permitted, or ended in a way that is not foreseen: nothing will be seen any more.
         """
         with self._changes.guard:
             if self._fatal is not None:
@@ -102,55 +114,141 @@ class WatchedList(Generic[Thing]):
             passed, self._passed = self._passed, []
             return passed
 
-    def _follow(self) -> None:
-        failures = 0
-        while not self._stop.is_set():
+    @property
+    def unbroken(self) -> bool:
+        """A watch is open, and has been without a break since the list that it goes on from."""
+        with self._changes.guard:
+            return self._opened is not None and self._watches == self._trusted
+
+    @property
+    def open_for(self) -> float:
+        """Seconds for which a watch has been open; 0 while none is."""
+        with self._changes.guard:
+            return 0.0 if self._opened is None else time.monotonic() - self._opened
+
+    def refresh(self) -> list[Thing]:
+        """Read the list now, whatever the watch does meanwhile.
+
+        :returns: what is selected, no older than this call.
+        :raises ApiError: it cannot be read.
+        """
+        with self._reading:
+            with self._changes.guard:
+                meanwhile: dict[str, Thing | None] = {}
+                self._meanwhile = meanwhile
+                watch = self._watches if self._opened is not None else None
             try:
-                if not self._version:
-                    self._read()
-                    self.gaps += 1
-                self._watch()
-                failures = 0
-            except ApiError as error:
-                if error.status in (401, 403):
-                    self._end(error)
-                    return
-                failures += 1
-                if error.status == 410 or failures % _REFUSALS == 0:
+                listed, _version = self._list()
+            except BaseException:
+                self._meanwhile = None
+                raise
+            with self._changes.guard:
+                self._meanwhile = None
+                # Some of what the watch showed may be older than the list. That is too much at most, and the watch goes on.
+                things = {uid: thing for uid, thing in {**listed, **meanwhile}.items() if thing is not None}
+                self._things = things
+                if self._opened is not None and self._watches == watch:
+                    self._trusted = watch
+                self._changes.note()
+                return list(things.values())
+
+    def _follow(self) -> None:
+        try:
+            failures = 0
+            while not self._stop.is_set():
+                trouble = self._follow_a_while()
+                failures = failures + 1 if trouble else 0
+                if trouble is None:
+                    continue
+                if isinstance(trouble, ApiError) and trouble.status in (401, 403):
+                    raise trouble
+                if getattr(trouble, "status", None) == 410 or failures % _REFUSALS == 0:
                     self._version = ""
                 self._stop.wait(min(0.05 * 2**failures, _LONGEST_PAUSE_SECONDS))
+        except ApiError as error:
+            self._end(error)
+        except Exception as error:  # a thread's end is seen by nobody  # pylint: disable=broad-except
+            self._end(_unforeseen(self._path, error))
 
-    def _read(self) -> None:
+    def _follow_a_while(self) -> Exception | None:
+        """Watch once, after a list where one is needed. What went wrong with that, and may go well later."""
+        try:
+            if not self._version:
+                self._read()
+                self.gaps += 1
+            self._watch()
+        except (ApiError, *_TROUBLES) as error:
+            return error
+        return None
+
+    def _list(self) -> tuple[dict[str, Thing], str]:
         things: dict[str, Thing] = {}
         version = ""
         for page in self._api.pages(self._path, page_size=_PAGE_SIZE, **self._query):
             things.update({_uid(obj): self._observe(obj) for obj in page.items})
             version = page.resource_version
-        with self._changes.guard:
-            self._things, self._version = things, version
-            self._changes.note()
+        return things, version
+
+    def _read(self) -> None:
+        with self._reading:
+            things, version = self._list()
+            with self._changes.guard:
+                self._things, self._version = things, version
+                self._trusted = self._watches + 1
+                self._changes.note()
 
     def _watch(self) -> None:
-        for event in self._api.watch(self._path, self._version, _WINDOW_SECONDS, **self._query):
-            if self._stop.is_set():
-                return
-            obj = event.get("object") or {}
+        events = self._api.watch(self._path, self._version, _WINDOW_SECONDS, opened=self._note_opened, **self._query)
+        try:
+            for event in events:
+                if self._stop.is_set():
+                    return
+                with self._changes.guard:
+                    self._take(event)
+        finally:
             with self._changes.guard:
-                self._version = (obj.get("metadata") or {}).get("resourceVersion") or self._version
-                if event.get("type") == "BOOKMARK":
-                    continue
-                if event.get("type") == "DELETED":
-                    self._things.pop(_uid(obj), None)
-                else:
-                    thing = self._observe(obj)
-                    self._things[_uid(obj)] = thing
-                    self._passed.append(thing)
-                self._changes.note()
+                self._opened = None
+
+    def _note_opened(self) -> None:
+        with self._changes.guard:
+            self._watches += 1
+            self._opened = time.monotonic()
+            self._changes.note()
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        obj = event.get("object") or {}
+        self._version = (obj.get("metadata") or {}).get("resourceVersion") or self._version
+        if event.get("type") == "BOOKMARK":
+            return
+        uid = _uid(obj)
+        thing = None if event.get("type") == "DELETED" else self._observe(obj)
+        if thing is None:
+            self._things.pop(uid, None)
+        else:
+            self._things[uid] = thing
+            self._passed.append(thing)
+        if self._meanwhile is not None:
+            self._meanwhile[uid] = thing
+        self._changes.note()
 
     def _end(self, error: ApiError) -> None:
         with self._changes.guard:
             self._fatal = error
             self._changes.note()
+
+
+def _unforeseen(path: str, error: Exception) -> ApiError:
+    """What a waiter is told of an error that nobody has thought of."""
+    request = Request.of("GET", path, watching=True)
+    ended = ApiError(
+        f"{request.attempt()}: following it ended with {type(error).__name__}: {error}. What has happened since is not known. "
+        "Run again; if it happens again, report it with the traceback.",
+        request=request,
+        reason="WatchEnded",
+    )
+    ended.facts["exception"] = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    ended.__cause__ = error
+    return ended
 
 
 def _uid(obj: Mapping[str, Any]) -> str:

@@ -153,3 +153,24 @@ def test_watches_that_break_are_taken_up_again(open_stage: Open) -> None:
     stage.cluster.fault("api", action="cut", path="watch=1", count=0, after_ms=100)
     result = stage.driver().in_maintenance(evict="gpu_pods")
     assert (result["failed_nodes"], stage.uids("gpu")) == ([], set())
+
+
+def test_pod_that_came_while_no_watch_was_to_be_had_is_evicted_too(open_stage: Open) -> None:
+    """A node looks empty to a watch that is down: a list tells."""
+    stage = open_stage()
+    driver = stage.driver(evict="gpu_pods", force=True)
+    # The watch of the node's pods breaks at once, however often it is tried for some seconds. Lists are answered.
+    stage.cluster.fault("api", action="cut", path=f"nodeName%3D{NODE}.*watch=1", count=5)
+
+    def bind_late() -> None:
+        while not stage.unschedulable():
+            time.sleep(0.01)
+        stage.client.create(PODS, {"metadata": {"name": "late"}, "spec": {**pod_spec(1, ""), "nodeName": NODE}})
+
+    binder = threading.Thread(target=bind_late)
+    binder.start()
+    result = driver.in_maintenance(settle_seconds=0.5)
+    binder.join(timeout=10)
+    assert result["failed_nodes"] == []
+    assert [pod["name"] for pod in result["nodes"][NODE]["evicted"]] == ["late"]
+    assert stage.pods() == []

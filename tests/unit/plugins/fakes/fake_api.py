@@ -28,7 +28,10 @@ class Write:
 
 @dataclass
 class FakeApi:
-    """``faults`` are asked before each request and may raise; ``listeners`` hear of each change: (type, path, object)."""
+    """``faults`` are asked before each request and may raise; ``listeners`` hear of each change: (type, path, object).
+
+    ``cut``: watches end at once. An eviction ends its pod at once.
+    """
 
     requests: RequestCounts = field(default_factory=RequestCounts)
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -36,6 +39,7 @@ class FakeApi:
     faults: list[Callable[[str, str], None]] = field(default_factory=list)
     listeners: list[Change] = field(default_factory=list)
     events: list[tuple[int, str, str, dict[str, Any]]] = field(default_factory=list)
+    cut: bool = False
 
     def __post_init__(self) -> None:
         self.guard = threading.RLock()
@@ -103,10 +107,21 @@ class FakeApi:
     def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         self._request("POST", path, "write", body)
         with self.guard:
+            if path.endswith("/eviction"):
+                return self._evict(path, body)
             at = f"{path}/{body['metadata']['name']}"
             if at in self.objects:
                 raise self._refuse("POST", path, 409, "AlreadyExists", f'"{at}" already exists')
             return copy.deepcopy(self.put(at, body))
+
+    def _evict(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        pod = path.rpartition("/")[0]
+        if pod not in self.objects:
+            raise self._not_found("POST", path)
+        if body["deleteOptions"]["preconditions"]["uid"] != self.objects[pod]["metadata"]["uid"]:
+            raise self._refuse("POST", path, 409, "Conflict", "Precondition failed: UID in precondition")
+        self.remove(pod)
+        return {"kind": "Status", "status": "Success"}
 
     def patch(self, path: str, body: Any, *, kind: str = "merge", dry_run: bool = False) -> dict[str, Any]:
         self._request("PATCH", path, "write", body)
@@ -129,14 +144,26 @@ class FakeApi:
             self.remove(path)
             return {"kind": "Status", "status": "Success"}
 
-    def watch(self, path: str, resource_version: str, timeout_seconds: float, **query: Any) -> Iterator[dict[str, Any]]:
+    def watch(
+        self,
+        path: str,
+        resource_version: str,
+        timeout_seconds: float,
+        *,
+        opened: Callable[[], None] | None = None,
+        **query: Any,
+    ) -> Iterator[dict[str, Any]]:
         self._request("GET", f"{path}?watch", "get")
+        if self.cut:
+            raise lost_answer("GET", path)
+        if opened is not None:
+            opened()
         seen, deadline = int(resource_version), time.monotonic() + timeout_seconds
         known: dict[str, bool] = {}
         with self.guard:
             for at, obj in self.objects.items():
                 known[at] = _selected(path, query, at, obj)
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self.cut:
             with self.guard:
                 fresh = [event for event in self.events if event[0] > seen]
                 if not fresh:

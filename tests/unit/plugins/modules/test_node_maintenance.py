@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from unit.plugins.fakes.fake_api import api_error
@@ -25,6 +25,11 @@ def note(cluster: FakeCluster, name: str) -> dict[str, Any]:
 def gpu_pod(name: str, node: str, **status: Any) -> dict[str, Any]:
     container = {"name": "app", "image": "app", "resources": {"limits": {GPU: "1"}}}
     return {"metadata": {"name": name}, "spec": {"nodeName": node, "containers": [container]}, "status": status}
+
+
+def with_controller(pod: dict[str, Any]) -> dict[str, Any]:
+    references = [{"kind": "ReplicaSet", "name": "app", "controller": True}]
+    return {**pod, "metadata": {**pod["metadata"], "ownerReferences": references}}
 
 
 def put_pod(cluster: FakeCluster, pod: dict[str, Any]) -> str:
@@ -211,6 +216,56 @@ def prepared(start: Start, **options: Any) -> tuple[FakeCluster, Any]:
     for step in [*driver.begin_steps, *driver.wave_steps[:3]]:
         step()
     return cluster, driver
+
+
+def once_cordoned(cluster: FakeCluster, act: Callable[[], None]) -> None:
+    """At the moment of the cordon, and once."""
+    done: list[bool] = []
+
+    def react(_kind: str, path: str, obj: Any) -> None:
+        if path == node_path("gpu-1") and obj["spec"].get("unschedulable") and not done:
+            done.append(True)
+            act()
+
+    cluster.api.listeners.append(react)
+
+
+def test_in_maintenance_finds_a_pod_that_came_while_its_watch_was_cut(start: Start) -> None:
+    cluster, driver = start({"gpu-1": "l20"})
+    driver.lock()
+    late = with_controller(gpu_pod("late", "gpu-1", phase="Running", startTime="2026-03-01T12:00:00Z"))
+
+    def cut_and_bind() -> None:
+        cluster.api.cut = True
+        put_pod(cluster, late)
+
+    once_cordoned(cluster, cut_and_bind)
+    result = driver.in_maintenance(evict="gpu_pods")
+    assert result["failed_nodes"] == []
+    assert [pod["name"] for pod in result["nodes"]["gpu-1"]["evicted"]] == ["late"]
+
+
+def test_in_maintenance_that_can_neither_watch_nor_list_fails_the_node(start: Start) -> None:
+    cluster, driver = start({"gpu-1": "l20"})
+    driver.lock()
+
+    def refuse_lists(method: str, path: str) -> None:
+        if path == "/api/v1/pods":
+            raise api_error(method, path, 500, "InternalError")
+
+    def fall_silent() -> None:
+        cluster.api.cut = True
+        cluster.api.faults.append(refuse_lists)
+
+    once_cordoned(cluster, fall_silent)
+    result = driver.in_maintenance(evict="gpu_pods")
+    assert result["failed_nodes"] == ["gpu-1"]
+    reason = result["nodes"]["gpu-1"]["reason"]
+    assert reason.startswith(
+        "it was not seen within 60 s whether more pods are on their way to the node: Cannot list pods"
+    )
+    assert reason.endswith("The node stays cordoned.")
+    assert not cluster.schedulable("gpu-1")
 
 
 def test_in_service_uncordons_what_is_proven(start: Start) -> None:

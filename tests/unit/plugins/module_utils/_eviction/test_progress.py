@@ -119,3 +119,28 @@ def test_in_service_pods_may_come(pod: Make) -> None:
     progress = begin(settle=None)
     progress.look(0.0, [pod("web", gpus=0)])
     assert (progress.ended, progress.failed) == (True, False)
+
+
+def test_node_is_not_found_empty_by_what_may_be_old(pod: Make) -> None:
+    progress, web = begin(), pod("web", gpus=0)
+    progress.look(0.0, [web], current=False)
+    assert (progress.ended, progress.doubtful) == (False, False)  # pods may still come, so there is nothing to doubt
+    progress.look(1.0, [web], current=False)
+    assert (progress.ended, progress.doubtful) == (False, True)
+    progress.look(1.1, [web, pod("late")])
+    assert (progress.ended, progress.doubtful, len(progress.due(1.1))) == (False, False, 1)
+
+
+def test_node_of_which_nothing_current_is_ever_seen_fails(pod: Make) -> None:
+    progress = begin()
+    for now in (0.0, 1.0, 59.0):
+        progress.look(now, [], current=False)
+        assert progress.ended is False
+    progress.look(60.0, [], current=False)
+    assert (progress.ended, progress.failed, progress.waiting) == (True, True, [])
+
+
+def test_node_in_service_is_done_with_once_the_pods_are_gone_whatever_else_comes(pod: Make) -> None:
+    progress = begin(settle=None)
+    progress.look(0.0, [], current=False)
+    assert (progress.ended, progress.failed) == (True, False)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from http.client import IncompleteRead
 from typing import Any, Callable, Iterator, Mapping
 
 import pytest
@@ -125,6 +126,123 @@ def test_watched_list_that_may_not_be_watched_says_so(api: FakeApi) -> None:
             return False
 
         assert eventually(ended)
+
+
+def ends_with(nodes: WatchedList[str], reason: str) -> ApiError:
+    """The error that whoever looks is told, once it is there."""
+    told: list[ApiError] = []
+
+    def ended() -> bool:
+        try:
+            nodes.things()
+        except ApiError as error:
+            told.append(error)
+        return bool(told)
+
+    assert eventually(ended)
+    assert told[0].reason == reason
+    return told[0]
+
+
+class Troubled(FakeApi):
+    """The second watch breaks with an error that the client did not make its own."""
+
+    error: Exception = OSError("broken pipe")
+    begun = 0
+
+    def watch(self, path: str, resource_version: str, timeout_seconds: float, **query: Any) -> Iterator[dict[str, Any]]:
+        self.begun += 1
+        yield from super().watch(path, resource_version, 0.2 if self.begun == 1 else timeout_seconds, **query)
+        if self.begun == 1:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [OSError("broken pipe"), IncompleteRead(b"")], ids=lambda error: type(error).__name__)
+def test_watched_list_goes_on_after_a_trouble_of_the_network_by_any_name(error: Exception) -> None:
+    api = Troubled()
+    api.error = error
+    api.put("/api/v1/nodes/a", {})
+    with watched(api) as nodes:
+        assert eventually(lambda: api.begun == 2)
+        api.put("/api/v1/nodes/b", {"spec": {}})
+        assert eventually(lambda: sorted(nodes.things()) == ["a", "b"])
+
+
+def test_watched_list_tells_of_an_end_that_nobody_has_foreseen() -> None:
+    api = Troubled()
+    api.error = AttributeError("'NoneType' object has no attribute 'readline'")
+    with watched(api) as nodes:
+        told = ends_with(nodes, "WatchEnded")
+    assert told.msg.startswith("Cannot watch nodes: following it ended with AttributeError: 'NoneType' object has no")
+    assert told.__cause__ is api.error
+    assert "in _follow" in told.facts["exception"]
+
+
+def test_watched_list_tells_of_an_object_that_it_cannot_read(api: FakeApi) -> None:
+    def strict(obj: Mapping[str, Any]) -> str:
+        return str(obj["metadata"]["labels"]["name"])
+
+    api.put("/api/v1/nodes/a", {"metadata": {"labels": {"name": "a"}}})
+    with WatchedList(api, "/api/v1/nodes", {}, strict, Changes()) as nodes:
+        assert nodes.things() == ["a"]
+        api.put("/api/v1/nodes/b", {"metadata": {}})
+        assert "ended with KeyError: 'labels'" in ends_with(nodes, "WatchEnded").msg
+
+
+def test_watched_list_is_unbroken_until_its_watch_breaks(api: FakeApi) -> None:
+    with watched(api) as nodes:
+        assert eventually(lambda: nodes.unbroken)
+        assert nodes.open_for < 5
+        api.cut = True
+        assert eventually(lambda: not nodes.unbroken)
+        assert nodes.open_for == 0
+        api.cut = False
+        assert eventually(lambda: nodes.open_for > 0)
+        assert not nodes.unbroken  # it was, for a while
+
+
+def test_watched_list_that_is_refreshed_shows_what_its_broken_watch_did_not(api: FakeApi) -> None:
+    with watched(api) as nodes:
+        assert eventually(lambda: nodes.unbroken)
+        api.cut = True
+        assert eventually(lambda: not nodes.unbroken)
+        api.put("/api/v1/nodes/b", {"spec": {}})
+        api.remove("/api/v1/nodes/a")
+        assert nodes.refresh() == nodes.things() == ["b"]
+        assert not nodes.unbroken
+        api.cut = False
+        assert eventually(lambda: nodes.open_for > 0)
+        assert nodes.refresh() == ["b"]
+        assert nodes.unbroken
+
+
+class Slow(FakeApi):
+    """Lists come ``late`` after the state that they show."""
+
+    late: Callable[[], None] | None = None
+
+    def pages(self, path: str, *, page_size: int = 500, **query: Any) -> Iterator[Any]:
+        pages = list(super().pages(path, page_size=page_size, **query))
+        if self.late:
+            self.late()
+        yield from pages
+
+
+def test_watched_list_keeps_what_comes_while_it_is_refreshed() -> None:
+    api = Slow()
+    api.put("/api/v1/nodes/a", {})
+    api.put("/api/v1/nodes/b", {})
+    with watched(api) as nodes:
+        assert eventually(lambda: nodes.unbroken)
+
+        def meanwhile() -> None:
+            api.put("/api/v1/nodes/c", {"spec": {}})
+            api.remove("/api/v1/nodes/a")
+            assert eventually(lambda: sorted(nodes.things()) == ["b", "c"])
+
+        api.late = meanwhile
+        assert sorted(nodes.refresh()) == ["b", "c"]
+        assert sorted(nodes.things()) == ["b", "c"]
 
 
 def test_changes_wake_a_wait_even_if_they_come_before_it() -> None:
