@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from contract.repository import documentation
 from unit.plugins.module_utils._plan import fleet
 
 from ansible_collections.kubegpu.sharing.plugins.action import sharing_plan
@@ -21,9 +22,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import plan_facts
-from ansible_collections.kubegpu.sharing.plugins.modules import sharing_plan as documented
 
-ROOT = Path(__file__).resolve().parents[4]
+MODULES = Path(__file__).resolve().parents[4] / "plugins" / "modules"
 DEFAULTS = {name: option.get("default") for name, option in sharing_plan.ARGUMENT_SPEC.items()}
 
 
@@ -56,7 +56,7 @@ def large_plan(count: int) -> dict[str, Any]:
 
 
 def test_options_are_documented_as_they_are() -> None:
-    options = yaml.safe_load(documented.DOCUMENTATION)["options"]
+    options = documentation(MODULES / "sharing_plan.py")["options"]
     assert options.keys() == sharing_plan.ARGUMENT_SPEC.keys()
     for name, option in sharing_plan.ARGUMENT_SPEC.items():
         for word in ("type", "required", "default", "choices", "elements"):
