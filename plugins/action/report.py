@@ -93,7 +93,8 @@ class _Views:
 
     def show_plan(self) -> Document:
         plan = self._read("plan_path")
-        document = show_plan(plan, self.limit)
+        cluster = self._read("cluster_path") if self.options.get("cluster_path") else None
+        document = show_plan(plan, self.limit, cluster)
         approved = plan.get("plan_id") == self.options["approved_id"] and not plan.get("problems")
         return shorten_approved(document) if approved else document
 
@@ -112,7 +113,7 @@ class _Views:
         )
         self.report = summarise(rollout, f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
         document = show_summary(self.report, self.limit)
-        self._documents = [document, show_plan(plan, self.limit)]
+        self._documents = [document, show_plan(plan, self.limit, rollout.before)]
         return document
 
     def write(self, check_mode: bool) -> dict[str, Any]:

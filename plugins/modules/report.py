@@ -158,6 +158,12 @@ report:
           resource, without zeros), C(expected_resources), C(differences), C(held) (why a person keeps the node out of
           service; null if nobody does) and C(seconds_out_of_service)."
       type: dict
+    held:
+      description:
+        - "Nodes that a person holds by the annotation kubegpu.sharing/hold, in the plan or left alone by it: C(node), C(why), C(out) (of
+          service), C(since) and C(run) (since when, and by which run, empty if by none)."
+      type: list
+      elements: dict
     other_gpu_nodes: {description: GPU nodes that the plan leaves alone., type: list, elements: str}
     pods: {description: "The pods behind the figures above, and those that still run on device ids from before (C(stale)).", type: dict}
     timeline:

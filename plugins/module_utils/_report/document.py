@@ -40,12 +40,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, then prose, a table, and a list; each may be missing."""
+    """A heading, then prose, a table, a list, and commands to copy; each may be missing."""
 
     heading: str
     text: str = ""
     table: Optional[Table] = None
     items: Sequence[str] = ()
+    commands: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_vi
     gpu_nodes,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.disturbance import Disturbance, compare_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds import find_holds
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.node_verdict import judge_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import Timeline, build_timeline
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import in_order
@@ -80,6 +81,7 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
         "nodes": nodes,
         "waves": plan.get("waves") or [],
         "skipped": plan.get("skipped") or [],
+        "held": [hold.to_dict() for hold in find_holds(plan, after)],
         "other_gpu_nodes": [name for name in gpu_nodes(after) if name not in (plan.get("nodes") or {})],
         "pods": {
             "evicted": disturbance.evicted,

@@ -190,6 +190,9 @@ plan <code>{{ figures.plan_id }}</code> · <time datetime="{{ created }}">{{ tim
 </div>
 {% if section.table.left_out %}<p class="note">… and {{ section.table.left_out }} more, not shown here.</p>{% endif %}
 {% endif %}
+{% for command in section.commands %}
+<p><code>{{ command }}</code></p>
+{% endfor %}
 {% if section["items"] %}
 <ul class="items">
 {% for item in section["items"] %}

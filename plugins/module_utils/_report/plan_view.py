@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import LABELS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_view import Cluster
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
     Column,
     Document,
@@ -17,6 +18,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     capped_items,
     capped_table,
     list_left_alone,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds import (
+    Hold,
+    describe_holds,
+    find_holds,
+    holds_section,
+    left_for_other_reasons,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_changes import (
     changes_section,
@@ -41,13 +49,14 @@ _SHARING = {"none": "not shared", "time_slicing": "time-slicing", "mps": "MPS"}
 _SEVERITIES = ("error", "warning", "info")
 
 
-def show_plan(plan: Plan, limit: int) -> Document:
+def show_plan(plan: Plan, limit: int, cluster: Optional[Cluster] = None) -> Document:
     """The plan.
 
     :param limit: rows of a table at most.
+    :param cluster: the cluster that it was made for, if known: since when nodes are held.
     """
     nodes = plan.get("nodes") or {}
-    names = in_order(nodes)
+    names, holds = in_order(nodes), find_holds(plan, cluster)
     sections = [
         _refusal(plan),
         *rollback_sections(plan),
@@ -60,9 +69,10 @@ def show_plan(plan: Plan, limit: int) -> Document:
         _compatibility_section(plan, limit),
         _waves_section(plan, limit),
         _warnings_section(plan, limit),
-        _skipped_section(plan, limit),
+        holds_section(holds, limit),
+        list_left_alone(left_for_other_reasons(plan.get("skipped") or []), limit),
     ]
-    return Document(f"Plan {plan.get('plan_id')}", _subtitle(plan), [section for section in sections if section])
+    return Document(f"Plan {plan.get('plan_id')}", _subtitle(plan, holds), [section for section in sections if section])
 
 
 def shorten_approved(document: Document) -> Document:
@@ -70,12 +80,12 @@ def shorten_approved(document: Document) -> Document:
     return replace(document, subtitle=f"As approved: {document.subtitle}", sections=[])
 
 
-def _subtitle(plan: Plan) -> str:
+def _subtitle(plan: Plan, holds: Sequence[Hold]) -> str:
     totals = plan.get("totals") or {}
     nodes = plan.get("nodes") or {}
     # The report counts the whole cluster: say what is counted here.
     slots = f"GPU slots {totals.get('slots_before')} → {totals.get('slots_after')} on the planned nodes"
-    left_alone = describe_left_alone(len(plan.get("skipped") or []))
+    left_alone = describe_left_alone(len(left_for_other_reasons(plan.get("skipped") or []))) + describe_holds(holds)
     if not nodes:
         return f"No node is planned for{left_alone}."
     planned = describe_count(len(nodes), "planned GPU node")
@@ -228,10 +238,6 @@ def _describe_canaries(keys: Sequence[str], seen: set[str]) -> str:
 def _warnings_section(plan: Plan, limit: int) -> Optional[Section]:
     warnings = [_message(warning) for warning in plan.get("warnings") or []]
     return Section("Warnings", items=capped_items(warnings, limit)) if warnings else None
-
-
-def _skipped_section(plan: Plan, limit: int) -> Optional[Section]:
-    return list_left_alone(plan.get("skipped") or [], limit)
 
 
 def _message(entry: Any) -> str:

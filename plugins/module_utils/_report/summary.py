@@ -16,6 +16,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     capped_table,
     list_left_alone,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds import (
+    Hold,
+    describe_holds,
+    holds_section,
+    left_for_other_reasons,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import describe_sharing
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import describe_verdicts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
@@ -48,8 +54,8 @@ def show_summary(figures: Figures, limit: int) -> Document:
         _figures_section(figures),
         *_pods_sections(figures, limit),
         _differences_section(figures, limit),
-        _held_section(figures, limit),
-        list_left_alone(figures["skipped"], limit),
+        holds_section(_holds(figures), limit),
+        list_left_alone(left_for_other_reasons(figures["skipped"]), limit),
         _resumed_section(figures),
     ]
     return Document(
@@ -71,11 +77,16 @@ def describe_end(figures: Figures) -> str:
 
 
 def describe_verdict(figures: Figures) -> str:
-    """The verdict on all nodes, and how many were left alone."""
-    nodes = figures["nodes"].values()
-    differ, held = (sum(1 for node in nodes if node.get(word)) for word in ("differences", "held"))
-    verdict = describe_verdicts(len(nodes), differ, held)
-    return f"{verdict[0].lower()}{verdict[1:]}{describe_left_alone(len(figures['skipped']))}"
+    """The verdict on all nodes, how many were left alone, and who is held."""
+    verdict = describe_verdicts(
+        len(figures["nodes"]), sum(1 for node in figures["nodes"].values() if node["differences"])
+    )
+    left_alone = describe_left_alone(len(left_for_other_reasons(figures["skipped"])))
+    return f"{verdict[0].lower()}{verdict[1:]}{left_alone}{describe_holds(_holds(figures))}"
+
+
+def _holds(figures: Figures) -> list[Hold]:
+    return [Hold(**held) for held in figures.get("held") or []]
 
 
 def count_resources(resources: Mapping[str, int]) -> int:
@@ -184,12 +195,6 @@ def _no_longer_pending(pods: Mapping[str, Any]) -> list[str]:
 def _differences_section(figures: Figures, limit: int) -> Optional[Section]:
     items = [difference for node in figures["nodes"].values() for difference in node["differences"]]
     return Section("Not as planned", items=capped_items(items, limit)) if items else None
-
-
-def _held_section(figures: Figures, limit: int) -> Optional[Section]:
-    items = [f"{name}: held: {node['held']}" for name, node in figures["nodes"].items() if node.get("held")]
-    text = "As planned, and kept out of service by the annotation kubegpu.sharing/hold. Once it is removed, run the rollout again."
-    return Section("Held", text, items=capped_items(items, limit)) if items else None
 
 
 def _resumed_section(figures: Figures) -> Optional[Section]:

@@ -67,6 +67,8 @@ def _render_section(section: Section, screen: Screen) -> str:
     for item in section.items:
         wrapped = textwrap.wrap(clean(item), room - 2, break_on_hyphens=False) or [""]
         lines += [f"{_INDENT}{'· ' if number == 0 else '  '}{line}" for number, line in enumerate(wrapped)]
+    # Never broken: what is copied from two lines is two commands.
+    lines += [f"{_INDENT}$ {clean(command)}" for command in section.commands]
     return "\n".join(line.rstrip() for line in lines)
 
 

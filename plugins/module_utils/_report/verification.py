@@ -21,6 +21,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     capped_table,
     list_left_alone,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds import (
+    describe_holds,
+    find_holds,
+    holds_section,
+    left_for_other_reasons,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.node_verdict import Verdict, judge_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     describe_amounts,
@@ -41,18 +47,16 @@ def verify(plan: Plan, before: Optional[Cluster], after: Cluster, limit: int) ->
     :param limit: rows of a table at most.
     """
     verdicts = {name: judge_node(name, plan["nodes"][name], after) for name in in_order(plan.get("nodes") or {})}
-    skipped = plan.get("skipped") or []
-    verdict = describe_verdicts(
-        len(verdicts),
-        sum(1 for found in verdicts.values() if found.differences),
-        sum(1 for found in verdicts.values() if found.held),
-    )
-    subtitle = f"{verdict}{describe_left_alone(len(skipped))}; {_describe_pending(before, after)}."
+    holds, skipped = find_holds(plan, after), left_for_other_reasons(plan.get("skipped") or [])
+    verdict = describe_verdicts(len(verdicts), sum(1 for found in verdicts.values() if found.differences))
+    others = f"{describe_left_alone(len(skipped))}{describe_holds(holds)}"
+    subtitle = f"{verdict}{others}; {_describe_pending(before, after)}."
     sections = [
         _nodes_section(plan, after, verdicts, limit),
         _differences_section(verdicts, limit),
         _pending_section(after.get("pending") or [], limit),
         _refused_section(before, after, limit),
+        holds_section(holds, limit),
         list_left_alone(skipped, limit),
     ]
     return Document(
@@ -60,21 +64,17 @@ def verify(plan: Plan, before: Optional[Cluster], after: Cluster, limit: int) ->
     )
 
 
-def describe_verdicts(count: int, differ: int, held: int) -> str:
+def describe_verdicts(count: int, differ: int) -> str:
     """The verdict on all nodes.
 
     :param count: nodes of the plan.
     :param differ: nodes that are not as planned.
-    :param held: nodes that are, and that a person keeps out of service.
     """
     if not count:
         return "No node was planned for"
     if differ:
-        out = f", {held} held out of service" if held else ""
-        return f"{differ} of {describe_count(count, 'planned node')} not as planned{out}"
-    if count == 1:
-        return "The planned node is as planned" + (", held out of service" if held else "")
-    return f"All {count} planned nodes as planned" + (f", {held} of them held out of service" if held else "")
+        return f"{differ} of {describe_count(count, 'planned node')} not as planned"
+    return "The planned node is as planned" if count == 1 else f"All {count} planned nodes as planned"
 
 
 def _describe_pending(before: Optional[Cluster], after: Cluster) -> str:

@@ -35,6 +35,12 @@ def describe_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def describe_time(moment: str) -> str:
+    """RFC 3339 as "2026-03-01 12:00 UTC"; what is none stays as it is."""
+    found = re.match(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::[\d.]+)?Z$", moment)
+    return f"{found[1]} {found[2]} UTC" if found else moment
+
+
 def describe_share(fraction: Any) -> str:
     """0.8025 as "80.2 %"."""
     if fraction is None:

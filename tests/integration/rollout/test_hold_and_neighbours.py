@@ -44,7 +44,13 @@ def test_a_hold_during_the_rollout_keeps_the_node_and_lets_the_others_go_on(tmp_
         assert held["status"]["allocatable"]["nvidia.com/gpu"] == "8"
         assert not other["spec"].get("unschedulable")
         assert other["status"]["allocatable"]["nvidia.com/gpu"] == "3"
-        assert "let me look at it" in ended.output
+        said = "1 node is held by hand: gpu-l20 (let me look at it)"
+        assert said in " ".join(ended.output.split("Verification of plan")[1].split())
+        assert "$ kubectl annotate node gpu-l20 kubegpu.sharing/hold-" in ended.output
+        # Those who come later are told so too, each time.
+        for playbook, heading in (("plan", "Plan "), ("verify", "Verification")):
+            later = operator.must_play(playbook).output
+            assert said in " ".join(later.split(f"\n{heading}")[-1].split()), later
         # The person is finished: the next run puts the node into service and changes nothing else.
         cluster.client().patch("/api/v1/nodes/gpu-l20", {"metadata": {"annotations": {HOLD: None}}})
         operator.must_play("rollout")

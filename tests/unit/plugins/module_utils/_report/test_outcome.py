@@ -237,12 +237,18 @@ def test_summarise_over_no_node_is_no_success(story: Any) -> None:
     found = figures(story)
     assert found["as_planned"] is False
     text = render_text(show_summary(found, 50), Screen())
-    assert "in the whole cluster; pending GPU pods 1 → 0; no node was planned for; 1 node left alone." in text
-    assert "Left alone\n  · gpu-l20: on hold: x" in text
+    assert (
+        "in the whole cluster; pending GPU pods 1 → 0; no node was planned for; 1 node is held by hand: gpu-l20 (x)."
+        in " ".join(text.split())
+    )
+    assert "Held by hand" in text
+    assert "Left alone" not in text
 
 
 def test_summarise_held_node_is_as_planned_and_said_to_be_held(story: Any) -> None:
-    story.after["nodes"]["gpu-l20"].update(unschedulable=True, hold="until Monday", maintenance={"run": "r1"})
+    story.after["nodes"]["gpu-l20"].update(
+        unschedulable=True, hold="until Monday", maintenance={"run": "r1", "since": "2026-03-01T12:00:00.125Z"}
+    )
     found = figures(story)
     assert (found["as_planned"], found["nodes"]["gpu-l20"]["held"], found["nodes"]["gpu-t4"]["held"]) == (
         True,
@@ -250,8 +256,10 @@ def test_summarise_held_node_is_as_planned_and_said_to_be_held(story: Any) -> No
         None,
     )
     text = render_text(show_summary(found, 50), Screen())
-    assert "all 2 planned nodes as planned, 1 of them held out of service." in text
-    assert "· gpu-l20: held: until Monday" in text
+    assert "all 2 planned nodes as planned; 1 node is held by hand: gpu-l20 (until Monday)." in " ".join(text.split())
+    assert "· gpu-l20: until Monday; out of service since 2026-03-01 12:00 UTC (run r1)" in text
+    (held,) = found["held"]
+    assert (held["node"], held["out"], held["run"]) == ("gpu-l20", True, "r1")
 
 
 def test_show_summary_of_a_resumed_rollout_says_what_before_means(story: Any) -> None:

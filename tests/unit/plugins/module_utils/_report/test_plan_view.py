@@ -58,14 +58,14 @@ def test_show_plan_lists_stale_pods_compatibility_waves_warnings_and_skipped(sto
         {"severity": "warning", "code": "w", "object": "Deployment ml/train", "message": "asks for 2"},
     ]
     story.plan["warnings"] = ["computed 1: not shared"]
-    story.plan["skipped"] = [{"node": "gpu-x", "reason": "on hold: until Monday"}]
+    story.plan["skipped"] = [{"node": "gpu-x", "reason": "the node is not Ready"}]
     text = show(story)
     assert "1 pod keeps its device id from before the change" in text
     assert "· default/nlp-0 on gpu-l20" in text
     assert text.index("Deployment ml/train") < text.index("Quota default/gpus"), "warnings come first"
     assert "· Wave 1, 2 nodes (canaries of l20, t4): gpu-l20, gpu-t4" in text
     assert "· computed 1: not shared" in text
-    assert "· gpu-x: on hold: until Monday" in text
+    assert "· gpu-x: the node is not Ready" in text
     assert "on the planned nodes; 1 node left alone." in text
 
 
@@ -135,8 +135,24 @@ def test_show_plan_says_under_the_table_how_sure_facts_from_labels_are(story: An
 def test_show_plan_that_plans_nothing_does_not_read_as_done(story: Any) -> None:
     story.plan.update(nodes={}, empty=True, waves=[], releases=[], skipped=[{"node": "gpu-x", "reason": "on hold: x"}])
     text = show(story)
-    assert "No node is planned for; 1 node left alone." in text
+    assert "No node is planned for; 1 node is held by hand: gpu-x (x)." in text
     assert "already as wanted" not in text
+
+
+def test_show_plan_says_in_its_headline_who_is_held_and_how_to_end_that(story: Any) -> None:
+    story.plan["skipped"] = [
+        *({"node": f"gpu-{n}", "reason": f"on hold: reason {n}"} for n in (10, 9)),
+        {"node": "gpu-x", "reason": "the node is not Ready"},
+    ]
+    note = {"run": "r1", "since": "2026-03-01T12:00:00.125Z"}
+    nodes = {"gpu-9": {"hold": "reason 9", "unschedulable": True, "maintenance": note}, "gpu-10": {"hold": "reason 10"}}
+    text = render_text(show_plan(story.plan, 50, {"nodes": nodes}), Screen())
+    headline = " ".join(text.split("How each GPU")[0].split())
+    assert headline.endswith("; 1 node left alone; 2 nodes are held by hand: gpu-9 (reason 9), gpu-10 (reason 10).")
+    assert "· gpu-9: reason 9; out of service since 2026-03-01 12:00 UTC (run r1)\n" in text
+    assert "· gpu-10: reason 10; in service\n" in text
+    assert "\n  $ kubectl annotate node gpu-9 gpu-10 kubegpu.sharing/hold-\n" in text
+    assert "Left alone\n  · gpu-x: the node is not Ready" in text
 
 
 def test_show_plan_reasons_do_not_repeat_other_columns(story: Any) -> None:

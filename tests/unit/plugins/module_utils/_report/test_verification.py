@@ -135,7 +135,8 @@ def test_verify_node_that_is_held_out_of_service_does_not_differ(story: Any, mai
     _node(story).update(unschedulable=True, hold="disk swap", maintenance=maintenance)
     assert differences(story) == []
     text = render_text(verify(story.plan, story.before, story.after, 50), Screen())
-    assert "All 2 planned nodes as planned, 1 of them held out of service;" in text
+    assert "All 2 planned nodes as planned; 1 node is held by hand: gpu-l20 (disk swap);" in text
+    assert "$ kubectl annotate node gpu-l20 kubegpu.sharing/hold-" in text
     assert "held: disk swap" in text
     assert "Differences" not in text
 
@@ -148,9 +149,9 @@ def test_verify_node_that_is_held_and_not_proven_differs(story: Any) -> None:
 def test_verify_over_no_node_is_no_success(story: Any) -> None:
     story.plan.update(nodes={}, skipped=[{"node": "gpu-l20", "reason": "on hold: x"}])
     text = render_text(verify(story.plan, story.before, story.after, 50), Screen())
-    assert "No node was planned for; 1 node left alone;" in text
+    assert "No node was planned for; 1 node is held by hand: gpu-l20 (x);" in text
     assert "All 0" not in text
-    assert "Left alone\n  · gpu-l20: on hold: x" in text
+    assert "Held by hand" in text
 
 
 def test_verify_lists_pods_that_a_kubelet_refused_meanwhile(story: Any) -> None:
@@ -165,15 +166,14 @@ def test_verify_lists_pods_that_a_kubelet_refused_meanwhile(story: Any) -> None:
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
-        ((0, 0, 0), "No node was planned for"),
-        ((1, 0, 0), "The planned node is as planned"),
-        ((1, 0, 1), "The planned node is as planned, held out of service"),
-        ((1, 1, 0), "1 of 1 planned node not as planned"),
-        ((3, 0, 2), "All 3 planned nodes as planned, 2 of them held out of service"),
-        ((3, 1, 2), "1 of 3 planned nodes not as planned, 2 held out of service"),
+        ((0, 0), "No node was planned for"),
+        ((1, 0), "The planned node is as planned"),
+        ((1, 1), "1 of 1 planned node not as planned"),
+        ((3, 0), "All 3 planned nodes as planned"),
+        ((3, 1), "1 of 3 planned nodes not as planned"),
     ],
 )
-def test_describe_verdicts_counts_nodes(counts: tuple[int, int, int], words: str) -> None:
+def test_describe_verdicts_counts_nodes(counts: tuple[int, int], words: str) -> None:
     assert describe_verdicts(*counts) == words
 
 
