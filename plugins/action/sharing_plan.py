@@ -16,39 +16,31 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import MODES
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.options import plan_options, read_given
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan, plan_diff
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import (
-    ON_OVERCOMMIT,
-    STALE_PODS,
-    PlanRequest,
-)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import LARGE_FLEET, plan_facts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import read_hosts
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.obstacles import add_rehearsal
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_text
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
 SCHEMA_VERSION = 1
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    **plan_options(),
     "configs": {"type": "raw", "required": True},
     "default_config": {"type": "raw"},
     "sizing": {"type": "raw"},
     "device_plugin": {"type": "raw"},
-    "cluster_path": {"type": "path", "required": True},
     "facts_dir": {"type": "path"},
     "facts": {"type": "str", "default": "auto", "choices": list(MODES)},
     "hosts": {"type": "raw", "default": {}},
     "node_name_variable": {"type": "str", "default": "kubegpu_node_name"},
     "limited": {"type": "bool", "default": False},
-    "wave": {"type": "raw", "default": "25%"},
-    "max_unavailable": {"type": "raw", "default": "25%"},
     "accept_live_memory": {"type": "list", "elements": "str", "default": []},
-    "on_overcommit": {"type": "str", "default": "refuse", "choices": list(ON_OVERCOMMIT)},
-    "stale_pods": {"type": "str", "default": "report", "choices": list(STALE_PODS)},
     "evict_force": {"type": "bool", "default": False},
     "evict_delete_emptydir_data": {"type": "bool", "default": False},
-    "dest": {"type": "path"},
 }
 
 
@@ -119,6 +111,7 @@ def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str,
         host_facts={} if params["facts"] == "labels" else read_host_facts(params["facts_dir"], sorted(hosts)),
         hosts=hosts,
         accept_live_memory=read_names(params["accept_live_memory"]),
+        **read_given(params),
         **{
             word: params[word]
             for word in (
@@ -127,10 +120,6 @@ def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str,
                 "sizing",
                 "device_plugin",
                 "facts",
-                "wave",
-                "max_unavailable",
-                "on_overcommit",
-                "stale_pods",
                 "evict_force",
                 "evict_delete_emptydir_data",
             )
@@ -153,8 +142,7 @@ class ActionModule(ActionBase):
         params = to_plain(given)
         try:
             request = make_request(params, (task_vars or {}).get("hostvars") or {})
-            plan = build_plan(request)
-            plan["rehearsal"] = rehearse(plan, request.cluster)
+            plan = add_rehearsal(build_plan(request), request.cluster)
             if params["dest"]:
                 write_plan(params["dest"], plan)
         except KubeGpuError as error:

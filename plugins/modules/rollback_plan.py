@@ -24,24 +24,12 @@ description:
     are to go back can.
   - Changes nothing in the cluster, and needs no lock.
 extends_documentation_fragment:
+  - kubegpu.sharing.plan
   - kubegpu.sharing.attributes
   - kubegpu.sharing.attributes.info_module
   - kubegpu.sharing.attributes.actiongroup_k8s
   - kubernetes.core.k8s_auth_options
-attributes:
-  check_mode:
-    details:
-      - This module changes nothing in the cluster. The file O(dest) is written in check mode too, because later steps read the
-        plan from it.
-  diff_mode:
-    support: full
-    details:
-      - In diff mode what the nodes that are to change bear and advertise, before and after, is returned as RV(ignore:diff).
 options:
-  cluster_path:
-    description: File that M(kubegpu.sharing.gpu_resources_info) has written.
-    type: path
-    required: true
   facts_dir:
     description:
       - Directory with the files that M(kubegpu.sharing.gpu_info) wrote. They tell which devices pods hold, and so which of
@@ -67,30 +55,6 @@ options:
     description: Whether only the nodes of O(hosts) go back, besides those in O(nodes).
     type: bool
     default: false
-  wave:
-    description: Nodes in a wave after the canaries, as a number or a percentage of the nodes that change.
-    type: raw
-    default: 25%
-  max_unavailable:
-    description:
-      - Most GPU nodes out of service at once, as a number or a percentage of all GPU nodes, at least 1.
-      - Nodes that others have taken out of service count. One node at a time is always allowed.
-    type: raw
-    default: 25%
-  on_overcommit:
-    description:
-      - What to do if a node would have fewer slots than its pods hold, so that its next reboot refuses the surplus. With V(evict)
-        as many pods as needed leave it during its maintenance.
-    type: str
-    choices: [refuse, evict, accept]
-    default: refuse
-  stale_pods:
-    description:
-      - What to do about pods whose device ids are those from before the change. V(report) names them, V(recreate) evicts them once
-        the node serves.
-    type: str
-    choices: [report, recreate]
-    default: report
   lock_namespace:
     description: Namespace of the snapshots, which is that of the lock.
     type: str
@@ -198,9 +162,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.documents im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.rollback import load_past
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import read_uses
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import ON_OVERCOMMIT, STALE_PODS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.options import plan_options, read_given
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import read_hosts
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.obstacles import add_rehearsal
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.planner import RollbackRequest, build_rollback
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.result import to_result
 
@@ -208,18 +172,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.result i
 def argument_spec() -> ArgumentSpec:
     """Options of the module."""
     options: dict[str, dict[str, Any]] = {
-        "cluster_path": {"type": "path", "required": True},
+        **plan_options(),
         "facts_dir": {"type": "path"},
         "snapshot_run": {"type": "str", "default": ""},
         "nodes": {"type": "list", "elements": "str", "default": []},
         "hosts": {"type": "dict", "default": {}},
         "limited": {"type": "bool", "default": False},
-        "wave": {"type": "raw", "default": "25%"},
-        "max_unavailable": {"type": "raw", "default": "25%"},
-        "on_overcommit": {"type": "str", "choices": list(ON_OVERCOMMIT), "default": "refuse"},
-        "stale_pods": {"type": "str", "choices": list(STALE_PODS), "default": "report"},
         "lock_namespace": {"type": "str", "default": "kubegpu-system"},
-        "dest": {"type": "path"},
     }
     return ArgumentSpec(options=options).merge(KUBE_AUTH_SPEC)
 
@@ -228,14 +187,11 @@ def run(params: Mapping[str, Any], api: KubeApi) -> Outcome:
     """Make the plan and write it to its file."""
     cluster = read_document(params["cluster_path"], "cluster")
     past, daemonsets = load_past(api, params["lock_namespace"], params["snapshot_run"])
-    given = ("wave", "max_unavailable", "on_overcommit", "stale_pods")
     hosts = read_hosts(params["hosts"])
     nodes = [*params["nodes"], *((own or host for host, own in hosts.items()) if params["limited"] else ())]
     uses = read_uses(params["facts_dir"], set(past.nodes) & set(cluster["nodes"]))
-    options = {word: params[word] for word in given}
-    request = RollbackRequest(past, cluster, daemonsets, nodes, hosts, uses=uses, **options)
-    plan = build_rollback(request)
-    plan["rehearsal"] = rehearse(plan, cluster)
+    request = RollbackRequest(past, cluster, daemonsets, nodes, hosts, uses=uses, **read_given(params))
+    plan = add_rehearsal(build_rollback(request), cluster)
     if params["dest"]:
         write_document(params["dest"], plan, "plan")
     return to_result(plan, params["dest"], api.requests.to_dict())

@@ -20,17 +20,11 @@ description:
   - The same input gives the same plan, and planning on the result of a plan gives an empty one.
   - Runs on the control node alone, reads files and writes one. Reaches neither a host nor the cluster.
 extends_documentation_fragment:
+  - kubegpu.sharing.plan
   - kubegpu.sharing.attributes
   - kubegpu.sharing.attributes.info_module
   - kubegpu.sharing.attributes.action
 attributes:
-  check_mode:
-    details:
-      - This module changes nothing. The file O(dest) is written in check mode too, because later steps read the plan from it.
-  diff_mode:
-    support: full
-    details:
-      - In diff mode what the nodes that are to change bear and advertise, before and after, is returned as RV(ignore:diff).
   action:
     details:
       - The action plugin does all the work.
@@ -67,10 +61,6 @@ options:
         C(tolerations) and C(node_selector) (both besides the collection's own), C(resources), C(privileged) and
         C(kubelet_root).
     type: raw
-  cluster_path:
-    description: File that M(kubegpu.sharing.gpu_resources_info) has written.
-    type: path
-    required: true
   facts_dir:
     description: Directory in which M(kubegpu.sharing.gpu_info) has written a file for each host.
     type: path
@@ -102,16 +92,6 @@ options:
         be another without the limit.
     type: bool
     default: false
-  wave:
-    description: Nodes in a wave after the canaries, as a number or a percentage of the nodes that change.
-    type: raw
-    default: 25%
-  max_unavailable:
-    description:
-      - Most GPU nodes out of service at once, as a number or a percentage of all GPU nodes, at least 1.
-      - Nodes that others have taken out of service count. One node at a time is always allowed.
-    type: raw
-    default: 25%
   accept_live_memory:
     description:
       - Nodes whose running processes may exceed the planned slots. Name a node after a look at it.
@@ -119,22 +99,6 @@ options:
     type: list
     elements: str
     default: []
-  on_overcommit:
-    description:
-      - What to do if a node would have fewer slots than its pods hold. Its next reboot refuses the surplus.
-      - With V(evict), as many pods as do not fit are evicted while the node is out of service. Which ones these are expected to
-        be is in the plan. The rollout decides on the pods that it finds then.
-    type: str
-    choices: [refuse, evict, accept]
-    default: refuse
-  stale_pods:
-    description:
-      - What becomes of pods that hold device ids which their node does not have any more, or will not have.
-      - With V(recreate), those that a controller makes anew are evicted once their node serves. A node that is as planned but
-        for such pods then is a node that changes.
-    type: str
-    choices: [report, recreate]
-    default: report
   evict_force:
     description: Whether pods without a controller may be evicted too, and are lost. Otherwise O(on_overcommit=evict) refuses.
     type: bool

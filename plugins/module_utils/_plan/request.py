@@ -10,15 +10,13 @@ from typing import Any, Mapping, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import MODES
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import some
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.options import ON_OVERCOMMIT, STALE_PODS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import Scope, read_scope
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.vocabulary import Vocabulary, read_vocabulary
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import WaveLimits, read_limits
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.options import PluginOptions, read_options
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.versions import parse_version
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.words import did_you_mean
-
-ON_OVERCOMMIT = ("refuse", "evict", "accept")
-STALE_PODS = ("report", "recreate")
 
 
 @dataclass(frozen=True)

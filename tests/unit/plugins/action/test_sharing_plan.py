@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import yaml
-from contract.repository import documentation
 from unit.plugins.module_utils._plan import fleet
 
 from ansible_collections.kubegpu.sharing.plugins.action import sharing_plan
@@ -22,6 +21,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import plan_facts
+from contract.repository import documentation
 
 MODULES = Path(__file__).resolve().parents[4] / "plugins" / "modules"
 DEFAULTS = {name: option.get("default") for name, option in sharing_plan.ARGUMENT_SPEC.items()}
