@@ -83,6 +83,9 @@ class NodeWatch:
     def broken(self) -> list[str]:
         """All breaches of the law up to now. The watch ends here."""
         self.end()
+        blind = {name for name, _revision in self.stands_for} - {sight.node for sight in self.seen}
+        assert self.stands_for, "there is nothing to judge the nodes by"
+        assert not blind, f"nothing was seen of {', '.join(sorted(blind))}"
         return [*lies(self.seen, self.stands_for), *lifted(self.seen), *come_and_gone(self.seen, self.may_go)]
 
     def learn(self, plan: Mapping[str, Any]) -> None:

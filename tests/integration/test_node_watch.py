@@ -106,6 +106,15 @@ def test_node_that_comes_and_goes_is_found_unless_it_was_announced(cluster: Simu
     assert watch.broken() == []
 
 
+@pytest.mark.parametrize("known", [{}, {("node-9", None): {GPU: 1}}])
+def test_watch_that_judges_nothing_fails(cluster: SimulatedCluster, watch: NodeWatch, known: dict[Any, Any]) -> None:
+    watch.stands_for = known
+    with watch:
+        pass
+    with pytest.raises(AssertionError, match=r"^(there is nothing to judge the nodes by|nothing was seen of node-9)"):
+        watch.broken()
+
+
 def test_watch_that_is_cut_fails(cluster: SimulatedCluster, watch: NodeWatch) -> None:
     cluster.fault("api", action="cut", path="watch=true", after_ms=50)
     watch.begin()

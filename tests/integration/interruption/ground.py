@@ -12,7 +12,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import TracebackType
 from typing import Any
+
+from integration.node_law import foreign_cordons
+from integration.node_watch import NodeWatch
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import format_micro_time
 from simulator.cluster import SimulatedCluster
@@ -20,7 +24,6 @@ from simulator.cluster import SimulatedCluster
 from .control_node import DONE, NOTHING_TO_DO, Orders, agent_of
 from .nursery import Nursery, Process
 from .scenarios import GPU, MODELS
-from .watching import Watcher
 
 Object = dict[str, Any]
 
@@ -63,21 +66,24 @@ class Ground:
 
     def __post_init__(self) -> None:
         self.client = self.cluster.client()
-        self.watcher = Watcher(self.cluster)
+        self.watch = NodeWatch(self.cluster)
         self._open = ExitStack()
         self._numbers = itertools.count(1)
 
     def __enter__(self) -> Ground:
-        self._open.enter_context(self.watcher)
-        self.cordoned = {sight.node for sight in self.watcher.seen if sight.unschedulable}
-        for sight in self.watcher.seen:
-            self.watcher.stands_for[sight.node, sight.revision] = sight.allocatable
+        self._open.enter_context(self.watch)
+        listed = self.watch.seen[:]
+        self.cordoned = foreign_cordons(listed)
+        for sight in listed:
+            self.watch.stands_for[sight.node, sight.revision] = sight.advertised
         self.unmanaged = self.read_unmanaged()
         self.bystanders = self.read_bystanders()
         return self
 
-    def __exit__(self, *details: object) -> None:
-        self._open.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
 
     def orders(self, **more: Any) -> Orders:
         """Of a run of its own name."""
@@ -138,8 +144,7 @@ class Ground:
     def learn(self, orders: Orders) -> Object:
         """The plan of a run. From now on it is known what the nodes advertise under its revisions."""
         plan: Object = json.loads(Path(orders.directory, "plan.json").read_text(encoding="utf-8"))
-        for name, node in plan["nodes"].items():
-            self.watcher.stands_for[name, node["to"]["revision"]] = node["slots_after"]
+        self.watch.learn(plan)
         return plan
 
     def differences(self, targets: Object) -> list[str]:
@@ -196,16 +201,12 @@ class Ground:
         }
 
     def wrongs(self) -> list[str]:
-        """What must never happen, whatever else does. The watcher ends here."""
-        self._open.close()
+        """What must never happen, whatever else does. The watch ends here."""
+        broken = self.watch.broken()
         gone = sorted(self.unmanaged - self.read_unmanaged())
         disturbed = sorted(self.bystanders - self.read_bystanders())
         return [
-            *self.watcher.lies(),
-            *(
-                f"the cordon of {node} was lifted, which was somebody else's"
-                for node in self.watcher.lifted(self.cordoned)
-            ),
+            *broken,
             *(f"{name} was deleted, which is somebody else's" for name in gone),
             *(f"pod {name} was disturbed, which uses no GPU" for name in disturbed),
         ]

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import json
-import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from integration.node_watch import NodeWatch
 from unit.plugins.fakes.driver import Driver
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import SystemClock
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 from ansible_collections.kubegpu.sharing.plugins.modules import gpu_resources_info
@@ -23,8 +24,10 @@ from simulator.cluster import SimulatedCluster
 from simulator.nvml.cards import CARDS
 
 GPU = "nvidia.com/gpu"
+SPEED = 100.0
 REVISION = "kubegpu.sharing/revision"
 MAINTENANCE = "kubegpu.sharing/maintenance"
+WITHDRAWN = "withdrawn"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kubegpu-system/leases/kubegpu-rollout"
 OPTIONS = {"timeout_seconds": 30.0, "soak_seconds": 0.3, "settle_seconds": 0.05}
 
@@ -78,62 +81,13 @@ FOREIGN = {
 
 
 @dataclass
-class Law:
-    """At no moment is a node schedulable while what it advertises differs from the revision recorded on it.
-
-    Follows the nodes by a watch of its own. ``served``: what each revision of a node advertises, None for none of ours.
-    """
-
-    api: KubeClient
-    served: dict[str, dict[str | None, int]]
-    violations: list[str] = field(default_factory=list)
-    seen: int = 0
-
-    def __post_init__(self) -> None:
-        self._stop = threading.Event()
-        page = next(self.api.pages("/api/v1/nodes"))
-        self._version = page.resource_version
-        for node in page.items:
-            self._judge(node)
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
-
-    def end(self) -> list[str]:
-        self._stop.set()
-        self._thread.join(timeout=10)
-        return self.violations
-
-    def _follow(self) -> None:
-        while not self._stop.is_set():
-            try:
-                for event in self.api.watch("/api/v1/nodes", self._version, 1):
-                    obj = event["object"]
-                    self._version = obj["metadata"]["resourceVersion"]
-                    if event["type"] == "MODIFIED":
-                        self._judge(obj)
-            except ApiError:
-                if self._stop.wait(0.1):
-                    return
-
-    def _judge(self, node: dict[str, Any]) -> None:
-        name, labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
-        if name not in self.served:
-            return
-        self.seen += 1
-        advertised = int((node["status"].get("allocatable") or {}).get(GPU, 0))
-        expected = self.served[name].get(labels.get(REVISION), 0)
-        if not node["spec"].get("unschedulable") and advertised != expected:
-            self.violations.append(f"{name}: schedulable as {labels.get(REVISION)} while it advertises {advertised}")
-
-
-@dataclass
 class Stage:
     """One test's cluster. ``scenario`` is one that comes along with the simulator."""
 
     cluster: SimulatedCluster
     scenario: str
     directory: Path
-    law: Law | None = None
+    law: NodeWatch | None = None
 
     def __post_init__(self) -> None:
         self.client = self.cluster.client()
@@ -170,13 +124,20 @@ class Stage:
             options={**OPTIONS, **options},
         )
 
-    def watch_the_law(self) -> Law:
+    def watch_the_law(self) -> NodeWatch:
         """From now on. To be asked once the cluster is as the plan found it."""
-        served: dict[str, dict[str | None, int]] = {}
-        for name, node in self.plan["nodes"].items():
-            served[name] = {None: node["slots_before"], node["to"]["revision"]: node["slots_after"]}
-        self.law = Law(self.api(), served)
+        self.law = NodeWatch(self.cluster)
+        self.law.begin()
+        self.law.learn_before(self.plan)
+        self.law.learn(self.plan)
+        # Between two plugins, and what somebody may put back into service who advertises nothing: no pod with a GPU goes there.
+        self.law.stands_for |= {(name, WITHDRAWN): {} for name in self.plan["nodes"]}
         return self.law
+
+    def may_go(self, name: str) -> None:
+        """A node that the test takes out of the cluster."""
+        assert self.law is not None
+        self.law.may_go.add(name)
 
     def node(self, name: str) -> dict[str, Any]:
         return self.client.get(f"/api/v1/nodes/{name}")
@@ -214,6 +175,31 @@ class Stage:
             if state != (planned["to"]["revision"], planned["slots_after"], False, False):
                 wrong[name] = f"revision, allocatable, unschedulable, note: {state}"
         return wrong
+
+
+Kind = TypeVar("Kind", bound=Stage)
+
+
+@contextmanager
+def opening(kind: type[Kind], tmp_path: Path) -> Iterator[Callable[..., Kind]]:
+    """To start clusters of scenarios, the law watched from the start. It must not be broken, whatever the test does."""
+    with ExitStack() as stack:
+        opened: list[Kind] = []
+
+        def start(scenario: str = "reference", speed: float = SPEED) -> Kind:
+            directory = tmp_path / f"stage-{len(opened)}"
+            directory.mkdir()
+            source = fleet() if scenario == "fleet" else scenario
+            cluster = stack.enter_context(SimulatedCluster.start(source, directory / "cluster", speed=speed))
+            stage = kind(cluster, scenario, directory)
+            opened.append(stage)
+            stage.watch_the_law()
+            return stage
+
+        yield start
+        for stage in opened:
+            assert stage.law is not None
+            assert stage.law.broken() == []
 
 
 def failures(results: dict[str, Any]) -> dict[str, str]:

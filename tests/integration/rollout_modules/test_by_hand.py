@@ -114,6 +114,7 @@ def test_node_that_is_held_meanwhile_is_finished_and_waits_for_its_person(open_s
 def test_node_that_is_deleted_meanwhile_fails_alone(open_stage: Open, last: str) -> None:
     stage = open_stage()
     driver = begun(stage, last)
+    stage.may_go("gpu-t4")
     stage.client.delete("/api/v1/nodes/gpu-t4")
     for step in driver.wave_steps[STEPS.index(last) + 1 :]:
         result = step()
@@ -125,6 +126,7 @@ def test_node_that_is_deleted_meanwhile_fails_alone(open_stage: Open, last: str)
 def test_node_that_is_deleted_while_its_plugin_is_awaited_fails_alone(open_stage: Open) -> None:
     stage = open_stage(speed=20)
     driver = begun(stage, "withdrawn")
+    stage.may_go("gpu-t4")
     threading.Timer(0.3, stage.client.delete, ["/api/v1/nodes/gpu-t4"]).start()
     result = driver.serving(soak_seconds=1.0)
     assert result["failed_nodes"] == ["gpu-t4"]

@@ -100,6 +100,7 @@ def test_latency_of_every_request_is_borne(open_stage: Open) -> None:
 
 def test_node_deleted_midway_fails_alone(open_stage: Open) -> None:
     stage = open_stage(speed=20)
+    stage.may_go("gpu-t4")
     driver = stage.driver()
     for step in (driver.lock, driver.present, driver.in_maintenance):
         step()
@@ -214,7 +215,7 @@ def test_registration_that_was_lost_is_repaired_by_another_rollout(open_stage: O
     stage = open_stage()
     assert failures(stage.driver().roll_out()) == {}
     assert stage.law is not None
-    assert stage.law.end() == []
+    assert stage.law.broken() == []
     stage.patch_node("gpu-t4", {"metadata": {"labels": {"nvidia-device-enable": "enable"}}})
     _until(lambda: len(_plugins_ready(stage, "gpu-t4")) == 2)
     stage.patch_node("gpu-t4", {"metadata": {"labels": {"nvidia-device-enable": None}}})
