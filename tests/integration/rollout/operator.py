@@ -173,6 +173,10 @@ class Operator:
         newest = max((self.work_dir / "runs").glob("*/plan.json"), key=lambda path: path.stat().st_mtime)
         return json.loads(newest.read_text(encoding="utf-8"))
 
+    def last_run(self) -> str:
+        """Name of the last run that has begun."""
+        return (self.work_dir / "last_rollout").resolve().name
+
     def report(self) -> dict[str, Any]:
         """The last report."""
         return json.loads((self.work_dir / "report.json").read_text(encoding="utf-8"))

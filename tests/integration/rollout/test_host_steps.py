@@ -75,8 +75,8 @@ def test_canary_that_cannot_be_reached_stays_out_of_service_and_ends_the_rollout
     assert ended.returncode != 0
     # What was started there may go on unseen, so the node is not restored either.
     assert "it was not restored and stays out of service, since a host step may still be running there" in words(ended)
-    assert "run kubegpu.sharing.rollback with -e kubegpu_rollback_run=" in words(ended)
-    assert "1 of 1 nodes of this wave are not in service, so no further wave is begun. gpu-l20:" in words(ended)
+    assert "ansible-playbook kubegpu.sharing.rollback -e kubegpu_rollback_run=" in words(ended)
+    assert "1 of 1 node of this wave is not in service, so no further wave is begun." in words(ended)
     assert "its host gpu-l20 could not be reached, or its host steps ended before the last one" in words(ended)
     left = node(cluster, "gpu-l20")
     assert left["spec"]["unschedulable"]
@@ -100,6 +100,7 @@ def test_node_that_a_stopped_run_left_and_that_fails_again_is_restored_if_that_i
     assert operator.plan()["plan_id"] != approved
     assert 'gpu-l20: host step "Look at the host" failed on gpu-l20' in words(ended)
     assert "(it was restored to what it was before the rollout)" in words(ended)
+    assert "1 of 1 node of this wave failed, and was restored to what it was before, so no further wave" in words(ended)
     assert in_service(cluster, "gpu-l20")
     restored = node(cluster, "gpu-l20")
     assert REVISION not in restored["metadata"]["labels"]
@@ -214,7 +215,8 @@ def test_one_host_of_two_that_cannot_be_reached_stops_neither_the_other_nor_is_f
         ended = operator.play("rollout", kubegpu_host_steps=[lost])
         assert ended.returncode != 0
         assert sorted(operator.plan()["waves"][0]) == ["gpu-1", "gpu-2"]
-        assert "1 of 2 nodes of this wave are not in service, so no further wave is begun. gpu-1:" in words(ended)
+        assert "1 of 2 nodes of this wave is not in service, so no further wave is begun." in words(ended)
+        assert "gpu-1: its host gpu-1 could not be reached" in words(ended)
         assert json.loads(node(cluster, "gpu-1")["metadata"]["annotations"][MAINTENANCE])["run"]
         assert in_service(cluster, "gpu-2")
         assert node(cluster, "gpu-2")["metadata"]["labels"][REVISION] != "withdrawn"

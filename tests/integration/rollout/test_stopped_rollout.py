@@ -42,11 +42,19 @@ def stopped(
         yield operator, ended
 
 
-def test_stopped_rollout_fails_and_names_the_node(stopped: tuple[Operator, Ended]) -> None:
-    _operator, ended = stopped
+def test_stopped_rollout_fails_and_tells_the_reason_and_what_to_do_next_once(stopped: tuple[Operator, Ended]) -> None:
+    operator, ended = stopped
     assert ended.returncode != 0
     output = " ".join(ended.output.split())
-    assert "1 of 1 nodes of this wave are not in service, so no further wave is begun. gpu-l20:" in output
+    assert "1 of 1 node of this wave is not in service, so no further wave is begun." in output
+    approved, run = operator.plan()["plan_id"], operator.last_run()
+    for once in (
+        "simulated fault",
+        "kubectl describe node gpu-l20",
+        f"ansible-playbook kubegpu.sharing.rollout -e kubegpu_plan_id={approved}",
+        f"ansible-playbook kubegpu.sharing.rollback -e kubegpu_rollback_run={run}",
+    ):
+        assert output.partition("PLAY [Carry out the plan")[2].partition("PLAY RECAP")[0].count(once) == 1, once
 
 
 def test_stopped_rollout_keeps_the_node_out_of_service_with_its_note(stopped: tuple[Operator, Ended]) -> None:
