@@ -39,8 +39,6 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "node_name_variable": {"type": "str", "default": "kubegpu_node_name"},
     "limited": {"type": "bool", "default": False},
     "accept_live_memory": {"type": "list", "elements": "str", "default": []},
-    "evict_force": {"type": "bool", "default": False},
-    "evict_delete_emptydir_data": {"type": "bool", "default": False},
 }
 
 
@@ -120,8 +118,6 @@ def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str,
                 "sizing",
                 "device_plugin",
                 "facts",
-                "evict_force",
-                "evict_delete_emptydir_data",
             )
         },
     )

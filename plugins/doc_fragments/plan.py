@@ -41,6 +41,14 @@ options:
     type: str
     choices: [report, recreate]
     default: report
+  evict_force:
+    description: Whether pods without a controller may be evicted too, and are lost. Otherwise O(on_overcommit=evict) refuses.
+    type: bool
+    default: false
+  evict_delete_emptydir_data:
+    description: Whether pods with emptyDir volumes may be evicted and recreated, and lose what is in these.
+    type: bool
+    default: false
 attributes:
   check_mode:
     details:

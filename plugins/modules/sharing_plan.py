@@ -99,14 +99,6 @@ options:
     type: list
     elements: str
     default: []
-  evict_force:
-    description: Whether pods without a controller may be evicted too, and are lost. Otherwise O(on_overcommit=evict) refuses.
-    type: bool
-    default: false
-  evict_delete_emptydir_data:
-    description: Whether pods with emptyDir volumes may be evicted and recreated, and lose what is in these.
-    type: bool
-    default: false
   dest:
     description:
       - File to which the plan is written, for the steps of a rollout to obey. Its directory is created if it does not exist.

@@ -77,7 +77,10 @@ def decide_pods(context: NodeContext, changes: bool, request: PlanRequest) -> Po
     :param changes: its plugin changes, or it is to be put back into service.
     """
     rules = scope.Rules(request.evict_force, request.evict_delete_emptydir_data)
-    eviction = plan_eviction(context, rules) if changes and request.on_overcommit == "evict" else Eviction()
+    eviction = Eviction()
+    if changes and request.on_overcommit == "evict" and not context.is_repair:
+        use = read_use({"allocations": context.facts.allocations, "gpus": context.facts.gpus})
+        eviction = plan_eviction(context.state, context.expected, use, rules)
     leaving = {pod["uid"] for pod in eviction.pods}
     found = stale_pods(context.state, context.facts, context.plan, changes)
     stale = [pod for pod in found if pod["uid"] not in leaving]
@@ -85,18 +88,16 @@ def decide_pods(context: NodeContext, changes: bool, request: PlanRequest) -> Po
     return PodsDecision(eviction, stale, anew)
 
 
-def plan_eviction(context: NodeContext, rules: scope.Rules) -> Eviction:
-    """Which pods go so that the others fit the slots that the node will have."""
-    state, expected = context.state, context.expected
-    if context.is_repair or not short_of(state, expected):
+def plan_eviction(state: NodeState, expected: Mapping[str, int], use: NodeUse, rules: scope.Rules) -> Eviction:
+    """Which pods go so that the others fit the slots that the node will have.
+
+    :param expected: what it will advertise.
+    :param use: devices that its pods hold, as far as known.
+    """
+    if not short_of(state, expected):
         return Eviction()
     fit = {resource: expected.get(resource, 0) for resource in sorted({*state.resources, *expected})}
-    judge = scope.Scope(
-        EvictionWish(scope.AFFECTED, fit=fit),
-        rules,
-        read_use({"allocations": context.facts.allocations, "gpus": context.facts.gpus}),
-        expected=expected,
-    )
+    judge = scope.Scope(EvictionWish(scope.AFFECTED, fit=fit), rules, use, expected=expected)
     verdicts = judge([_candidate(pod) for pod in state.gpu_pods])
     going = sorted((verdict for verdict in verdicts if verdict.action != scope.STAY), key=_full_name)
     staying = [

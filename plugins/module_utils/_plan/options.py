@@ -16,6 +16,8 @@ LIMITS: Mapping[str, Mapping[str, Any]] = {
     "max_unavailable": {"type": "raw", "default": "25%"},
     "on_overcommit": {"type": "str", "choices": list(ON_OVERCOMMIT), "default": "refuse"},
     "stale_pods": {"type": "str", "choices": list(STALE_PODS), "default": "report"},
+    "evict_force": {"type": "bool", "default": False},
+    "evict_delete_emptydir_data": {"type": "bool", "default": False},
 }
 
 

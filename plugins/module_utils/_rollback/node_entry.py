@@ -10,7 +10,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import Rules
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import expected_pods, recreated_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import Eviction, recreated_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import pods_from_before
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.nodes import Return
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.servers import Server
@@ -23,18 +23,20 @@ class Fate:
     """What is decided about a node.
 
     :param reasons: empty if nothing is to be done.
-    :param evict: pods go until the rest fits.
+    :param eviction: pods that go so that the rest fits.
     :param moves: its plugin changes; else it is only put back into service.
     :param recreate: stale pods are recreated.
     :param use: devices that its pods hold, as far as known.
+    :param rules: pods that the operator agreed to lose.
     """
 
     reasons: Sequence[str]
     server: Server
-    evict: bool
+    eviction: Eviction
     moves: bool
     recreate: bool
     use: NodeUse = field(default_factory=NodeUse)
+    rules: Rules = field(default_factory=Rules)
 
 
 def node_entry(back: Return, fate: Fate, host: str | None, run: str) -> dict[str, Any]:
@@ -44,11 +46,9 @@ def node_entry(back: Return, fate: Fate, host: str | None, run: str) -> dict[str
     """
     state, expected = back.state, back.expected
     ids_change = fate.moves and back.ids_change(fate.use.gpus)
-    eviction = _eviction(back, fate)
-    leaving = {pod["uid"] for pod in eviction["pods"]}
+    leaving = {pod["uid"] for pod in fate.eviction.pods}
     lost = [pod for pod in _lost(back, fate, ids_change) if pod["uid"] not in leaving]
-    # Without a controller a pod would be lost, not made anew.
-    anew = recreated_pods(state, lost, Rules(delete_emptydir_data=True)) if fate.recreate else []
+    anew = recreated_pods(state, lost, fate.rules) if fate.recreate else []
     # What the run finds in the list of a node it may make anew, so a mere suspicion stands only where it does nothing.
     stale = lost if fate.reasons or anew else _named([*lost, *_suspected(back, fate)])
     reasons = [
@@ -56,7 +56,7 @@ def node_entry(back: Return, fate: Fate, host: str | None, run: str) -> dict[str
         *([] if fate.reasons or not anew else [f"{len(anew)} stale pod{'s' if anew[1:] else ''} to recreate"]),
     ]
     count = state.labels.get(_COUNT_LABEL, "")
-    disruption = "affected" if fate.evict or anew else "switch" if fate.moves else "none"
+    disruption = "affected" if fate.eviction.fit is not None or anew else "switch" if fate.moves else "none"
     return {
         "host": host,
         "key": back.key,
@@ -85,19 +85,11 @@ def node_entry(back: Return, fate: Fate, host: str | None, run: str) -> dict[str
         "disruption": disruption,
         "release": fate.server.release.for_node() if fate.server.release and fate.moves else None,
         "ids_change": ids_change,
-        "evict": eviction,
+        "evict": fate.eviction.to_dict(),
         "stale_pods": stale,
         "recreate": bool(anew),
         "was_unschedulable": state.was_unschedulable,
     }
-
-
-def _eviction(back: Return, fate: Fate) -> dict[str, Any]:
-    if not fate.evict:
-        return {"scope": "none", "devices": [], "fit": None, "pods": []}
-    # Which pods go is decided on live pods, the fewest that let the rest fit; these are to be expected.
-    wish = {"scope": "affected", "devices": [], "fit": back.expected}
-    return {**wish, "pods": expected_pods(back.state, wish, fate.use, back.expected)}
 
 
 def _lost(back: Return, fate: Fate, ids_change: bool) -> list[dict[str, Any]]:

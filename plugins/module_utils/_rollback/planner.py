@@ -13,8 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Sequence, Set
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import Rules
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import refuse_overcommit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import (
+    Eviction,
+    plan_eviction,
+    refuse_overcommit,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import ACCEPTED, check_overcommit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.plan_id import plan_id
@@ -53,6 +58,7 @@ class RollbackRequest:
     :param hosts: node by host; "" is the host's own name.
     :param uses: devices that pods hold, by node, where that is known.
     :param wave: nodes in a wave, "25%" or a number; likewise max_unavailable.
+    :param evict_force: pods without a controller may be evicted, and are lost; likewise evict_delete_emptydir_data.
     """
 
     past: Past
@@ -64,6 +70,8 @@ class RollbackRequest:
     max_unavailable: Any = "25%"
     on_overcommit: str = "refuse"
     stale_pods: str = "report"
+    evict_force: bool = False
+    evict_delete_emptydir_data: bool = False
     uses: Mapping[str, NodeUse] = field(default_factory=dict)
 
 
@@ -147,6 +155,8 @@ class _Draft:
         name, moves = back.name, bool(reasons) and not back.is_back
         surplus = check_overcommit(back.state, back.expected) if moves and not back.bears_it else []
         problems = [*server.problems, *lacking(back, self.request.past, self.request.cluster)] if moves else []
+        eviction = self._eviction(back) if surplus else Eviction()
+        problems += eviction.problems
         if surplus and self.request.on_overcommit == "refuse":
             problems += refuse_overcommit(back.state, back.expected)
         if problems:
@@ -154,13 +164,27 @@ class _Draft:
             return
         if moves and server.release:
             self.releases[server.release.daemonset] = server.release
-        evict = bool(surplus) and self.request.on_overcommit == "evict"
-        verb = "As many of them as needed are evicted, by kubegpu_on_overcommit: evict." if evict else ACCEPTED
+        verb = (
+            "As many of them as needed are evicted, by kubegpu_on_overcommit: evict."
+            if eviction.fit is not None
+            else ACCEPTED
+        )
         self.warnings.add(name, *(f"{one}. {verb}" for one in surplus))
-        use = self.request.uses.get(name, NodeUse())
-        fate = Fate(reasons, server, evict, moves, self.request.stale_pods == "recreate", use)
+        recreate, use = self.request.stale_pods == "recreate", self._use(name)
+        fate = Fate(reasons, server, eviction, moves, recreate, use, self._rules())
         self.backs[name] = back
         self.nodes[name] = node_entry(back, fate, self.hosts.get(name), self.request.past.run)
+
+    def _eviction(self, back: Return) -> Eviction:
+        if self.request.on_overcommit != "evict":
+            return Eviction()
+        return plan_eviction(back.state, back.expected, self._use(back.name), self._rules())
+
+    def _use(self, name: str) -> NodeUse:
+        return self.request.uses.get(name, NodeUse())
+
+    def _rules(self) -> Rules:
+        return Rules(self.request.evict_force, self.request.evict_delete_emptydir_data)
 
     def _leave(self, name: str, problems: Sequence[str]) -> None:
         """It stays as it is, and so does what serves it."""

@@ -13,6 +13,9 @@ from integration.rollout.operator import Operator
 
 from simulator.cluster import SimulatedCluster
 
+from .conftest import OpenRoad
+from .test_rollback import FEW, MANY, loners
+
 GPU = "nvidia.com/gpu"
 OF_A_ROLLOUT = ("kubegpu.sharing/", "nvidia.com/device-plugin.config", "nvidia-device-enable")
 
@@ -65,3 +68,20 @@ def test_there_and_back_and_there_again(tmp_path: Path) -> None:
 
         operator.must_play("rollout")
         assert (slots(cluster), labels(cluster)) == ([8, 3], after)
+
+
+@pytest.mark.timeout(200)
+def test_what_the_operator_allows_to_be_lost_reaches_the_plan(open_road: OpenRoad, tmp_path: Path) -> None:
+    road = open_road()
+    road.forward("run-1", FEW).roll_out()
+    road.forward("run-2", MANY).roll_out()
+    loners(road, "gpu-l20", 5)
+    operator = Operator(road.cluster, tmp_path / "operator")
+    operator.write_inventory(REFERENCE_HOSTS, {"kubegpu_on_overcommit": "evict"})
+    operator.must_play("rollback", "--check")
+    refused = operator.plan()
+    assert refused["waves"] == [["gpu-t4"]]
+    assert "kubegpu_evict_force" in refused["skipped"][0]["reason"]
+    assert refused["warnings"][0].startswith("Not taken back: node gpu-l20: ")
+    operator.must_play("rollback", "--check", kubegpu_evict_force=True)
+    assert operator.plan()["nodes"]["gpu-l20"]["evict"]["fit"] == {GPU: 4}

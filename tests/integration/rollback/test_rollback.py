@@ -49,12 +49,34 @@ def crowd(road: Road, node: str, count: int) -> None:
     road.wait_for(lambda: len(running(road)) == count)
 
 
+def loners(road: Road, node: str, count: int) -> None:
+    """So many GPU pods on a node that no controller would make anew."""
+    for number in range(count):
+        container = {"name": "c", "image": "example.com/loner:1", "resources": {"limits": {GPU: 1}}}
+        metadata = {"name": f"loner-{number}", "namespace": "default", "labels": {"app": "crowd"}}
+        spec = {"nodeSelector": {"kubernetes.io/hostname": node}, "containers": [container]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        road.client.create("/api/v1/namespaces/default/pods", pod)
+    road.wait_for(lambda: len(running(road)) == count)
+
+
 def running(road: Road) -> list[dict[str, Any]]:
     pods = road.client.items("/api/v1/namespaces/default/pods")
     return [
         pod
         for pod in pods
         if pod["metadata"].get("labels", {}).get("app") == "crowd" and pod["status"]["phase"] == "Running"
+    ]
+
+
+def holders(road: Road, node: str) -> list[dict[str, Any]]:
+    """Running pods of a node that ask for a GPU, whoever made them."""
+    return [
+        pod
+        for pod in road.client.items("/api/v1/pods")
+        if pod["spec"].get("nodeName") == node
+        and pod["status"]["phase"] == "Running"
+        and any(GPU in (one.get("resources", {}).get("limits") or {}) for one in pod["spec"]["containers"])
     ]
 
 
@@ -244,15 +266,7 @@ def test_a_rollback_below_what_pods_hold_is_refused_or_evicts_as_many_as_needed(
     assert road.plan["nodes"]["gpu-l20"]["evict"]["fit"] == {GPU: 4}
     assert road.plan["nodes"]["gpu-l20"]["disruption"] == "affected"
     results = go_back(back)
-    held = road.client.items("/api/v1/pods")
-    on_node = [
-        pod
-        for pod in held
-        if pod["spec"].get("nodeName") == "gpu-l20"
-        and pod["status"]["phase"] == "Running"
-        and any(GPU in (one.get("resources", {}).get("limits") or {}) for one in pod["spec"]["containers"])
-    ]
-    assert len(on_node) == 4
+    assert len(holders(road, "gpu-l20")) == 4
     assert results["in_maintenance"]["nodes"]["gpu-l20"]["evicted"]
     assert road.allocatable("gpu-l20") == 4
 
@@ -269,6 +283,23 @@ def test_a_node_that_cannot_go_back_keeps_what_serves_it_while_the_others_go_bac
     assert (road.allocatable("gpu-l20"), road.allocatable("gpu-t4"), road.out_of_service()) == (6, 4, [])
     names = {one["metadata"]["name"] for one in road.client.items(DAEMONSETS)}
     assert {name.rpartition("-")[2] for name in names} == {newer["gpu-l20"][REVISION], older["gpu-t4"][REVISION]}
+
+
+def test_pods_that_would_be_lost_are_told_before_the_cordon_and_evicted_if_that_is_allowed(open_road: OpenRoad) -> None:
+    road = open_road()
+    road.forward("run-1", FEW).roll_out()
+    road.forward("run-2", MANY).roll_out()
+    loners(road, "gpu-l20", 5)
+    since = road.cluster.position()
+    with pytest.raises(InputError, match="of the pods that would have to go .* set kubegpu_evict_force to lose them"):
+        road.plan_back(on_overcommit="evict", nodes=["gpu-l20"])
+    assert road.plan_back(on_overcommit="evict")["waves"] == [["gpu-t4"]]
+    assert road.cluster.writes(since) == []
+    back = road.back("run-3", on_overcommit="evict", evict_force=True)
+    assert "gpu-l20" in back.nodes
+    go_back(back.of(options={**back.options, "force": True}))
+    assert (len(holders(road, "gpu-l20")), road.allocatable("gpu-l20")) == (4, 4)
+    assert len(running(road)) < 5
 
 
 def test_an_accepted_rollback_below_what_pods_hold_evicts_nobody(open_road: OpenRoad) -> None:

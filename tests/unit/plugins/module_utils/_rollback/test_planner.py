@@ -189,11 +189,54 @@ def test_what_surplus_pods_mean_is_chosen() -> None:
     assert "set kubegpu_on_overcommit to evict (2 leave during the maintenance) or accept." in str(refused.value)
     accepted = plan(nodes, on_overcommit="accept")["nodes"]["gpu-1"]
     assert (accepted["evict"]["scope"], accepted["disruption"]) == ("none", "switch")
-    evicting = plan(nodes, on_overcommit="evict")["nodes"]["gpu-1"]
+    owned = {"gpu-1": with_controllers(nodes["gpu-1"])}
+    evicting = plan(owned, on_overcommit="evict")["nodes"]["gpu-1"]
     assert (evicting["evict"]["scope"], evicting["evict"]["fit"]) == ("affected", {GPU: 1})
     assert evicting["disruption"] == "affected"
     assert len(evicting["evict"]["pods"]) == 2
     assert len(evicting["stale_pods"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("pods", "cure", "allowed"),
+    [
+        pytest.param({}, "kubegpu_evict_force", {"evict_force": True}, id="no controller"),
+        pytest.param(
+            {"emptydir": True, "owner": {"kind": "ReplicaSet", "name": "rs", "uid": "rs"}},
+            "kubegpu_evict_delete_emptydir_data",
+            {"evict_delete_emptydir_data": True},
+            id="emptyDir",
+        ),
+    ],
+)
+def test_pods_that_may_not_be_evicted_just_so_are_told_before_anything_is_done(
+    pods: dict[str, Any], cure: str, allowed: dict[str, bool]
+) -> None:
+    found = node(OURS, 8, pods=3)
+    found["pods"] = [{**pod, **pods} for pod in found["pods"]]
+    with pytest.raises(InputError, match=f"of the pods that would have to go .* or set {cure}"):
+        plan({"gpu-1": found}, on_overcommit="evict")
+    beside = plan({"gpu-1": found, "gpu-2": node(OURS, 8)}, on_overcommit="evict")
+    assert (beside["waves"], beside["skipped"][0]["node"]) == ([["gpu-2"]], "gpu-1")
+    made = plan({"gpu-1": found}, on_overcommit="evict", **allowed)
+    assert len(made["nodes"]["gpu-1"]["evict"]["pods"]) == 2
+
+
+def test_pods_of_a_resource_that_will_be_gone_are_evicted() -> None:
+    shared = "nvidia.com/gpu.shared"
+    found = with_controllers(node(OURS, 8, pods=3))
+    found["resources"] = {shared: found["resources"][GPU]}
+    found["pods"] = [{**pod, "requests": {shared: 1}} for pod in found["pods"]]
+    evict = plan({"gpu-1": found}, on_overcommit="evict")["nodes"]["gpu-1"]["evict"]
+    assert (evict["fit"], len(evict["pods"])) == ({GPU: 1, shared: 0}, 3)
+
+
+def test_stale_pods_with_emptydir_are_recreated_only_if_they_may_lose_it() -> None:
+    found = node(COUNTED, 8, pods=1)
+    found["pods"] = [{**found["pods"][0], "emptydir": True}]
+    kept = go_back(found, entry("0a", 3))
+    assert (len(kept["stale_pods"]), kept["recreate"]) == (1, False)
+    assert go_back(found, entry("0a", 3), evict_delete_emptydir_data=True)["recreate"] is True
 
 
 def test_all_problems_are_told_at_once() -> None:
