@@ -17,11 +17,10 @@ description:
     pods that must leave are evicted, all at once and within their disruption budgets, and awaited until their objects are
     gone and no pod is on its way to the node any more.
   - A node that serves already what the plan wants is left alone. One on which a device plugin runs that the plan does not
-    know, or with pods that must leave and that O(force) and O(delete_emptydir_data) do not cover, is refused before it is
-    touched.
+    know, or with pods that must leave and O(force) and O(delete_emptydir_data) do not cover, is refused before it is touched.
   - V(in_service) uncordons a node and removes the note, in the same request, if at that moment the node is Ready, its plugin
-    pod is ready and it advertises just what the plan says. Then it mends what the switch left behind, see O(stale_pods) and
-    O(remove_failed_pods).
+    pod is ready and it advertises just what the plan says. Without O(plan_path) it must be Ready and advertise what it did
+    before, for O(soak_seconds). Then it mends what the switch left behind, see O(stale_pods) and O(remove_failed_pods).
   - V(failed) says on nodes in maintenance what failed on their hosts (O(failures)), and leaves them where they are.
   - Cluster Autoscaler and Karpenter are told not to remove a node in maintenance, and told again afterwards what they were told
     before. Events on the node tell what began, what ended and what failed; one that is refused costs a warning.
@@ -65,10 +64,20 @@ options:
     type: path
   settle_seconds:
     description:
-      - Seconds between two looks at the pods of a node, which must show no new pod. The scheduler learns of a cordon a
-        little late. Where pods are evicted, seconds for which no new pod must have come.
+      - Seconds for which no new pod must have come to a cordoned node, as the scheduler learns of a cordon a little late.
     type: float
     default: 1
+  timeout_seconds:
+    description:
+      - Seconds to wait for a node to be Ready and to advertise what it did before. With O(state=in_service), without O(plan_path).
+    type: float
+    default: 300
+  soak_seconds:
+    description:
+      - Seconds for which a node must be so, without a break, before that counts as proven. With O(state=in_service).
+      - Of no effect with O(plan_path). M(kubegpu.sharing.device_plugin) with state V(serving) has had the nodes of a rollout soak.
+    type: float
+    default: 30
 """
 
 EXAMPLES = r"""
@@ -98,6 +107,13 @@ EXAMPLES = r"""
     run: repair-1
     evict: all
     delete_emptydir_data: true
+
+- name: Put it back once it has been well for a minute
+  kubegpu.sharing.node_maintenance:
+    state: in_service
+    nodes: [gpu-2]
+    run: repair-1
+    soak_seconds: 60
 
 - name: Note on a node that its host could not be prepared
   kubegpu.sharing.node_maintenance:
@@ -183,6 +199,12 @@ nodes:
       description: GPU pods that count as affected because it is not known which devices they hold.
       type: list
       elements: str
+    waited_seconds:
+      description: How long the proof took. With V(in_service), without O(plan_path).
+      type: float
+    allocatable:
+      description: What the node advertised at the end of that, by resource.
+      type: dict
     would_wait_for:
       description: What a real run would wait for. In check mode.
       type: str
@@ -227,7 +249,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.cordon import take_out_of_service
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.failing import note_failures
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import AS_PLANNED
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import AS_PLANNED, SCOPES
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.service import put_into_service
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import WAVE_SPEC, Session, load_plan
 
@@ -240,11 +262,7 @@ def argument_spec() -> ArgumentSpec:
         "plan_path": {"type": "path"},
         "state": {"type": "str", "choices": list(_STATES), "required": True},
         "failures": {"type": "dict", "default": {}},
-        "evict": {
-            "type": "str",
-            "choices": [AS_PLANNED, "none", "affected", "gpu_pods", "all"],
-            "default": AS_PLANNED,
-        },
+        "evict": {"type": "str", "choices": [AS_PLANNED, *SCOPES], "default": AS_PLANNED},
         "devices": {"type": "dict", "default": {}},
         "facts_dir": {"type": "path"},
         "include_gpu_users": {"type": "bool", "default": False},
@@ -256,6 +274,8 @@ def argument_spec() -> ArgumentSpec:
         "stale_pods": {"type": "str", "choices": ["report", "recreate"], "default": "report"},
         "remove_failed_pods": {"type": "bool", "default": True},
         "settle_seconds": {"type": "float", "default": 1},
+        "timeout_seconds": {"type": "float", "default": 300},
+        "soak_seconds": {"type": "float", "default": 30},
     }
     return WAVE_SPEC.merge(ArgumentSpec(options=options))
 

@@ -9,12 +9,21 @@ import os
 from typing import Any, Iterable, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import AFFECTED, NONE, Rules, Scope
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import (
+    AFFECTED,
+    ALL,
+    GPU_PODS,
+    NONE,
+    Rules,
+    Scope,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse, read_use
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.documents import read_document
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import EvictionWish, NodeTarget
 
 AS_PLANNED = "as_planned"
+#: What may be asked for instead.
+SCOPES = (NONE, AFFECTED, GPU_PODS, ALL)
 
 
 def read_scopes(params: Mapping[str, Any], targets: Iterable[NodeTarget]) -> dict[str, Scope]:

@@ -5,22 +5,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Callable, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import journal as states
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NodeWrite
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import read_daemonsets
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.proving import (
+    DaemonSets,
+    Wait,
+    await_nodes,
+    steadily_advertised,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Decide, Session, Wave
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.waiting import ClusterView, Waiter
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import PATCH, Decision, refuse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.objects import lost_release
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import (
-    NodeWait,
     Timing,
     describe_allocatable,
     unmet_serving,
@@ -33,25 +35,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps imp
     decide_withdrawn,
 )
 
-DaemonSets = Mapping[str, Optional[Mapping[str, Any]]]
 StepDecision = Callable[[NodeState, NodeTarget, RunContext], Decision]
-Unmet = Callable[[NodeState, Sequence[PodState], NodeTarget], "list[str]"]
-
-
-@dataclass(frozen=True)
-class Wait:
-    """The wait of a step.
-
-    :param expected: what is waited for on a node, in words.
-    :param state: the journal's word for its success.
-    :param cure: what to do if it fails.
-    """
-
-    timing: Timing
-    unmet: Unmet
-    expected: Callable[[NodeTarget], str]
-    state: str
-    cure: str
 
 
 def withdraw(session: Session, plan: RolloutPlan) -> Outcome:
@@ -81,9 +65,7 @@ def serve(session: Session, plan: RolloutPlan) -> Outcome:
     wait = Wait(
         timing=timing,
         unmet=unmet_serving,
-        expected=lambda target: (
-            f"allocatable {describe_allocatable(target.expected, target.resources)} for {timing.soak:g} s on end"
-        ),
+        expected=steadily_advertised(timing),
         state=states.PROVEN,
         cure="Look at the plugin pod's log and at the node's driver, then run the rollout again: it goes on here. The node stays "
         "cordoned.",
@@ -123,34 +105,6 @@ def _wait(wave: Wave, names: Sequence[str], wait: Wait, daemonsets: DaemonSets) 
             wave.end(name)
     if wave.session.check_mode:
         for name in names:
-            wave.results[name].facts["would_wait_for"] = (
-                f"{wait.expected(wave.targets[name])}, within {wait.timing.timeout:g} s"
-            )
+            wave.results[name].facts["would_wait_for"] = wait.foretell(wave.targets[name])
         return
-    if not names:
-        return
-    clock, started = wave.session.clock, wave.session.clock.monotonic()
-    waits = {name: NodeWait(started, wait.timing) for name in names}
-    last: dict[str, dict[str, int]] = {}
-
-    def unmet_on(name: str) -> Callable[[NodeState, Sequence[PodState]], list[str]]:
-        target = wave.targets[name]
-
-        def unmet(node: NodeState, pods: Sequence[PodState]) -> list[str]:
-            last[name] = {resource: node.allocatable.get(resource, 0) for resource in target.resources}
-            return wait.unmet(node, pods, target)
-
-        return unmet
-
-    def ended(name: str, node_wait: NodeWait) -> None:
-        wave.results[name].facts.update(waited_seconds=node_wait.waited, allocatable=last.get(name, {}))
-        if node_wait.proven:
-            wave.end(name)
-            wave.journal.note(
-                name, wait.state, f"allocatable {describe_allocatable(last[name], wave.targets[name].resources)}"
-            )
-        else:
-            wave.fail(name, f"{node_wait.explain(wait.expected(wave.targets[name]))}. {wait.cure}")
-
-    with ClusterView(wave.session.api, daemonsets) as view:
-        Waiter(view, wave.session.fence, clock).wait(waits, {name: unmet_on(name) for name in names}, ended)
+    await_nodes(wave, names, wait, daemonsets, wave.end)

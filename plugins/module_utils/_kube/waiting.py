@@ -22,8 +22,14 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof imp
 
 #: So often the lease is looked after and deadlines are noticed.
 _TICK_SECONDS = 1.0
+#: What is seen may be so old. A watch that is begun anew takes far less.
+_STALE_SECONDS = 1.0
+#: So often it is looked whether what was too old for a proof is so no more.
+_STALE_LOOK_SECONDS = 0.1
 #: Events of many nodes come in bursts: they are looked at together.
 _BURST_SECONDS = 0.02
+
+UNSEEN = "no watch of the nodes and their plugins can be kept open, so that nobody sees how they are"
 
 Unmet = Callable[[NodeState, Sequence[PodState]], "list[str]"]
 
@@ -39,6 +45,9 @@ class View(Protocol):
 
     def gaps(self) -> int:
         """How often it was not known for a while what happened."""
+
+    def current(self) -> bool:
+        """What the view shows is what is, and not what was once. To be asked before the others."""
 
     def pods(self) -> list[PodState]:
         """Plugin pods."""
@@ -90,6 +99,11 @@ class ClusterView:
         """How often the nodes had to be read anew."""
         return self._nodes.gaps
 
+    def current(self) -> bool:
+        """No watch has been down for longer than it takes to begin it anew."""
+        oldest = max([self._nodes.age, *(watched.age for watched in self._pods)])
+        return oldest < _STALE_SECONDS
+
     def pods(self) -> list[PodState]:
         """Plugin pods of the DaemonSets that matter, each once. Other pods that a selector catches as well are left out."""
         pods = {pod.uid: pod for watched in self._pods for pod in watched.things()}
@@ -122,14 +136,20 @@ class Waiter:
         going_on = dict(waits)
         while going_on:
             self._fence.check()
-            self._look(going_on, unmet)
+            current = self._look(going_on, unmet)
             for name in [name for name, wait in going_on.items() if wait.ended is not None]:
                 ended(name, going_on.pop(name))
             if going_on:
                 until = min(wait.next_look() for wait in going_on.values()) - self._clock.monotonic()
-                self._view.wait(max(0.0, min(until, _TICK_SECONDS, self._fence.patience)))
+                longest = min(_TICK_SECONDS, self._fence.patience)
+                self._view.wait(max(0.0, min(until, longest)) if current else min(_STALE_LOOK_SECONDS, longest))
 
-    def _look(self, waits: Mapping[str, NodeWait], unmet: Mapping[str, Unmet]) -> None:
+    def _look(self, waits: Mapping[str, NodeWait], unmet: Mapping[str, Unmet]) -> bool:
+        """Take an observation. Nothing is proven, and no node is missed, by what may be old.
+
+        :returns: it is not old.
+        """
+        current = self._view.current()
         nodes, passed, pods = self._view.nodes(), self._view.passed(), _by_node(self._view.pods())
         now = self._clock.monotonic()
         if self._view.gaps() != self._gaps:
@@ -141,10 +161,14 @@ class Waiter:
             if node.name in waits and unmet[node.name](node, pods.get(node.name, [])):
                 waits[node.name].interrupt()
         for name, wait in waits.items():
-            if name in nodes:
-                wait.observe(now, unmet[name](nodes[name], pods.get(name, [])))
-            else:
+            lacking = unmet[name](nodes[name], pods.get(name, [])) if name in nodes else [GONE]
+            if name in nodes and (lacking or current):
+                wait.observe(now, lacking)
+            elif current:
                 wait.give_up(now, GONE)
+            elif now >= wait.started + wait.timing.timeout + wait.timing.soak:
+                wait.give_up(now, UNSEEN)
+        return current
 
 
 def _by_node(pods: Sequence[PodState]) -> dict[str, list[PodState]]:

@@ -23,6 +23,8 @@ _WINDOW_SECONDS = 10
 _LONGEST_PAUSE_SECONDS = 5.0
 #: So many refusals on end, and the place where the watch was is given up.
 _REFUSALS = 3
+#: What happened while no watch was open is shown at once when one is: so long it is given for that.
+_CATCH_UP_SECONDS = 0.1
 #: Troubles of the network that come by another name than the client's own, and pass as those do.
 _TROUBLES = (OSError, HTTPException)
 
@@ -56,7 +58,7 @@ class WatchedList(Generic[Thing]):
 
     A watch that breaks goes on from the last event seen, so that nothing is missed. If the server no longer knows that
     one (410), or refuses again and again, the list is read anew: what happened in between is not known then (``gaps``).
-    While no watch is open, what is kept may be old. Where that matters, see ``unbroken``, ``open_for`` and ``refresh``.
+    While no watch is open, what is kept may be old. Where that matters, see ``unbroken``, ``age`` and ``refresh``.
 
     :param observe: from an API object to what is kept of it; it must bear ``uid``.
     :param changes: told of every change.
@@ -85,6 +87,9 @@ class WatchedList(Generic[Thing]):
         self._watches = 0  # that were opened so far
         self._trusted = 1  # the watch that follows a list without a hole in between
         self._opened: float | None = None  # when the one that is open was; None: none is
+        self._known = (
+            0.0  # the moment up to which nothing was missed, as long as no watch has caught up with the present
+        )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"watch {path}", daemon=True)
         self._fatal: ApiError | None = None
@@ -121,10 +126,14 @@ class WatchedList(Generic[Thing]):
             return self._opened is not None and self._watches == self._trusted
 
     @property
-    def open_for(self) -> float:
-        """Seconds for which a watch has been open; 0 while none is."""
+    def age(self) -> float:
+        """Seconds that what is kept may be old: 0 while a watch is open, and has shown what happened before it was."""
         with self._changes.guard:
-            return 0.0 if self._opened is None else time.monotonic() - self._opened
+            now = time.monotonic()
+            return 0.0 if self._caught_up(now) else now - self._known
+
+    def _caught_up(self, now: float) -> bool:
+        return self._opened is not None and now - self._opened >= _CATCH_UP_SECONDS
 
     def refresh(self) -> list[Thing]:
         """Read the list now, whatever the watch does meanwhile.
@@ -191,9 +200,10 @@ class WatchedList(Generic[Thing]):
 
     def _read(self) -> None:
         with self._reading:
+            asked = time.monotonic()
             things, version = self._list()
             with self._changes.guard:
-                self._things, self._version = things, version
+                self._things, self._version, self._known = things, version, asked
                 self._trusted = self._watches + 1
                 self._changes.note()
 
@@ -207,6 +217,8 @@ class WatchedList(Generic[Thing]):
                     self._take(event)
         finally:
             with self._changes.guard:
+                now = time.monotonic()
+                self._known = now if self._caught_up(now) else self._known
                 self._opened = None
 
     def _note_opened(self) -> None:

@@ -24,7 +24,13 @@ GPU = "nvidia.com/gpu"
 NODE, OTHER = "gpu-1", "gpu-2"
 SLOTS = 320
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kubegpu-system/leases/kubegpu-rollout"
-OPTIONS = {"settle_seconds": 0.05, "eviction_timeout_seconds": 20.0, "eviction_retry_seconds": 0.2}
+OPTIONS = {
+    "settle_seconds": 0.05,
+    "eviction_timeout_seconds": 20.0,
+    "eviction_retry_seconds": 0.2,
+    "timeout_seconds": 30.0,
+    "soak_seconds": 0.1,
+}
 CONFIG = f"version: v1\nsharing:\n  timeSlicing:\n    resources: [{{name: {GPU}, replicas: {SLOTS // 8}}}]\n"
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .conftest import Open
-from .stage import GPU, NODE
+from .stage import GPU, NODE, SLOTS
 
 
 def test_gpu_pods_go_and_no_others(open_stage: Open) -> None:
@@ -121,12 +121,16 @@ def test_check_mode_tells_what_a_run_does_and_writes_nothing(open_stage: Open) -
 
 
 def test_node_is_emptied_for_its_own_sake_and_comes_back_as_it_was(open_stage: Open) -> None:
+    """Rebooted meanwhile: it is back in service once it advertises again what it did, and has for a while."""
     stage = open_stage()
     stage.deployment("gpu", 2)
-    driver = stage.driver(soak_seconds=0.1).of(plan_path=None)
+    driver = stage.driver(soak_seconds=1.0).of(plan_path=None)
     node = driver.in_maintenance(evict="gpu_pods")["nodes"][NODE]
     assert (node["failed"], len(node["evicted"]), stage.unschedulable()) == (False, 2, True)
+    stage.cluster.reboot(NODE)
     back = driver.in_service()["nodes"][NODE]
     assert (back["failed"], back["reason"], back["in_service"]) == (False, None, True)
+    assert back["allocatable"] == {GPU: SLOTS}
+    assert back["waited_seconds"] >= 1.0
     assert not stage.unschedulable()
     stage.ready("gpu", 2)

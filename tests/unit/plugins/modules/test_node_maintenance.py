@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from unit.plugins.fakes.driver import Driver
 from unit.plugins.fakes.fake_api import api_error
 from unit.plugins.fakes.fake_cluster import GPU, MAINTENANCE, FakeCluster, node_path
 
@@ -319,6 +322,91 @@ def test_in_service_leaves_a_foreign_cordon(start: Start) -> None:
     assert not cluster.schedulable("gpu-1")
     assert MAINTENANCE not in cluster.node("gpu-1")["metadata"]["annotations"]
     assert driver.in_service()["changed"] is False
+
+
+def repaired(start: Start, **options: Any) -> tuple[FakeCluster, Driver]:
+    """Nodes in a maintenance without a plan."""
+    cluster, driver = start(**options)
+    repair = driver.of(run="repair-1", plan_path=None)
+    repair.lock()
+    repair.in_maintenance()
+    return cluster, repair
+
+
+def advertise(cluster: FakeCluster, name: str, slots: int) -> None:
+    cluster.api.change(node_path(name), {"status": {"allocatable": {GPU: str(slots)}}})
+
+
+def test_in_service_after_a_maintenance_by_hand_soaks_all_nodes_at_once(start: Start) -> None:
+    cluster, repair = repaired(start, soak_seconds=0.5)
+    advertise(cluster, "gpu-1", 0)
+    later = threading.Timer(0.3, advertise, (cluster, "gpu-1", 1))
+    later.start()
+    began = time.monotonic()
+    result = repair.in_service()
+    assert time.monotonic() - began < 1.2
+    assert result["failed_nodes"] == []
+    first, second = result["nodes"]["gpu-1"], result["nodes"]["gpu-2"]
+    assert (first["in_service"], first["allocatable"]) == (True, {GPU: 1})
+    assert first["waited_seconds"] >= 0.8 > second["waited_seconds"] >= 0.5
+    assert repair.journal is not None
+    lines = [json.loads(line) for line in repair.journal.read_text().splitlines()]
+    assert [line["state"] for line in lines if line["node"] == "gpu-1"][-2:] == ["proven", "in_service"]
+
+
+def test_in_service_after_a_maintenance_by_hand_begins_the_soak_anew_after_a_break(start: Start) -> None:
+    cluster, repair = repaired(start, nodes={"gpu-1": "l20"}, soak_seconds=0.6)
+
+    def break_off() -> None:
+        advertise(cluster, "gpu-1", 0)
+        advertise(cluster, "gpu-1", 1)
+
+    threading.Timer(0.4, break_off).start()
+    assert repair.in_service()["nodes"]["gpu-1"]["waited_seconds"] >= 1.0
+
+
+def test_in_service_after_a_maintenance_by_hand_waits_no_longer_than_allowed(start: Start) -> None:
+    cluster, repair = repaired(start, soak_seconds=0.1, timeout_seconds=0.5)
+    advertise(cluster, "gpu-1", 0)
+    result = repair.in_service()
+    assert result["failed_nodes"] == ["gpu-1"]
+    assert result["nodes"]["gpu-1"]["reason"] == (
+        f"expected allocatable {GPU} 1 for 0.1 s on end, within 0.5 s; last seen: allocatable {GPU} is 0, expected 1. It stays "
+        "out of service. Look at its kubelet and its device plugin, then run again."
+    )
+    assert [result["nodes"][name]["in_service"] for name in ("gpu-1", "gpu-2")] == [False, True]
+    assert (cluster.schedulable("gpu-1"), cluster.schedulable("gpu-2")) == (False, True)
+    assert "in_service failed: expected" in note(cluster, "gpu-1")["reason"]
+
+
+def test_in_service_after_a_maintenance_by_hand_renews_the_lock_while_it_soaks(start: Start) -> None:
+    cluster, repair = repaired(start, soak_seconds=1.5, lease_seconds=1)
+    before = len(cluster.api.writes)
+    assert repair.in_service()["failed_nodes"] == []
+    assert len([write for write in cluster.api.writes[before:] if "/leases/" in write.path]) >= 2
+
+
+def test_in_service_in_check_mode_tells_of_the_soak_and_makes_none(start: Start) -> None:
+    _cluster, repair = repaired(start, soak_seconds=30.0, timeout_seconds=300.0)
+    result = repair.of(check_mode=True).in_service()
+    assert result["nodes"]["gpu-1"]["would_wait_for"] == f"allocatable {GPU} 1 for 30 s on end, within 300 s"
+    assert (result["failed_nodes"], result["changed"]) == ([], True)
+
+
+def test_in_service_does_not_soak_what_is_held_or_was_uncordoned_by_hand(start: Start) -> None:
+    cluster, repair = repaired(start, soak_seconds=30.0)
+    cluster.api.change(node_path("gpu-1"), {"metadata": {"annotations": {HOLD: "mine"}}})
+    cluster.api.change(node_path("gpu-2"), {"spec": {"unschedulable": None}})
+    nodes = repair.in_service()["nodes"]
+    assert (nodes["gpu-1"]["held"], nodes["gpu-2"]["in_service"]) == (True, True)
+    assert "waited_seconds" not in nodes["gpu-1"] | nodes["gpu-2"]
+
+
+def test_in_service_of_a_rollout_does_not_soak_again(start: Start) -> None:
+    _cluster, driver = prepared(start)
+    result = driver.in_service(soak_seconds=3600.0)
+    assert result["failed_nodes"] == []
+    assert "waited_seconds" not in result["nodes"]["gpu-1"]
 
 
 def test_in_service_of_a_held_node_is_no_failure_but_leaves_it(start: Start) -> None:

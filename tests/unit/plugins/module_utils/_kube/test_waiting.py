@@ -8,7 +8,7 @@ from typing import Callable, Sequence
 from unit.plugins.fakes.fake_clock import FakeClock
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import selector_text
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.waiting import Waiter
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.waiting import UNSEEN, Waiter
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import GONE, NodeWait, Timing
@@ -32,6 +32,7 @@ class Script:
         self.amounts = amounts
         self.blips: list[NodeState] = []
         self.gap_count = 0
+        self.blind_from, self.blind_to = 0.0, 0.0
 
     def nodes(self) -> dict[str, NodeState]:
         found = self.amounts(self.clock.seconds)
@@ -43,6 +44,9 @@ class Script:
 
     def gaps(self) -> int:
         return self.gap_count
+
+    def current(self) -> bool:
+        return not self.blind_from <= self.clock.seconds < self.blind_to
 
     def pods(self) -> list[PodState]:
         return []
@@ -127,6 +131,33 @@ def test_wait_begins_the_soak_anew_when_nobody_saw_what_happened() -> None:
     Waiter(script, Fence(), clock).wait({"a": wait}, {"a": serves_eight}, lambda _name, _wait: None)
     assert (wait.proven, wait.breaks) == (True, 1)
     assert wait.waited >= 50
+
+
+def wait_while_blind(
+    blind: tuple[float, float], amounts: Callable[[float], dict[str, int]] = lambda _now: {"a": 8}
+) -> NodeWait:
+    clock = FakeClock()
+    script = Script(clock, amounts)
+    script.blind_from, script.blind_to = blind
+    wait = NodeWait(0.0, Timing(300, 30))
+    Waiter(script, Fence(), clock).wait({"a": wait}, {"a": serves_eight}, lambda _name, _wait: None)
+    return wait
+
+
+def test_wait_proves_nothing_by_what_may_be_old() -> None:
+    wait = wait_while_blind((10, 100))
+    assert (wait.proven, wait.breaks, round(wait.waited)) == (True, 0, 100)
+    assert round(wait_while_blind((0, 50)).waited) == 80  # nothing was seen to hold before
+
+
+def test_wait_misses_no_node_by_what_may_be_old() -> None:
+    wait = wait_while_blind((0, 20), lambda now: {} if now < 20 else {"a": 8})
+    assert (wait.proven, round(wait.waited)) == (True, 50)
+
+
+def test_wait_that_never_sees_how_it_is_fails_in_the_end() -> None:
+    wait = wait_while_blind((10, 10_000))
+    assert (wait.proven, wait.unmet, round(wait.waited)) == (False, [UNSEEN], 330)
 
 
 def test_wait_ends_without_success_at_its_deadline() -> None:

@@ -192,12 +192,13 @@ def test_watched_list_tells_of_an_object_that_it_cannot_read(api: FakeApi) -> No
 def test_watched_list_is_unbroken_until_its_watch_breaks(api: FakeApi) -> None:
     with watched(api) as nodes:
         assert eventually(lambda: nodes.unbroken)
-        assert nodes.open_for < 5
+        assert nodes.age < 5  # since the list
+        assert eventually(lambda: nodes.age == 0)
         api.cut = True
         assert eventually(lambda: not nodes.unbroken)
-        assert nodes.open_for == 0
+        assert eventually(lambda: nodes.age > 0.2)
         api.cut = False
-        assert eventually(lambda: nodes.open_for > 0)
+        assert eventually(lambda: nodes.age == 0)
         assert not nodes.unbroken  # it was, for a while
 
 
@@ -211,7 +212,7 @@ def test_watched_list_that_is_refreshed_shows_what_its_broken_watch_did_not(api:
         assert nodes.refresh() == nodes.things() == ["b"]
         assert not nodes.unbroken
         api.cut = False
-        assert eventually(lambda: nodes.open_for > 0)
+        assert eventually(lambda: nodes.age == 0)
         assert nodes.refresh() == ["b"]
         assert nodes.unbroken
 
