@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from .conftest import Open
-from .stage import NODE, Stage, pod_spec
+from .stage import NODE, OTHER, Stage, pod_spec
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -82,23 +82,48 @@ def test_terminating_pod_is_awaited_and_not_evicted(open_stage: Open) -> None:
     assert not stage.exists(uid)
 
 
+def stateful(stage: Stage, replicas: int) -> set[str]:
+    """StatefulSet db, whose pods are on the node for now. Their UIDs."""
+    labels = {"app": "db"}
+    template = {"metadata": {"labels": labels}, "spec": pod_spec(1, "")}
+    spec = {"replicas": replicas, "serviceName": "db", "selector": {"matchLabels": labels}, "template": template}
+    with stage.cordoned(OTHER):
+        path = "/apis/apps/v1/namespaces/default/statefulsets"
+        stage.client.create(path, {"metadata": {"name": "db"}, "spec": spec})
+        stage.ready("db", replicas)
+    return stage.uids("db")
+
+
+def test_eviction_that_arrives_late_spares_the_next_pod_of_that_name(open_stage: Open) -> None:
+    """Its pod was deleted by somebody else, and the StatefulSet has put another one on another node."""
+    stage = open_stage()
+    (old,) = stateful(stage, 1)
+    fault = stage.cluster.fault("api", method="POST", path="/eviction", action="latency", latency_ms=8000)["id"]
+
+    def replace() -> None:
+        stage.cluster.wait_until(lambda: stage.taken(fault), what="the eviction to be on its way")
+        stage.client.delete(f"{PODS}/db-0")
+        stage.ready("db", 1, node=OTHER)
+
+    replacer = threading.Thread(target=replace)
+    replacer.start()
+    result = stage.driver().in_maintenance(evict="gpu_pods")
+    replacer.join(timeout=20)
+    assert [item["status"] for item in stage.evictions()] == [409]
+    assert (result["failed_nodes"], result["nodes"][NODE]["evicted"], stage.exists(old)) == ([], [], False)
+    stage.ready("db", 1, node=OTHER)
+
+
 def test_stateful_pod_back_under_its_name_is_another_pod(open_stage: Open) -> None:
     """The old one is what is awaited."""
     stage = open_stage()
-    labels = {"app": "db"}
-    template = {"metadata": {"labels": labels}, "spec": pod_spec(1, "")}
-    spec = {"replicas": 2, "serviceName": "db", "selector": {"matchLabels": labels}, "template": template}
-    with stage.cordoned("gpu-2"):
-        path = "/apis/apps/v1/namespaces/default/statefulsets"
-        stage.client.create(path, {"metadata": {"name": "db"}, "spec": spec})
-        stage.ready("db", 2)
-    old = stage.uids("db")
+    old = stateful(stage, 2)
     result = stage.driver().in_maintenance(evict="gpu_pods")
     assert result["failed_nodes"] == []
     assert {pod["uid"] for pod in result["nodes"][NODE]["evicted"]} == old
     assert not any(map(stage.exists, old))
-    stage.ready("db", 2, node="gpu-2")
-    assert {pod["metadata"]["name"] for pod in stage.pods("db", node="gpu-2")} == {"db-0", "db-1"}
+    stage.ready("db", 2, node=OTHER)
+    assert {pod["metadata"]["name"] for pod in stage.pods("db", node=OTHER)} == {"db-0", "db-1"}
 
 
 def test_pod_bound_after_the_cordon_is_evicted_too(open_stage: Open) -> None:
