@@ -18,21 +18,27 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.check_view import show_check
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document, Section, add_section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.inspection import inspect_cluster
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page import render_page
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import shorten_approved, show_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import (
+    shorten_approved,
+    show_plan,
+    title_left,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.summary import show_summary
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import MAX_WIDTH, Screen, render_text
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import read_journal
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import verify
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._command import follow_up
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_json, write_text
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
 SCHEMA_VERSION = 1
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
-    "view": {"type": "str", "choices": ["inspection", "plan", "verification", "summary"], "required": True},
+    "view": {"type": "str", "choices": ["inspection", "plan", "check", "verification", "summary"], "required": True},
     "cluster_path": {"type": "path"},
     "cluster_after_path": {"type": "path"},
     "facts_dir": {"type": "path"},
@@ -42,10 +48,14 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "extra": {"type": "dict", "default": {}},
     "max_rows": {"type": "int", "default": 50},
     "approved_id": {"type": "str", "default": ""},
+    "left_of": {"type": "str", "default": ""},
+    "next_playbook": {"type": "str", "default": ""},
+    "notes": {"type": "list", "elements": "str", "default": []},
 }
 REQUIRED_IF = [
     ("view", "inspection", ("cluster_path",)),
     ("view", "plan", ("plan_path",)),
+    ("view", "check", ("plan_path",)),
     ("view", "verification", ("plan_path", "cluster_after_path")),
     ("view", "summary", ("plan_path", "cluster_path", "cluster_after_path", "dest_dir")),
 ]
@@ -64,7 +74,7 @@ class ActionModule(ActionBase):
         view = _Views(to_plain(options))
         try:
             _require_tabulate()
-            document = getattr(view, f"show_{view.options['view']}")()
+            document = view.add_last(getattr(view, f"show_{view.options['view']}")())
             if self._task.check_mode and view.options["view"] in ("verification", "summary"):
                 document = replace(document, title=f"{document.title} (check mode: nothing was changed)")
             text = render_text(document, _screen())
@@ -95,12 +105,28 @@ class _Views:
         plan = self._read("plan_path")
         cluster = self._read("cluster_path") if self.options.get("cluster_path") else None
         document = show_plan(plan, self.limit, cluster)
-        approved = plan.get("plan_id") == self.options["approved_id"] and not plan.get("problems")
-        return shorten_approved(document) if approved else document
+        if plan.get("problems"):
+            return document
+        left_of, approved = self.options["left_of"], self.options["approved_id"]
+        if left_of:
+            document = title_left(document, left_of)
+        return shorten_approved(document) if approved and approved in (plan.get("plan_id"), left_of) else document
+
+    def show_check(self) -> Document:
+        cluster = self._read("cluster_path") if self.options.get("cluster_path") else None
+        document = show_check(self._read("plan_path"), self.limit, cluster)
+        left_of = self.options["left_of"]
+        return (
+            replace(document, title=f"Check of what is left of plan {left_of}: nothing was changed")
+            if left_of
+            else document
+        )
 
     def show_verification(self) -> Document:
         before = self._read("cluster_path") if self.options.get("cluster_path") else None
-        return verify(self._read("plan_path"), before, self._read("cluster_after_path"), self.limit)
+        document = verify(self._read("plan_path"), before, self._read("cluster_after_path"), self.limit)
+        left_of = self.options["left_of"]
+        return replace(document, title=f"Verification of approved plan {left_of}") if left_of else document
 
     def show_summary(self) -> Document:
         plan = self._read("plan_path")
@@ -115,6 +141,19 @@ class _Views:
         document = show_summary(self.report, self.limit)
         self._documents = [document, show_plan(plan, self.limit, rollout.before)]
         return document
+
+    def add_last(self, document: Document) -> Document:
+        """What stands at the end, where it is read: notes, and the command that comes next."""
+        if self.options["notes"]:
+            document = add_section(document, Section("Notes", items=self.options["notes"]))
+        if not self.options["next_playbook"]:
+            return document
+        plan = self._read("plan_path")
+        if plan.get("problems") or plan.get("empty"):
+            return document
+        plan_id = self.options["left_of"] or str(plan.get("plan_id"))
+        command = follow_up(sys.argv, self.options["next_playbook"], plan_id)
+        return add_section(document, Section("To carry it out", commands=[command]))
 
     def write(self, check_mode: bool) -> dict[str, Any]:
         """Write the files if anything but the time of the report has changed."""

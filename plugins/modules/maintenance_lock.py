@@ -102,6 +102,11 @@ taken_over:
   returned: success
   type: str
   sample: 20260228-090000-0f0e0d
+taken_over_from:
+  description: That run in words, with who started it where, and its last sign of life. Null if the lock was taken from no dead run.
+  returned: success
+  type: str
+  sample: run 20260228-090000-0f0e0d (op@control) since 2026-02-28T09:00:01.000Z, last renewed 2026-02-28T09:10:21.000Z, for 60 s
 requests:
   description: Requests that were made to the API.
   returned: success
@@ -144,6 +149,7 @@ def run(params: Mapping[str, Any], api: KubeApi, clock: Clock, check_mode: bool)
         facts={
             **describe(change.found if check_mode else change.lease),
             "taken_over": change.taken_over,
+            "taken_over_from": change.found.describe() if change.found and change.taken_over else None,
             "requests": api.requests.to_dict(),
         },
     )

@@ -40,10 +40,11 @@ options:
     description:
       - V(inspection) shows GPU nodes, device plugins and their risks, slots and pending GPU pods.
       - V(plan) shows how each GPU is to be shared with the arithmetic, what changes and who is disturbed.
+      - V(check) says what a run in earnest would do, wave by wave, for the end of one in check mode.
       - V(verification) compares every node with the plan.
       - V(summary) shows the cluster before and after a rollout, and writes the files below O(dest_dir).
     type: str
-    choices: [inspection, plan, verification, summary]
+    choices: [inspection, plan, check, verification, summary]
     required: true
   cluster_path:
     description: File that M(kubegpu.sharing.gpu_resources_info) wrote, before the rollout if there was one. Needed for V(inspection) and V(summary).
@@ -61,6 +62,23 @@ options:
     description: Identity of a plan that was seen and approved. Of this plan V(plan) shows the headline alone.
     type: str
     default: ""
+  left_of:
+    description:
+      - Identity of the approved plan of which the one at hand is what is left, so that V(plan), V(check) and V(verification) bear the
+        identity that people know.
+    type: str
+    default: ""
+  next_playbook:
+    description:
+      - A playbook of this collection, such as V(rollout), that carries the plan out. V(plan) and V(check) end with the command for it, made
+        from the one at hand; values of variables whose names do not begin with C(kubegpu_) are left out of it.
+    type: str
+    default: ""
+  notes:
+    description: Sentences to show at the end, above the command that comes next.
+    type: list
+    elements: str
+    default: []
   journal_path:
     description: Journal of the rollout, for the timeline of V(summary). One that does not exist is an empty one.
     type: path

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Sequence
 
 Row = Sequence[str]
@@ -67,6 +67,11 @@ def capped_items(items: Sequence[str], limit: int) -> list[str]:
     """The first ``limit`` items, and a last one that says how many are left out."""
     left_out = len(items) - limit
     return [*items[:limit], *([f"… and {left_out} more"] if left_out > 0 else [])]
+
+
+def add_section(document: Document, section: Section) -> Document:
+    """The document with one more section at its end."""
+    return replace(document, sections=[*document.sections, section])
 
 
 def list_left_alone(skipped: Sequence[Mapping[str, Any]], limit: int) -> Optional[Section]:

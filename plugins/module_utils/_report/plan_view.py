@@ -31,7 +31,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_chang
     releases_section,
     stale_section,
 )
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rehearsal_view import rehearsal_section
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rehearsal_view import rehearsal_sections
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rollback_view import rollback_sections
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     describe_amounts,
@@ -65,14 +65,16 @@ def show_plan(plan: Plan, limit: int, cluster: Optional[Cluster] = None) -> Docu
         changes_section(plan, names, limit),
         releases_section(plan),
         stale_section(plan, names, limit),
-        rehearsal_section(plan, limit),
+        *rehearsal_sections(plan, limit),
         _compatibility_section(plan, limit),
         _waves_section(plan, limit),
         _warnings_section(plan, limit),
         holds_section(holds, limit),
         list_left_alone(left_for_other_reasons(plan.get("skipped") or []), limit),
     ]
-    return Document(f"Plan {plan.get('plan_id')}", _subtitle(plan, holds), [section for section in sections if section])
+    return Document(
+        f"Plan {plan.get('plan_id')}", describe_plan(plan, holds), [section for section in sections if section]
+    )
 
 
 def shorten_approved(document: Document) -> Document:
@@ -80,7 +82,13 @@ def shorten_approved(document: Document) -> Document:
     return replace(document, subtitle=f"As approved: {document.subtitle}", sections=[])
 
 
-def _subtitle(plan: Plan, holds: Sequence[Hold]) -> str:
+def title_left(document: Document, approved: str) -> Document:
+    """Of what is left of a plan, people know the approved plan's id. Planned anew, the rest has one of its own."""
+    return replace(document, title=f"What is left of approved plan {approved}")
+
+
+def describe_plan(plan: Plan, holds: Sequence[Hold]) -> str:
+    """A plan in a sentence."""
     totals = plan.get("totals") or {}
     nodes = plan.get("nodes") or {}
     # The report counts the whole cluster: say what is counted here.

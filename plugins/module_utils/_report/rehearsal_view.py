@@ -1,115 +1,193 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the waves of a plan will meet, in a line each. PRIVATE to the collection."""
+"""What the waves of a plan will meet: slots that are missing, where evicted pods would go, budgets that refuse. PRIVATE to the collection."""
 
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Any, Iterator, Mapping, Optional, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.words import (
-    APPROXIMATION,
-    UNKNOWN_BUDGETS,
-    describe_fates,
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.words import APPROXIMATION, UNKNOWN_BUDGETS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
+    Column,
+    Row,
+    Section,
+    capped_items,
+    capped_table,
 )
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Section, capped_items
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import describe_count, join_some
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
+    NOTHING,
+    describe_count,
+    describe_value,
+    join_some,
+)
 
 Wave = Mapping[str, Any]
 
 _WHY_BUDGET = {
-    "not_replaced": "more of its pods go than find another place",
-    "several_budgets": "the API evicts no pod that has more than one budget",
+    "not_replaced": "more pods go than find another place",
+    "several_budgets": "no pod with more than one budget is evicted",
 }
-_STEPS = {"in_maintenance": ("pod", "evicted"), "in_service": ("stale pod", "recreated")}
+_STEPS = {"in_maintenance": "evicted", "in_service": "recreated"}
+_LATER = "later"
+_FATES = {"placed": "at once", _LATER: "only later", "no_place": "nowhere", "not_replaced": "not made anew"}
 
 
-def rehearsal_section(plan: Mapping[str, Any], limit: int) -> Optional[Section]:
-    """The rehearsal; None if there is nothing to rehearse.
+def rehearsal_sections(plan: Mapping[str, Any], limit: int) -> list[Section]:
+    """The rehearsal; nothing if there is nothing to rehearse.
 
-    :param limit: lines at most of each sort: waves, budgets, pods without a place.
+    :param limit: rows of a table at most.
     """
     rehearsal = plan.get("rehearsal") or {}
     waves = rehearsal.get("waves") or []
     if not waves:
-        return None
-    text = ""
-    if any(wave["evictions"] for wave in waves):
-        text = APPROXIMATION if rehearsal.get("budgets_known") else f"{UNKNOWN_BUDGETS} {APPROXIMATION}"
-    lines = [list(_wave_lines(waves)), list(_budget_lines(waves)), list(_pod_lines(waves))]
-    return Section("Rehearsal", text, items=[item for found in lines for item in capped_items(found, limit)])
+        return []
+    if not any(map(_disturbs, waves)):
+        return [Section("Rehearsal", items=capped_items(list(_quiet_lines(waves)), limit))]
+    text = APPROXIMATION if rehearsal.get("budgets_known") else f"{UNKNOWN_BUDGETS} {APPROXIMATION}"
+    budgets = list(_budget_rows(waves))
+    return [
+        Section("Rehearsal", text, capped_table(_WAVE_COLUMNS, list(_wave_rows(waves)), limit)),
+        Section("Where evicted pods would go", table=capped_table(_POD_COLUMNS, list(_pod_rows(waves)), limit)),
+        *(
+            [Section("Budgets that will refuse evictions", table=capped_table(_BUDGET_COLUMNS, budgets, limit))]
+            if budgets
+            else []
+        ),
+    ]
 
 
-def _wave_lines(waves: Sequence[Wave]) -> Iterator[str]:
-    """A line for each wave that disturbs pods, and one for all waves in a row that do not."""
-    for quiet, found in groupby(waves, key=lambda wave: not wave["evictions"] and not wave["slots_missing_at_worst"]):
-        row = list(found)
-        if quiet and row[1:]:
-            most = max(row, key=lambda wave: wave["slots_out"])
-            yield (
-                f"Waves {row[0]['wave']} to {row[-1]['wave']}: at most {_describe_out(most)} (wave {most['wave']}); no pod is "
-                "evicted."
-            )
-        else:
-            yield from map(_wave_line, row)
+def _disturbs(wave: Wave) -> bool:
+    return bool(wave["evictions"] or wave["slots_missing_at_worst"])
 
 
-def _wave_line(wave: Wave) -> str:
-    parts = [_describe_out(wave)]
-    for step, (noun, verb) in _STEPS.items():
-        pods = [eviction for eviction in wave["evictions"] if eviction["step"] == step]
-        if pods:
-            parts.append(f"{describe_count(len(pods), noun)} {verb}: {describe_fates(pods)}")
-    if not wave["evictions"]:
-        parts.append("no pod is evicted")
-    if wave["slots_missing_at_worst"]:
-        after = f"{wave['slots_missing']} after the wave" if wave["slots_missing"] else "none after the wave"
-        parts.append(f"evicted pods lack {describe_count(wave['slots_missing_at_worst'], 'slot')} at worst, {after}")
-    return f"Wave {wave['wave']}: {'; '.join(parts)}."
+def _quiet_lines(waves: Sequence[Wave]) -> Iterator[str]:
+    most = max(waves, key=lambda wave: wave["slots_out"])
+    if waves[1:]:
+        yield f"Waves 1 to {len(waves)}: at most {_describe_out(most)} out of service (wave {most['wave']}); no pod is evicted."
+    else:
+        yield f"Wave 1: {_describe_out(most)} out of service; no pod is evicted."
 
 
 def _describe_out(wave: Wave) -> str:
-    return f"{wave['slots_out']} of {wave['gpu_slots_in_cluster']} slots out of service"
+    return f"{wave['slots_out']} of {wave['gpu_slots_in_cluster']} slots"
 
 
-def _budget_lines(waves: Sequence[Wave]) -> Iterator[str]:
-    """A line for each budget that refuses, with the wave in which it does so first."""
-    seen: set[str] = set()
+_WAVE_COLUMNS = (
+    Column("Wave", right=True),
+    Column("Out of service", wrap=True),
+    Column("Pods", wrap=True),
+    Column("Another place", wrap=True),
+    Column("Slots missing", wrap=True),
+)
+
+
+def _wave_rows(waves: Sequence[Wave]) -> Iterator[Row]:
+    """A row for each wave that disturbs pods, and one for all waves in a row that do not."""
+    for disturbs, found in groupby(waves, key=_disturbs):
+        row = list(found)
+        if disturbs:
+            yield from map(_wave_row, row)
+        else:
+            most = max(row, key=lambda wave: wave["slots_out"])
+            number = f"{row[0]['wave']} to {row[-1]['wave']}" if row[1:] else str(row[0]["wave"])
+            out = f"{_describe_out(most)} at most" if row[1:] else _describe_out(most)
+            yield (number, out, "none", NOTHING, "none")
+
+
+def _wave_row(wave: Wave) -> Row:
+    evictions = wave["evictions"]
+    pods = [
+        f"{count} {verb}"
+        for step, verb in _STEPS.items()
+        for count in [sum(one["step"] == step for one in evictions)]
+        if count
+    ]
+    fates = [_fate(one) for one in evictions]
+    places = [f"{fates.count(fate)} {words}" for fate, words in _FATES.items() if fate in fates]
+    return (
+        str(wave["wave"]),
+        _describe_out(wave),
+        ", ".join(pods) or "none",
+        ", ".join(places) or NOTHING,
+        _describe_missing(wave),
+    )
+
+
+def _fate(eviction: Mapping[str, Any]) -> str:
+    return _LATER if eviction["later"] else str(eviction["verdict"])
+
+
+def _describe_missing(wave: Wave) -> str:
+    if not wave["slots_missing_at_worst"]:
+        return "none"
+    return f"{wave['slots_missing_at_worst']} at worst, {wave['slots_missing'] or 'none'} after the wave"
+
+
+_POD_COLUMNS = (
+    Column("Wave", right=True),
+    Column("From"),
+    Column("Pods", right=True),
+    Column("Which", wrap=True),
+    Column("To", wrap=True),
+)
+
+
+def _pod_rows(waves: Sequence[Wave]) -> Iterator[Row]:
+    """A row for all pods of a node that fare alike; those without a place first."""
+    for wave in waves:
+        groups: dict[tuple[bool, str, str], list[str]] = {}
+        for one in wave["evictions"]:
+            group = (_fate(one) == "placed", str(one["node"]), _describe_way(one, wave))
+            groups.setdefault(group, []).append(f"{one['namespace']}/{one['name']}")
+        for (_placed, node, way), names in sorted(groups.items(), key=lambda item: item[0][0]):
+            yield (str(wave["wave"]), node, str(len(names)), join_some(names), way)
+
+
+def _describe_way(eviction: Mapping[str, Any], wave: Wave) -> str:
+    if eviction["verdict"] == "placed":
+        return "the same node" if eviction["target"] == eviction["node"] else str(eviction["target"])
+    later = eviction["later"]
+    if not later:
+        return f"nowhere: {eviction['reason']}"
+    number = "the wave" if later["wave"] == wave["wave"] else f"wave {later['wave']}"
+    where = "the same node" if later["node"] == eviction["node"] else later["node"]
+    return f"{where}, but only once {number} is done: {eviction['reason']} before"
+
+
+_BUDGET_COLUMNS = (
+    Column("Budget", wrap=True),
+    Column("From wave", right=True),
+    Column("Allows", right=True),
+    Column("Healthy", right=True),
+    Column("Demanded", right=True),
+    Column("Pods that must go", wrap=True),
+    Column("Besides", wrap=True),
+)
+
+
+def _budget_rows(waves: Sequence[Wave]) -> Iterator[Row]:
+    """A row for each budget, as the first wave finds it in which it refuses."""
+    pods: dict[str, list[str]] = {}
+    first: dict[str, tuple[int, Mapping[str, Any]]] = {}
     for wave in waves:
         for budget in wave["blocking_budgets"]:
             name = f"{budget['namespace']}/{budget['name']}"
-            if name not in seen:
-                seen.add(name)
-                pods = join_some([str(pod) for pod in budget["pods"]])
-                yield f"Budget {name} will refuse in wave {wave['wave']} ({pods}): {_why_budget(budget)}."
+            first.setdefault(name, (wave["wave"], budget))
+            known = pods.setdefault(name, [])
+            known += [pod for pod in budget["pods"] if pod not in known]
+    for name, (number, budget) in first.items():
+        yield (
+            name,
+            str(number),
+            str(budget["allowed"]),
+            _describe_healthy(budget),
+            describe_value(budget["desired"]),
+            f"{describe_count(len(pods[name]), 'pod')}: {join_some(pods[name])}",
+            _WHY_BUDGET.get(str(budget.get("reason")), NOTHING),
+        )
 
 
-def _why_budget(budget: Mapping[str, Any]) -> str:
-    numbers = (
-        f"it allows {budget['allowed']}, with {budget['healthy']} of {budget['expected']} pods healthy and "
-        f"{budget['desired']} demanded"
-    )
-    why = _WHY_BUDGET.get(str(budget.get("reason")))
-    return f"{numbers}, and {why}" if why else numbers
-
-
-def _pod_lines(waves: Sequence[Wave]) -> Iterator[str]:
-    """A line for all pods of a wave that find no place at once for the same reason."""
-    for wave in waves:
-        groups: dict[tuple[str, str], list[str]] = {}
-        for eviction in wave["evictions"]:
-            if eviction["verdict"] != "placed":
-                name = f"{eviction['namespace']}/{eviction['name']}"
-                groups.setdefault((eviction["reason"], _describe_later(eviction, wave)), []).append(name)
-        for (reason, later), names in groups.items():
-            yield f"Wave {wave['wave']}, {describe_count(len(names), 'pod')} ({join_some(names)}): {reason}{later}."
-
-
-def _describe_later(eviction: Mapping[str, Any], wave: Wave) -> str:
-    if eviction["verdict"] == "not_replaced":
-        return ""
-    later = eviction["later"]
-    if not later:
-        return ", and none will have"
-    return ", until the wave is done" if later["wave"] == wave["wave"] else f", until wave {later['wave']} is done"
+def _describe_healthy(budget: Mapping[str, Any]) -> str:
+    return NOTHING if budget["expected"] is None else f"{budget['healthy']} of {budget['expected']}"

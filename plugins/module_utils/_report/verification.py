@@ -59,9 +59,9 @@ def verify(plan: Plan, before: Optional[Cluster], after: Cluster, limit: int) ->
         holds_section(holds, limit),
         list_left_alone(skipped, limit),
     ]
-    return Document(
-        f"Verification of plan {plan.get('plan_id')}", subtitle, [section for section in sections if section]
-    )
+    # The id of a plan that changes nothing is known to nobody.
+    title = "Verification" if plan.get("empty") else f"Verification of plan {plan.get('plan_id')}"
+    return Document(title, subtitle, [section for section in sections if section])
 
 
 def describe_verdicts(count: int, differ: int) -> str:

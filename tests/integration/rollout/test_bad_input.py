@@ -197,6 +197,13 @@ def test_rollout_without_permission_is_refused_naming_verb_and_resource(
     shown = operator.must_play("rollout", "--check", "--diff").output
     # What the waves will meet is known before the first write.
     assert "Waves 1 to 2: at most 1 of 2 slots out of service (wave 1); no pod is evicted." in shown
+    # It ends with what would be done, and how.
+    plan_id, inventory = operator.plan()["plan_id"], operator.directory / "inventory.yml"
+    end = shown.split(f"\nCheck of plan {plan_id}: nothing was changed\n")[1]
+    assert "· Wave 2, 1 node: gpu-t4; no pod evicted" in end
+    assert f"$ ansible-playbook kubegpu.sharing.rollout -i {inventory} -e kubegpu_plan_id={plan_id}\n" in end.replace(
+        str(operator.executable), "ansible-playbook"
+    )
     assert operator.cluster.writes(last) == []
 
 

@@ -44,11 +44,21 @@ def test_killed_rollout_ends_as_planned_when_it_is_run_again(tmp_path: Path, wri
         finally:
             kill_run(process)
         approved = operator.plan()["plan_id"]
-        killed = cluster.position()
+        killed, lease = cluster.position(), cluster.client().get(LEASE)
         in_hand = next(name for name in REFERENCE_HOSTS if name not in done)
         assert cluster.client().get(f"/api/v1/nodes/{in_hand}")["spec"]["unschedulable"]
 
-        operator.must_play("rollout", kubegpu_plan_id=approved, kubegpu_lock_wait=60)
+        said = " ".join(operator.must_play("rollout", kubegpu_plan_id=approved, kubegpu_lock_wait=60).output.split())
+        # It says whose id it bears, what it waits for before it waits, and whose lock that was.
+        assert f"What is left of approved plan {approved} As approved:" in said
+        assert f"Verification of approved plan {approved} All 2 planned nodes as planned" in said
+        dead = f"run {lease['spec']['holderIdentity']} ("
+        waits = [f"A run has died and left its lock: {dead}", f"Another run has the lock: {dead[:-2]} since"]
+        assert any(
+            said.find(words) in range(said.index("TASK [kubegpu.sharing.rollout : begin | Take the lock]"))
+            for words in waits
+        )
+        assert f"A run died, and its lock was taken over: {dead}" in said
         touched = {entry["name"] for entry in cluster.writes(killed) if entry["resource"] == "nodes"}
         assert touched.isdisjoint(done)
         for name, slots in (("gpu-l20", "8"), ("gpu-t4", "3")):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rehearsal of a plan, for a terminal."""
+"""The rehearsal of a plan, as people see it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.words import APPROXIMATION
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document, Section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_changes import changes_section
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rehearsal_view import rehearsal_section
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rehearsal_view import rehearsal_sections
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
 
 
@@ -51,66 +52,89 @@ def budget(name: str, reason: str = "allows_none", allowed: int = 0) -> dict[str
     return {"namespace": "ml", "name": name, "reason": reason, "pods": ["ml/a", "ml/b"], **numbers}
 
 
+def sections(*waves: Any, known: bool = True, limit: int = 50) -> list[Section]:
+    return rehearsal_sections({"rehearsal": {"waves": list(waves), "budgets_known": known}}, limit)
+
+
 def show(*waves: Any, known: bool = True, limit: int = 50, width: int = 100) -> str:
-    plan = {"rehearsal": {"waves": list(waves), "budgets_known": known}}
-    section = rehearsal_section(plan, limit)
-    assert section
-    text = render_text(Document("t", "", [section]), Screen(width, width))
+    text = render_text(Document("t", "", sections(*waves, known=known, limit=limit)), Screen(width, width))
     assert max(map(len, text.splitlines())) <= width
     return text.partition("\n\n")[2]
 
 
+def rows(section: Section) -> list[tuple[str, ...]]:
+    assert section.table
+    return [tuple(row) for row in section.table.rows]
+
+
 @pytest.mark.parametrize("plan", [{}, {"rehearsal": {}}, {"rehearsal": {"waves": [], "budgets_known": True}}])
 def test_there_is_no_section_without_waves(plan: Any) -> None:
-    assert rehearsal_section(plan, 50) is None
+    assert rehearsal_sections(plan, 50) == []
 
 
-def test_waves_in_a_row_that_disturb_nobody_are_one_line() -> None:
+def test_a_plan_that_disturbs_nobody_is_one_line() -> None:
     assert show(wave(1), wave(2, out=8), wave(3)) == (
         "Rehearsal\n  · Waves 1 to 3: at most 8 of 40 slots out of service (wave 2); no pod is evicted.\n"
     )
     assert show(wave(1)) == "Rehearsal\n  · Wave 1: 2 of 40 slots out of service; no pod is evicted.\n"
 
 
-def test_who_finds_no_place_and_which_budget_refuses_is_told() -> None:
+def test_who_finds_no_place_and_which_budget_refuses_is_told_by_wave() -> None:
     gone = [
         eviction("a"),
         eviction("b", "no_place"),
         eviction("c", "no_place", {"wave": 2, "node": "gpu-1"}),
-        eviction("d", "no_place", {"wave": 3, "node": "gpu-1"}),
+        eviction("d", "no_place", {"wave": 3, "node": "gpu-7"}),
         eviction("e", "not_replaced"),
         eviction("f", "no_place"),
-        eviction("g", step="in_service"),
+        {**eviction("g", step="in_service"), "target": "gpu-1"},
     ]
     refusing = [budget("nlp"), budget("one", "not_replaced", 1), budget("two", "several_budgets", 1)]
-    text = show(wave(1), wave(2, *gone, budgets=refusing, worst=4, missing=3), wave(3, budgets=[budget("nlp")]))
-    assert " ".join(text.split()).partition("preemption. ")[2] == (
-        "· Wave 1: 2 of 40 slots out of service; no pod is evicted. "
-        "· Wave 2: 2 of 40 slots out of service; 6 pods evicted: 1 has a place at once, 2 have a place only later, 2 have no place, "
-        "1 has no controller that makes them anew; 1 stale pod recreated: it has a place at once; evicted pods lack 4 slots at "
-        "worst, 3 after the wave. "
-        "· Wave 3: 2 of 40 slots out of service; no pod is evicted. "
-        "· Budget ml/nlp will refuse in wave 2 (ml/a, ml/b): it allows 0, with 2 of 2 pods healthy and 2 demanded. "
-        "· Budget ml/one will refuse in wave 2 (ml/a, ml/b): it allows 1, with 2 of 2 pods healthy and 2 demanded, and more of its "
-        "pods go than find another place. "
-        "· Budget ml/two will refuse in wave 2 (ml/a, ml/b): it allows 1, with 2 of 2 pods healthy and 2 demanded, and the API "
-        "evicts no pod that has more than one budget. "
-        "· Wave 2, 2 pods (ml/b, ml/f): no node that it may use has 1 nvidia.com/gpu free, and none will have. "
-        "· Wave 2, 1 pod (ml/c): no node that it may use has 1 nvidia.com/gpu free, until the wave is done. "
-        "· Wave 2, 1 pod (ml/d): no node that it may use has 1 nvidia.com/gpu free, until wave 3 is done. "
-        "· Wave 2, 1 pod (ml/e): no controller makes it anew."
+    again = {**budget("nlp"), "pods": ["ml/b", "ml/c"]}
+    waves, pods, budgets = sections(
+        wave(1), wave(2, *gone, budgets=refusing, worst=4, missing=3), wave(3, budgets=[again]), wave(4, out=9)
     )
+    assert (waves.heading, waves.text) == ("Rehearsal", APPROXIMATION)
+    fates = "2 at once, 2 only later, 2 nowhere, 1 not made anew"
+    assert rows(waves) == [
+        ("1", "2 of 40 slots", "none", "-", "none"),
+        ("2", "2 of 40 slots", "6 evicted, 1 recreated", fates, "4 at worst, 3 after the wave"),
+        ("3 to 4", "9 of 40 slots at most", "none", "-", "none"),
+    ]
+    no_place = "no node that it may use has 1 nvidia.com/gpu free"
+    assert rows(pods) == [
+        ("2", "gpu-1", "2", "ml/b, ml/f", f"nowhere: {no_place}"),
+        ("2", "gpu-1", "1", "ml/c", f"the same node, but only once the wave is done: {no_place} before"),
+        ("2", "gpu-1", "1", "ml/d", f"gpu-7, but only once wave 3 is done: {no_place} before"),
+        ("2", "gpu-1", "1", "ml/e", "nowhere: no controller makes it anew"),
+        ("2", "gpu-1", "1", "ml/a", "gpu-2"),
+        ("2", "gpu-1", "1", "ml/g", "the same node"),
+    ]
+    assert rows(budgets) == [
+        ("ml/nlp", "2", "0", "2 of 2", "2", "3 pods: ml/a, ml/b, ml/c", "-"),
+        ("ml/one", "2", "1", "2 of 2", "2", "2 pods: ml/a, ml/b", "more pods go than find another place"),
+        ("ml/two", "2", "1", "2 of 2", "2", "2 pods: ml/a, ml/b", "no pod with more than one budget is evicted"),
+    ]
+
+
+def test_slots_that_are_missing_from_earlier_waves_are_told_of_a_wave_that_evicts_nobody() -> None:
+    waves, _pods = sections(wave(1, eviction("a", "no_place"), worst=1, missing=1), wave(2, worst=1))
+    assert [row[-1] for row in rows(waves)] == ["1 at worst, 1 after the wave", "1 at worst, none after the wave"]
 
 
 def test_unknown_budgets_are_said_to_be_unknown_where_pods_are_evicted() -> None:
     assert "may not be listed" in show(wave(1, eviction("a")), known=False)
     assert "may not be listed" not in show(wave(1), known=False)
+    unknown = {**budget("nlp"), "healthy": None, "desired": None, "expected": None}
+    (row,) = rows(sections(wave(1, eviction("a"), budgets=[unknown]))[2])
+    assert row[3:5] == ("-", "-")
 
 
 def test_thousands_of_pods_and_waves_are_short() -> None:
     pods = [eviction(f"p{number}", "no_place") for number in range(1000)]
-    text = show(*(wave(number, *pods, worst=9) for number in range(1, 201)), limit=20, width=80)
-    assert "1000 pods (ml/p0, ml/p1, ml/p2 and 997 more)" in " ".join(text.split())
+    waves = [wave(number, *pods, worst=9) for number in range(1, 201)]
+    assert rows(sections(*waves)[1])[0][2:4] == ("1000", "ml/p0, ml/p1, ml/p2 and 997 more")
+    text = show(*waves, limit=20, width=80)
     assert text.count("… and 180 more") == 2
     assert len(text.splitlines()) < 150
 

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command that comes next can be copied as it is, and tells no secrets."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._command import follow_up
+
+APPROVED = "-e kubegpu_plan_id=0123456789abcdef"
+
+
+def after(typed: str, playbook: str = "rollout") -> str:
+    """What follows ``typed``, without the program's name and the id."""
+    command = follow_up(shlex.split(typed), playbook, "0123456789abcdef")
+    assert command.endswith(f" {APPROVED}")
+    return command.removesuffix(f" {APPROVED}").partition(" ")[2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        pytest.param(
+            "ansible-playbook kubegpu.sharing.plan -i inventory",
+            "kubegpu.sharing.rollout -i inventory",
+            id="the playbook alone",
+        ),
+        pytest.param(
+            "ansible-playbook -i inventory playbooks/plan.yml --limit 'gpu-7,kubegpu-wave-*'",
+            "-i inventory kubegpu.sharing.rollout --limit 'gpu-7,kubegpu-wave-*'",
+            id="the playbook's file, a limit",
+        ),
+        pytest.param(
+            "ansible-playbook kubegpu.sharing.rollout --check --diff -i a -i b -bK",
+            "kubegpu.sharing.rollout -i a -i b -bK",
+            id="no dry run any more",
+        ),
+        pytest.param(
+            "ansible-playbook kubegpu.sharing.rollout -CD -vC -i a",
+            "kubegpu.sharing.rollout -v -i a",
+            id="no dry run in short",
+        ),
+        pytest.param(
+            'ansible-playbook kubegpu.sharing.plan -e kubegpu_wave=1 -e@more.yml --extra-vars=\'{"kubegpu_facts": "labels"}\'',
+            'kubegpu.sharing.rollout -e kubegpu_wave=1 -e @more.yml -e \'{"kubegpu_facts": "labels"}\'',
+            id="variables stay as they were typed",
+        ),
+        pytest.param(
+            "ansible-playbook kubegpu.sharing.rollout -e kubegpu_plan_id=fff -e 'kubegpu_plan_id=fff kubegpu_wave=50%'",
+            "kubegpu.sharing.rollout -e kubegpu_wave=50%",
+            id="one id only",
+        ),
+        pytest.param(
+            "ansible-playbook kubegpu.sharing.plan -e ansible_become_password=hush -e '{token: hush, kubegpu_wave: [1]}'",
+            "kubegpu.sharing.rollout -e ansible_become_password=... -e '{kubegpu_wave: [1]}' -e token=...",
+            id="no secrets",
+        ),
+        pytest.param(
+            "ansible-playbook kubegpu.sharing.plan -e '{'", "kubegpu.sharing.rollout", id="what nobody can read"
+        ),
+    ],
+)
+def test_follow_up_is_the_command_at_hand_for_the_next_playbook(typed: str, words: str) -> None:
+    assert after(typed) == words
+
+
+def test_follow_up_to_a_playbook_of_the_users_own_names_ours() -> None:
+    typed = ["ansible-playbook", "site.yml", "-i", "inventory"]
+    assert follow_up(typed, "rollback", "x") == "ansible-playbook kubegpu.sharing.rollback -e kubegpu_plan_id=x"
+
+
+def test_follow_up_keeps_a_program_that_the_shell_does_not_find() -> None:
+    typed = ["./bin/ansible-playbook", "kubegpu.sharing.plan"]
+    assert follow_up(typed, "rollout", "x") == "./bin/ansible-playbook kubegpu.sharing.rollout -e kubegpu_plan_id=x"
