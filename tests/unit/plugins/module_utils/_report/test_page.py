@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.obstacles import warn_of_budgets
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.geometry import MAX_NODES
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory, group_layouts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
@@ -27,6 +28,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline_f
     tick_label,
     tick_step,
 )
+
+from .test_rehearsal_view import budget, eviction, wave
 
 
 def summary(story: Any, **extra: Any) -> dict[str, Any]:
@@ -246,6 +249,26 @@ def test_render_page_shows_figures_plan_and_legend(story: Any) -> None:
         assert f'<i class="{style.replace("_", "-")}"></i>{STATES[style]}' in text
     # what did not happen needs no explanation
     assert STATES["failed"] not in text
+
+
+def test_render_page_has_the_rehearsal_and_the_budgets_that_refuse_are_its_first_warnings(story: Any) -> None:
+    gone = [eviction("a"), eviction("b", "no_place")]
+    waves = [wave(1, *gone, budgets=[budget("nlp")], worst=1, missing=1), wave(2)]
+    story.plan["rehearsal"] = {"waves": waves, "budgets_known": True}
+    story.plan["warnings"] = [*warn_of_budgets(story.plan["rehearsal"]), "the planner's own"]
+    text = page(story)
+    check(text)
+    parts = ["Rehearsal", "Where evicted pods would go", "Budgets that will refuse evictions", "Warnings"]
+    places = [text.index(f"<h3>{part}</h3>") for part in parts]
+    assert places == sorted(places)
+    for words in (
+        "1 at once, 1 nowhere",
+        "1 at worst, 1 after the wave",
+        "nowhere: no node that it may use has",
+        ">gpu-2<",
+    ):
+        assert words in text
+    assert re.search(r"<li>Disruption budget ml/nlp will refuse .*</li>\s*<li>the planner&#39;s own</li>", text)
 
 
 def test_render_page_escapes_what_comes_from_the_cluster(story: Any) -> None:
