@@ -59,7 +59,8 @@ options:
     type: path
   parallel:
     description:
-      - Number of nodes that are written to at the same time. Waiting is done for all nodes at once, whatever this number.
+      - Number of requests that are under way at the same time, one for each node or one for each pod to be evicted. Waiting is
+        done for all nodes at once, whatever this number.
     type: int
-    default: 10
+    default: 16
 """

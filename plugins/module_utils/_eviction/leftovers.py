@@ -16,7 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.progress
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import BLOCKED
 
 FINALIZER, GRACE, NODE_NOT_READY, NOT_CONFIRMED = "finalizer", "grace_period", "node_not_ready", "not_confirmed"
-NOT_TRIED = "not_tried"
+NOT_TRIED, UNANSWERED = "not_tried", "unanswered"
 #: A kubelet needs a moment to report that the containers were killed.
 _CONFIRM_SECONDS = 5
 _LISTED = 5
@@ -64,8 +64,12 @@ def explain(attempt: Attempt, situation: Situation) -> Leftover:
     if attempt.verdict.action == BLOCKED:
         return Leftover(pod, attempt.verdict.reason, attempt.verdict.message.rstrip("."))
     answer = attempt.answer
-    if answer is None or answer.kind in (answers.ACCEPTED, answers.GONE):
-        return Leftover(pod, NOT_TRIED, "the API has not answered its eviction yet")
+    if answer is None and not attempt.asked:
+        return Leftover(pod, NOT_TRIED, "not asked yet: the deadline came first")
+    if answer is None:
+        return Leftover(pod, UNANSWERED, "the API has not answered its eviction yet")
+    if answer.kind in (answers.ACCEPTED, answers.GONE):
+        return Leftover(pod, NOT_CONFIRMED, "its eviction was granted, and nothing of its end has been seen yet")
     return Leftover(pod, answer.kind, _refused(pod, answer, attempt.tries, situation))
 
 

@@ -47,6 +47,7 @@ class Attempt:
 
     :param answer: the API's last word; None before the first.
     :param verdict: why it must leave, or what keeps it from being evicted.
+    :param asked: a request for its eviction was sent. Whoever sends it says so.
     """
 
     pod: Candidate
@@ -54,6 +55,7 @@ class Attempt:
     due: float
     answer: Answer | None = None
     in_flight: bool = False
+    asked: bool = False
     unsure: bool = False
     evicted: bool = False
     tries: int = 0
@@ -115,7 +117,7 @@ class NodeProgress:
         self._judge_end(now, current)
 
     def due(self, now: float) -> list[Attempt]:
-        """Evictions to be sent now. They count as sent."""
+        """Evictions to be sent now. They count as under way from here on."""
         if self.ended:
             return []
         ready = [attempt for attempt in self.left.values() if attempt.ready(now)]

@@ -26,8 +26,6 @@ _BUDGET_API = "apis/policy/v1"
 _TICK_SECONDS = 1.0
 #: Pods end in bursts: so long is waited at least between two looks.
 _BURST_SECONDS = 0.01
-#: Evictions under way at a time. Each worker makes a connection first, which costs more than an eviction.
-_WORKERS = 16
 
 Heard = Callable[[str, Candidate], None]
 
@@ -54,7 +52,7 @@ class Evictor:
         :raises ApiError: the pods cannot be watched, or may not be listed.
         """
         going_on = dict(nodes)
-        pool = ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="evict")
+        pool = ThreadPoolExecutor(max_workers=self._session.params["parallel"], thread_name_prefix="evict")
         try:
             while going_on:
                 self._session.fence.check()
@@ -128,7 +126,7 @@ class Evictor:
         if progress.ended:
             return None
         self._session.fence.check()
-        pod = attempt.pod
+        pod, attempt.asked = attempt.pod, True
         try:
             path = api_path("pods", pod.state.namespace, pod.state.name, "eviction")
             self._session.api.create(path, eviction(pod, self._grace))

@@ -53,7 +53,7 @@ WAVE_SPEC = ArgumentSpec(
     options={
         "nodes": {"type": "list", "elements": "str", "default": []},
         "journal_path": {"type": "path"},
-        "parallel": {"type": "int", "default": 10},
+        "parallel": {"type": "int", "default": 16},
     }
 ).merge(PLAN_SPEC)
 

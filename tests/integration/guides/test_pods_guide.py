@@ -24,11 +24,13 @@ FIRST_LINE = "    - name: Replace a fan\n"
 
 
 def printed_play() -> list[dict[str, Any]]:
-    """Nobody is there to press enter."""
+    """Nobody is there to press enter, or to wait for a long soak."""
     text = GUIDE.read_text(encoding="utf-8")
     play = yaml.safe_load(textwrap.dedent("".join(block(text[text.index(FIRST_LINE) :]))))
     (pause,) = [task for task in play[0]["tasks"] if "ansible.builtin.pause" in task]
     pause["ansible.builtin.pause"] = {"seconds": 1}
+    (back,) = [task for task in play[0]["tasks"] if "soak_seconds" in task.get("kubegpu.sharing.node_maintenance", {})]
+    back["kubegpu.sharing.node_maintenance"]["soak_seconds"] = 1
     return play
 
 

@@ -324,6 +324,51 @@ def test_in_service_leaves_a_foreign_cordon(start: Start) -> None:
     assert driver.in_service()["changed"] is False
 
 
+class SlowEvictions:
+    """Evictions that take a while, and how many were under way at a time."""
+
+    def __init__(self, cluster: FakeCluster, seconds: float) -> None:
+        self.seconds = seconds
+        self.most = self._now = 0
+        self._guard = threading.Lock()
+        cluster.api.faults.append(self)
+
+    def __call__(self, _method: str, path: str) -> None:
+        if path.endswith("/eviction"):
+            with self._guard:
+                self._now += 1
+                self.most = max(self.most, self._now)
+            time.sleep(self.seconds)
+            with self._guard:
+                self._now -= 1
+
+
+def crowd(cluster: FakeCluster, count: int) -> None:
+    for number in range(count):
+        status = {"phase": "Running", "startTime": "2026-03-01T12:00:00Z"}
+        put_pod(cluster, with_controller(gpu_pod(f"app-{number}", "gpu-1", **status)))
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_in_maintenance_has_no_more_evictions_under_way_than_it_is_allowed(start: Start, parallel: int) -> None:
+    cluster, driver = start({"gpu-1": "l20"}, parallel=parallel)
+    crowd(cluster, 9)
+    slow = SlowEvictions(cluster, 0.02)
+    driver.lock()
+    assert len(driver.in_maintenance(evict="gpu_pods")["nodes"]["gpu-1"]["evicted"]) == 9
+    assert slow.most == parallel
+
+
+def test_in_maintenance_tells_pods_that_were_not_asked_for_in_time(start: Start) -> None:
+    cluster, driver = start({"gpu-1": "l20"}, parallel=1)
+    crowd(cluster, 3)
+    SlowEvictions(cluster, 0.3)
+    driver.lock()
+    node = driver.in_maintenance(evict="gpu_pods", eviction_timeout_seconds=0.1)["nodes"]["gpu-1"]
+    assert [pod["reason"] for pod in node["blocked"]].count("not_tried") == 2
+    assert "not asked yet: the deadline came first" in node["reason"]
+
+
 def repaired(start: Start, **options: Any) -> tuple[FakeCluster, Driver]:
     """Nodes in a maintenance without a plan."""
     cluster, driver = start(**options)

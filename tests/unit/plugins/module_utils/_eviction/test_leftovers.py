@@ -61,15 +61,24 @@ def test_terminating_pod(pod: Make, metadata: dict[str, Any], not_ready: str, re
         (Answer("refused", "no."), None, "refused", "no"),
         (Answer("api_trouble", "500."), None, "api_trouble", "tried 3 times, last: 500"),
         (Answer("namespace_terminating"), None, "namespace_terminating", "namespace default is being deleted"),
-        (None, None, "not_tried", "has not answered"),
+        (None, None, "unanswered", "has not answered"),
+        (Answer("accepted"), None, "not_confirmed", "was granted"),
     ],
 )
 def test_pod_that_was_refused(pod: Make, answer: Answer | None, budgets: Any, reason: str, words: str) -> None:
     found = pod("a")
-    attempt = Attempt(found, Verdict(found, "evict"), due=0.0, answer=answer, tries=3)
+    attempt = Attempt(found, Verdict(found, "evict"), due=0.0, answer=answer, asked=True, tries=3)
     leftover = explain(attempt, Situation(NOW, budgets=budgets))
     assert leftover.reason == reason
     assert words in leftover.message
+
+
+def test_pod_whose_turn_had_not_come(pod: Make) -> None:
+    """It waits for a worker, and no request was sent for it."""
+    found = pod("a")
+    attempt = Attempt(found, Verdict(found, "evict"), due=0.0, in_flight=True, tries=1)
+    leftover = explain(attempt, Situation(NOW))
+    assert (leftover.reason, leftover.message) == ("not_tried", "not asked yet: the deadline came first")
 
 
 @pytest.mark.parametrize(
