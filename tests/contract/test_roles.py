@@ -27,8 +27,8 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 }
 USER_VARIABLE = re.compile(r"\bkubegpu_[a-z0-9_]+\b")
 PLACES = ("README.md", "CONTRIBUTING.md", "docs", "inventories", "playbooks", "roles")
-# A group that the rollout makes, and where the demo's inventory finds its cluster.
-NO_SETTINGS = {"kubegpu_rollout_nodes", "kubegpu_control", "kubegpu_selected_hosts", "kubegpu_demo_cluster"}
+# Groups that the rollout makes, and what it hands from play to play.
+NO_SETTINGS = {"kubegpu_rollout_nodes", "kubegpu_control", "kubegpu_selected_hosts"}
 # What a default may refer to beside the user's variables.
 CONTEXT = {"inventory_hostname": "a-host"}
 

@@ -120,6 +120,18 @@ def test_rollout_on_a_node_with_gpus_of_several_configs_is_refused(
     refused(operator, *said)
 
 
+def test_misspelt_variable_is_told_at_the_start_and_under_the_plan(operator: Operator) -> None:
+    said = "The variable kubegpu_on_overcomit is unknown and has no effect. Did you mean kubegpu_on_overcommit?"
+    operator.write_inventory(REFERENCE_HOSTS, {**REFERENCE_VARIABLES, "kubegpu_on_overcomit": "evict"})
+    output = operator.must_play("plan").output
+    start, plan = output.split("\nPlan ")
+    assert said in " ".join(start.split())
+    assert said in " ".join(plan.split())
+    # What the plays themselves set, and a group, are no variables of an operator.
+    operator.write_inventory(REFERENCE_HOSTS, REFERENCE_VARIABLES)
+    assert "has no effect" not in operator.must_play("plan", kubegpu_plan_id="0123456789abcdef").output
+
+
 def test_rollout_of_a_host_that_the_cluster_lacks_is_refused(operator: Operator) -> None:
     operator.write_inventory([*REFERENCE_HOSTS, "gpu-elsewhere"], REFERENCE_VARIABLES)
     refused(operator, "gpu-elsewhere")
