@@ -16,7 +16,7 @@ from simulator.controllers.meta import (
 )
 from simulator.controllers.rounding import resolve
 from simulator.controllers.selectors import matches_labels
-from simulator.store import Change
+from simulator.controllers.waking import wake_on_objects
 
 Object = dict[str, Any]
 RESOURCE = "policy/poddisruptionbudgets"
@@ -39,7 +39,7 @@ class DisruptionController:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._granted: dict[tuple[str, str, str], float] = {}
-        context.store.subscribe(self._changed)
+        wake_on_objects(context, self, RESOURCE)
         context.pods.listen(self._pod_changed)
 
     def reconcile(self, key: str) -> None:
@@ -69,10 +69,6 @@ class DisruptionController:
             },
             disrupted,
         )
-
-    def _changed(self, change: Change) -> None:
-        if change.resource == RESOURCE and change.type != "DELETED":
-            self._context.engine.enqueue(self, key_of(change.obj))
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
         pod = new or old

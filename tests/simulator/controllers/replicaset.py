@@ -11,12 +11,11 @@ from simulator.controllers.meta import (
     is_finished,
     is_ready,
     is_terminating,
-    key_of,
     node_name,
     pod_from_template,
     split_key,
 )
-from simulator.store import Change
+from simulator.controllers.waking import wake_on_objects, wake_on_their_pods
 
 Object = dict[str, Any]
 COMPONENT = "replicaset-controller"
@@ -30,8 +29,8 @@ class ReplicaSetController:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        context.store.subscribe(self._changed)
-        context.pods.listen(self._pod_changed)
+        wake_on_objects(context, self, RESOURCE)
+        wake_on_their_pods(context, self, "ReplicaSet")
 
     def reconcile(self, key: str) -> None:
         replica_set = self._context.store.get(RESOURCE, *split_key(key))
@@ -41,17 +40,6 @@ class ReplicaSetController:
         if not is_terminating(replica_set):
             self._scale(replica_set)
         self._write_status(replica_set, pods)
-
-    def _changed(self, change: Change) -> None:
-        if change.resource == RESOURCE and change.type != "DELETED":
-            self._context.engine.enqueue(self, key_of(change.obj))
-
-    def _pod_changed(self, old: Object | None, new: Object | None) -> None:
-        pod = new or old
-        assert pod is not None
-        for reference in pod["metadata"].get("ownerReferences") or ():
-            if reference["kind"] == "ReplicaSet" and reference.get("controller"):
-                self._context.engine.enqueue(self, f"{pod['metadata']['namespace']}/{reference['name']}")
 
     def _scale(self, replica_set: Object) -> None:
         active = [pod for pod in self._context.pods.of_owner(replica_set["metadata"]["uid"]) if is_active(pod)]

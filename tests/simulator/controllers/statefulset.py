@@ -10,14 +10,13 @@ from simulator.controllers.meta import (
     is_finished,
     is_ready,
     is_terminating,
-    key_of,
     pod_from_template,
     split_key,
 )
 from simulator.controllers.revisions import RESOURCE as REVISIONS
 from simulator.controllers.revisions import RevisionHistory
 from simulator.controllers.statefulset_status import status_of
-from simulator.store import Change
+from simulator.controllers.waking import wake_on_objects, wake_on_their_pods
 
 Object = dict[str, Any]
 COMPONENT = "statefulset-controller"
@@ -37,8 +36,8 @@ class StatefulSetController:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._history = RevisionHistory(context, "StatefulSet")
-        context.store.subscribe(self._changed)
-        context.pods.listen(self._pod_changed)
+        wake_on_objects(context, self, RESOURCE)
+        wake_on_their_pods(context, self, "StatefulSet")
 
     def reconcile(self, key: str) -> None:
         stateful_set = self._context.store.get(RESOURCE, *split_key(key))
@@ -53,17 +52,6 @@ class StatefulSetController:
             pods = self._context.pods.of_owner(stateful_set["metadata"]["uid"])
             status = status_of(stateful_set, pods, current=current, update=update)
             self._context.put_status(RESOURCE, stateful_set, status)
-
-    def _changed(self, change: Change) -> None:
-        if change.resource == RESOURCE and change.type != "DELETED":
-            self._context.engine.enqueue(self, key_of(change.obj))
-
-    def _pod_changed(self, old: Object | None, new: Object | None) -> None:
-        pod = new or old
-        assert pod is not None
-        for reference in pod["metadata"].get("ownerReferences") or ():
-            if reference["kind"] == "StatefulSet" and reference.get("controller"):
-                self._context.engine.enqueue(self, f"{pod['metadata']['namespace']}/{reference['name']}")
 
     def _manage(self, stateful_set: Object, current: str, update: str) -> None:
         """Wanted ordinals from the lowest, surplus ones from the highest, then old revisions from the highest."""
