@@ -59,6 +59,8 @@ def test_killed_rollout_ends_as_planned_when_it_is_run_again(tmp_path: Path, wri
             for words in waits
         )
         assert f"A run died, and its lock was taken over: {dead}" in said
+        before = said[: said.index("wave | Take the nodes out of scheduling")]
+        assert "Pods that must leave have 600 s, the old device plugin 300 s, and the new one 300 s and" in before
         touched = {entry["name"] for entry in cluster.writes(killed) if entry["resource"] == "nodes"}
         assert touched.isdisjoint(done)
         for name, slots in (("gpu-l20", "8"), ("gpu-t4", "3")):
