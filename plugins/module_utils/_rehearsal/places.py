@@ -36,12 +36,13 @@ def gpu_requests(pod: Mapping[str, Any]) -> dict[str, int]:
 
 @dataclass
 class _Node:
-    """A node with GPUs: what is free on it, and whether pods come to it."""
+    """A node with GPUs: what is free on it, whether pods come to it, and those that came."""
 
     labels: Mapping[str, str]
     taints: Iterable[Mapping[str, Any]]
     free: dict[str, int]
     is_open: bool
+    came: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -91,6 +92,10 @@ class Places:
             self._by_label.pop(label, None)
         self._offer(name)
 
+    def came_to(self, name: str) -> list[Mapping[str, Any]]:
+        """Pods that were put on the node and are still there, the newest last. Who takes one away takes it out of the list."""
+        return self._nodes[name].came if name in self._nodes else []
+
     def give_back(self, name: str, requests: Mapping[str, int]) -> None:
         """A pod has left the node."""
         if name in self._nodes:
@@ -119,6 +124,7 @@ class Places:
             if node.is_open and all(node.free.get(name, 0) >= count for name, count in kind.requests.items()):
                 for name, count in kind.requests.items():
                     node.free[name] -= count
+                node.came.append(pod)
                 return kind.nodes[0]
             kind.nodes.popleft()
         return None

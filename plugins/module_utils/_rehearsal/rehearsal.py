@@ -96,6 +96,8 @@ class _Stage:
         total, pods = self._total, {name: self._pods_of(name) for name in names}
         evictions = [self._evict(name, pod) for name in names for pod in pods[name].evicted]
         blocking = self._allowances.spend(evictions)
+        for name in cordoned:
+            self._displace_surplus(name, pods[name].evicted)
         at_worst = self._displaced.slots
         for name in cordoned:
             self._put_back(name, pods[name].evicted)
@@ -139,6 +141,32 @@ class _Stage:
             self._displaced.add(pod, eviction)
         return eviction
 
+    def _displace_surplus(self, name: str, evicted: Iterable[Entry]) -> None:
+        """Pods that came in an earlier wave leave again with those that do not fit: they are the newest.
+
+        They are evicted by what the run finds then, so no plan names them. That they are missing, it is to be reckoned with.
+        """
+        fit = (self._plan_nodes[name].get("evict") or {}).get("fit") or {}
+        came, held = self._places.came_to(name), self._held(name, evicted)
+        for resource, slots in sorted(fit.items()):
+            for pod in [pod for pod in reversed(came) if gpu_requests(pod).get(resource)]:
+                if held.get(resource, 0) <= slots:
+                    break
+                came.remove(pod)
+                held = self._held(name, evicted)
+                if not self._places.take(pod):
+                    self._displaced.add(pod)
+
+    def _held(self, name: str, evicted: Iterable[Entry]) -> dict[str, int]:
+        """What pods of a node hold without those that are evicted, and with those that came."""
+        resources = (self._nodes.get(name) or {}).get("resources") or {}
+        held = {resource: int(one.get("requested") or 0) for resource, one in resources.items()}
+        for pods, sign in ((evicted, -1), (self._places.came_to(name), 1)):
+            for pod in pods:
+                for resource, count in gpu_requests(pod).items():
+                    held[resource] = held.get(resource, 0) + sign * count
+        return held
+
     def _recreate(self, node: str, pod: Entry) -> dict[str, Any]:
         self._places.give_back(node, gpu_requests(pod))
         return self._evict(node, pod, "in_service")
@@ -151,12 +179,7 @@ class _Stage:
         self._slots[name] = _slots(expected)
         if planned.get("was_unschedulable") or not entry.get("ready", True):
             return
-        gone: dict[str, int] = {}
-        for pod in evicted:
-            for resource, count in gpu_requests(pod).items():
-                gone[resource] = gone.get(resource, 0) + count
-        resources = entry.get("resources") or {}
-        held = {name: int(one.get("requested") or 0) - gone.get(name, 0) for name, one in resources.items()}
+        held = self._held(name, evicted)
         free = {resource: max(0, slots - held.get(resource, 0)) for resource, slots in expected.items()}
         self._places.open(name, free, _labels_of(planned["to"]))
 

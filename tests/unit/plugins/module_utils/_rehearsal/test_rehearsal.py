@@ -263,3 +263,21 @@ class TestBudgets:
         found = play({"a": fleet.node(1, [gone])}, {"a": planned(1, [gone])}, budgets=None)
         assert found["budgets_known"] is False
         assert any("may not be listed" in sentence for sentence in found["summary"])
+
+
+def test_a_slot_that_a_pod_of_an_earlier_wave_has_taken_is_not_free_once_its_node_is_back() -> None:
+    first, second = pod("first"), pod("second")
+    nodes = {"a": fleet.node(1, [first]), "b": fleet.node(2, [pod("stays")]), "c": fleet.node(1, [second])}
+    plan_nodes = {"a": planned(0, [first]), "b": planned(2), "c": planned(0, [second])}
+    found = play(nodes, plan_nodes, [["a"], ["b"], ["c"]])
+    assert fates(found) == [("first", "placed", "b"), ("second", "no_place", None)]
+    assert found["waves"][2]["slots_missing"] == 1
+
+
+def test_a_pod_of_an_earlier_wave_leaves_again_where_it_does_not_fit() -> None:
+    gone = pod("gone")
+    nodes = {"a": fleet.node(1, [gone]), "b": fleet.node(3, [pod("p"), pod("q")])}
+    shrinking = planned(2, evict={"scope": "affected", "devices": [], "fit": {GPU: 2}, "pods": []})
+    found = play(nodes, {"a": planned(0, [gone]), "b": shrinking}, [["a"], ["b"]])
+    assert fates(found) == [("gone", "placed", "b")]
+    assert [wave["slots_missing"] for wave in found["waves"]] == [0, 1]
