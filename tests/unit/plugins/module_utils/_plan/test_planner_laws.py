@@ -165,6 +165,24 @@ def test_build_plan_on_the_result_of_a_plan_is_empty(request: PlanRequest) -> No
     assert again["totals"]["slots_before"] == again["totals"]["slots_after"] == plan["totals"]["slots_after"]
 
 
+@settings(max_examples=60, deadline=None)
+@given(crowded(), st.integers(2, 9), st.booleans())
+def test_build_plan_on_the_result_of_a_second_plan_over_the_first_is_empty(
+    request: PlanRequest, replicas: int, rename: bool
+) -> None:
+    first = fleet.roll_out(request.cluster, build_plan(request))
+    shared = {"sharing": "time_slicing", "replicas": replicas, "rename": rename}
+    configs = {key: {"match": config["match"], **shared} for key, config in request.configs.items()}
+    changed = replace(request, configs=configs, cluster=first)
+    plan = build_plan(changed)
+    second = fleet.roll_out(first, plan)
+    again = build_plan(replace(changed, cluster=second))
+    assert again["empty"], [node["reasons"] for node in again["nodes"].values()]
+    for name, node in plan["nodes"].items():
+        held = sum(sum(pod["requests"].values()) for pod in second["nodes"][name]["pods"])
+        assert held <= node["slots_after"], "what stays fits"
+
+
 @settings(max_examples=100, deadline=None)
 @given(requests(), st.randoms(use_true_random=False))
 def test_plan_id_ignores_pods_usage_and_times(request: PlanRequest, chance: random.Random) -> None:

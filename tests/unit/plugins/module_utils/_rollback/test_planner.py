@@ -210,7 +210,7 @@ def test_what_surplus_pods_mean_is_chosen() -> None:
     ],
 )
 def test_pods_that_may_not_be_evicted_just_so_are_told_before_anything_is_done(
-    pods: dict[str, Any], cure: str, allowed: dict[str, bool]
+    pods: dict[str, Any], cure: str, allowed: dict[str, Any]
 ) -> None:
     found = node(OURS, 8, pods=3)
     found["pods"] = [{**pod, **pods} for pod in found["pods"]]

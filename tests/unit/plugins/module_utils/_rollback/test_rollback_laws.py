@@ -30,7 +30,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot 
 KEY, REVISION = "nvidia.com/device-plugin.config", "kubegpu.sharing/revision"
 FOREIGN = f"kube-system/{fleet.FOREIGN}"
 
-Cluster = dict[str, Any]
+Cluster = Mapping[str, Any]
 
 
 def api_node(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,9 +73,9 @@ def take_back(cluster: Cluster, past: Past, **options: Any) -> dict[str, Any]:
     )
 
 
-def carry_back(before: Cluster, plan: Mapping[str, Any]) -> Cluster:
+def carry_back(before: Cluster, plan: Mapping[str, Any]) -> dict[str, Any]:
     """The cluster as it is when a rollback was carried out."""
-    after = copy.deepcopy(before)
+    after = copy.deepcopy(dict(before))
     for name, planned in plan["nodes"].items():
         if not planned["changed"]:
             continue
