@@ -70,12 +70,18 @@ def unfinished_deployment(deployment: Mapping[str, Any]) -> str | None:
     if (status.get("observedGeneration") or 0) < (deployment["metadata"].get("generation") or 0):
         return "its controller has not seen its latest change yet"
     if updated < wanted:
-        return f"{updated} of {wanted} replicas are updated"
+        return f"{updated} of {wanted} replicas {_are(updated)} updated"
     if (status.get("replicas") or 0) > updated:
-        return f"{(status.get('replicas') or 0) - updated} old replicas are still there"
+        old = (status.get("replicas") or 0) - updated
+        return f"{old} old replica{'' if old == 1 else 's'} {_are(old)} still there"
     if (status.get("availableReplicas") or 0) < updated:
-        return f"{status.get('availableReplicas') or 0} of {updated} updated replicas are available"
+        available = status.get("availableReplicas") or 0
+        return f"{available} of {updated} updated replicas {_are(available)} available"
     return None
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def could_be_placed(requests: Mapping[str, int], free: Sequence[Mapping[str, int]]) -> bool:

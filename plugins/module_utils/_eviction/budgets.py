@@ -30,7 +30,8 @@ class Budget:
     def describe(self) -> str:
         """Its numbers in words."""
         return (
-            f"{self.namespace}/{self.name} allows {self.allowed} now: {self.healthy} of {self.expected} pods are healthy, "
+            f"{self.namespace}/{self.name} allows {self.allowed} now: {self.healthy} of {self.expected} "
+            f"pods {'is' if self.healthy == 1 else 'are'} healthy, "
             f"{self.desired} must be"
         )
 

@@ -92,7 +92,7 @@ def _refused(pod: Candidate, answer: answers.Answer, tries: int, situation: Situ
         return f"namespace {pod.state.namespace} is being deleted, and the pod is still in it"
     if answer.kind == answers.REFUSED:
         return answer.message.rstrip(".")
-    return f"tried {tries} times, last: {answer.message.rstrip('.')}"
+    return f"tried {'once' if tries == 1 else f'{tries} times'}, last: {answer.message.rstrip('.')}"
 
 
 def _terminating(pod: Candidate, situation: Situation) -> tuple[str, str]:

@@ -61,6 +61,6 @@ def hints(wanted: Wanted, found: Survey, out: frozenset[str]) -> list[str]:
     if out and len(out) >= allowed:
         told.append(
             f"kubegpu_max_unavailable {wanted.limits.max_unavailable} allows {allowed} of {len(wanted.scope.nodes)} GPU nodes out of "
-            f"service, and {len(out)} are ({some(sorted(out))}); nodes in service are changed one at a time."
+            f"service, and {len(out)} {'are' if len(out) > 1 else 'is'} ({some(sorted(out))}); nodes in service are changed one at a time."
         )
     return told

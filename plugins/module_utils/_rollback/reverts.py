@@ -153,8 +153,8 @@ def _give_affinity_back(
     if needing:
         return Decision(
             left=[
-                f"DaemonSet {revert.daemonset} keeps the affinity that the rollout gave it: {len(needing)} nodes that bear our label "
-                f"{REVISION_LABEL} would get a second plugin without it, the first is {needing[0]}. Roll these back as well, then run "
+                f"DaemonSet {revert.daemonset} keeps the affinity that the rollout gave it: {len(needing)} node{'s' if needing[1:] else ''} with "
+                f"our label {REVISION_LABEL} would get a second plugin without it, the first is {needing[0]}. Roll these back as well, then run "
                 "the rollback again."
             ]
         )

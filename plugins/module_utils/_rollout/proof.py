@@ -157,5 +157,9 @@ class NodeWait:
     def explain(self, expected: str) -> str:
         """Why it failed: what was expected and what was seen last."""
         seen = "; ".join(self.unmet) or "the condition did not hold"
-        broke = f"; it had been met {self.breaks} times and broke within {self.timing.soak:g} s" if self.breaks else ""
+        broke = (
+            f"; it had been met {'once' if self.breaks == 1 else f'{self.breaks} times'} and broke within {self.timing.soak:g} s"
+            if self.breaks
+            else ""
+        )
         return f"expected {expected}, within {self.timing.timeout:g} s; last seen: {seen}{broke}"

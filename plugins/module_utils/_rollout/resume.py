@@ -50,13 +50,17 @@ def judge_resume(config_maps: Sequence[Mapping[str, Any]], plan_id: str, plan: R
         approved = targets.get(first.name)
         was = f"key {approved[0]} revision {approved[1]}" if approved else "nothing"
         problem = (
-            f"{len(others)} of {len(remaining)} nodes are to become something else than plan {plan_id} had approved, the first "
+            f"{len(others)} of {_nodes(len(remaining))} {'are' if others[1:] else 'is'} to become something else than plan {plan_id} had approved, the first "
             f"is {first.name}: key {first.key} revision {first.revision} now, {was} then."
         )
         return Resume(False, problem, snapshot.name)
-    left = f"{len(remaining)} node{'s' if len(remaining) > 1 else ''}" if remaining else "nothing"
+    left = _nodes(len(remaining)) if remaining else "nothing"
     reason = f"Plan {plan_id} was begun by run {snapshot.run}, and what is left ({left}) is a part of it."
     return Resume(True, reason, snapshot.name)
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node{'' if count == 1 else 's'}"
 
 
 def read_targets(

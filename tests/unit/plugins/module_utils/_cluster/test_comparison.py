@@ -171,9 +171,9 @@ def deployment(status: dict[str, int], replicas: int = 2) -> dict[str, Any]:
     ("status", "words"),
     [
         ({"updatedReplicas": 2, "replicas": 2, "availableReplicas": 2}, None),
-        ({"updatedReplicas": 1, "replicas": 3, "availableReplicas": 2}, "1 of 2 replicas are updated"),
-        ({"updatedReplicas": 2, "replicas": 3, "availableReplicas": 3}, "1 old replicas are still there"),
-        ({"updatedReplicas": 2, "replicas": 2, "availableReplicas": 1}, "1 of 2 updated replicas are available"),
+        ({"updatedReplicas": 1, "replicas": 3, "availableReplicas": 2}, "1 of 2 replicas is updated"),
+        ({"updatedReplicas": 2, "replicas": 3, "availableReplicas": 3}, "1 old replica is still there"),
+        ({"updatedReplicas": 2, "replicas": 2, "availableReplicas": 1}, "1 of 2 updated replicas is available"),
         ({"observedGeneration": 1}, "its controller has not seen its latest change yet"),
     ],
 )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -56,6 +57,12 @@ def test_terminating_pod(pod: Make, metadata: dict[str, Any], not_ready: str, re
     ("answer", "budgets", "reason", "words"),
     [
         (Answer("budget", "words"), [BUDGET], "budget", "default/a allows 0 now: 2 of 3 pods are healthy, 2 must be"),
+        (
+            Answer("budget", "words"),
+            [replace(BUDGET, healthy=1)],
+            "budget",
+            "default/a allows 0 now: 1 of 3 pods is healthy, 2 must be",
+        ),
         (Answer("budget", "words of the API."), None, "budget", "words of the API"),
         (Answer("more_than_one_budget"), [BUDGET], "more_than_one_budget", "(default/a)"),
         (Answer("refused", "no."), None, "refused", "no"),

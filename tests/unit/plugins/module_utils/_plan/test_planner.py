@@ -567,7 +567,7 @@ def test_no_node_in_service_is_allowed_but_one_goes_on_with_a_warning() -> None:
     )
     plan = build_plan(request)
     assert plan["waves"] == [["n0"], ["n1"], ["n2"], ["n3"]]
-    assert "kubegpu_max_unavailable 25% allows 1 of 4 GPU nodes out of service, and 1 are (n0)" in plan["warnings"][-1]
+    assert "kubegpu_max_unavailable 25% allows 1 of 4 GPU nodes out of service, and 1 is (n0)" in plan["warnings"][-1]
 
 
 # --- what it refuses to do to pods ----------------------------------------------------------------------------------------

@@ -85,6 +85,8 @@ def test_summarise_container_restarts_count_once_for_each_pod(story: Any) -> Non
     found = figures(story)
     assert found["pods_restarted"] == 1
     assert found["pods"]["restarted"][0]["why"] == "its containers restarted 2 times"
+    pods_of(story, "gpu-l20")[1]["restarts"] = 3
+    assert figures(story)["pods"]["restarted"][0]["why"] == "its containers restarted once"
 
 
 @pytest.mark.parametrize(("phase", "count"), [("Failed", 1), ("Succeeded", 0)])

@@ -205,7 +205,7 @@ def test_node_wait_knows_when_to_look_again() -> None:
 def test_node_wait_explains_what_it_saw_last() -> None:
     wait = follow(Timing(300, 30), (10, True), (20, False), (300, False))
     assert wait.explain("8") == (
-        "expected 8, within 300 s; last seen: not yet; it had been met 1 times and broke within 30 s"
+        "expected 8, within 300 s; last seen: not yet; it had been met once and broke within 30 s"
     )
 
 

@@ -55,7 +55,7 @@ def test_judge_resume_accepts_what_is_left_of_the_approved_plan(plan: RolloutPla
     ("plan", "words"),
     [
         (remaining(replace(TARGET, revision="ff")), "gpu-1: key l20 revision ff now, key l20 revision 0a then."),
-        (remaining(replace(TARGET, key="t4")), "1 of 1 nodes are to become something else"),
+        (remaining(replace(TARGET, key="t4")), "1 of 1 node is to become something else"),
         (remaining(*APPROVED.values(), replace(TARGET, name="gpu-9")), "1 of 3 nodes"),
         (remaining(replace(TARGET, name="gpu-9")), "gpu-9: key l20 revision 0a now, nothing then."),
     ],
