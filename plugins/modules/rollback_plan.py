@@ -24,7 +24,7 @@ description:
     are to go back can.
   - Changes nothing in the cluster, and needs no lock.
 extends_documentation_fragment:
-  - kubegpu.sharing.plan
+  - kubegpu.sharing.planning
   - kubegpu.sharing.attributes
   - kubegpu.sharing.attributes.info_module
   - kubegpu.sharing.attributes.actiongroup_k8s

@@ -20,7 +20,7 @@ description:
   - The same input gives the same plan, and planning on the result of a plan gives an empty one.
   - Runs on the control node alone, reads files and writes one. Reaches neither a host nor the cluster.
 extends_documentation_fragment:
-  - kubegpu.sharing.plan
+  - kubegpu.sharing.planning
   - kubegpu.sharing.attributes
   - kubegpu.sharing.attributes.info_module
   - kubegpu.sharing.attributes.action

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Extend C(kubegpu.sharing.plan) before C(kubegpu.sharing.attributes), which says less of check mode and diff mode."""
+    """Extend C(kubegpu.sharing.planning) before C(kubegpu.sharing.attributes), which says less of check mode and diff mode.
+
+    Not called "plan": Ansible would find it for C(kubegpu.sharing.rollout.plan) as well.
+    """
 
     DOCUMENTATION = r"""
 options:
