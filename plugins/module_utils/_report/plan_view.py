@@ -150,18 +150,11 @@ def _sharing_section(plan: Plan, names: list[str], limit: int) -> Section:
     columns = [
         Column("Node"),
         Column("Config"),
-        Column("Sharing"),
-        Column("Measured", right=True),
-        Column("Replicas", wrap=True),
-        Column("Use", right=True),
-        Column("Slot", right=True),
-        Column("Headroom", right=True),
-        Column("Slots", right=True),
-        Column("Facts"),
+        *(Column(title, right=True) for title in ("Measured", "Replicas", "Use", "Slot", "Headroom", "Slots")),
     ]
     rows = [_sharing_row(name, plan["nodes"][name]) for name in names[:limit]]
     totals = plan.get("totals") or {}
-    total = ("Total", *[""] * 7, f"{totals.get('slots_before')} → {totals.get('slots_after')}", "")
+    total = ("Total", *[""] * 6, f"{totals.get('slots_before')} → {totals.get('slots_after')}")
     text = (
         "Measured, slot and headroom are MiB for each process; use is the part of a GPU's memory that is taken when every slot is. "
         "Replicas = floor(highest use × GPU memory / measured)."
@@ -169,7 +162,20 @@ def _sharing_section(plan: Plan, names: list[str], limit: int) -> Section:
     table = Table(columns, rows, total, left_out=len(names) - len(rows))
     if not rows:
         return Section("How each GPU is shared", "No node is planned for.")
-    return Section("How each GPU is shared", text, table, list(_unsure_facts(plan, names)))
+    items = [*capped_items(_arithmetic(plan, names), limit), *_unsure_facts(plan, names)]
+    return Section("How each GPU is shared", text, table, items)
+
+
+def _arithmetic(plan: Plan, names: list[str]) -> list[str]:
+    """How the replicas come about, once for each config and size of card."""
+    told = {}
+    for name in names:
+        node = plan["nodes"][name]
+        if node.get("key"):
+            arithmetic = (node.get("sizing") or {}).get("arithmetic")
+            sharing = describe_sharing(node.get("sharing"))
+            told[f"Config {node['key']}: {sharing}{f', {arithmetic}' if arithmetic else ''}"] = True
+    return sorted(told)
 
 
 def _unsure_facts(plan: Plan, names: list[str]) -> Iterator[str]:
@@ -187,14 +193,12 @@ def _sharing_row(name: str, node: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         name,
         describe_value(node.get("key")),
-        describe_sharing(node.get("sharing")),
         describe_value(sizing.get("process_memory_mib")),
-        str(sizing.get("arithmetic") or describe_replicas(node)),
+        describe_replicas(node),
         describe_share(sizing.get("utilization")),
         describe_value(sizing.get("slot_mib")),
         describe_value(sizing.get("headroom_mib")),
         f"{node.get('slots_before')} → {node.get('slots_after')}",
-        describe_value(node.get("facts")),
     )
 
 

@@ -22,7 +22,6 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds impo
     holds_section,
     left_for_other_reasons,
 )
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import describe_sharing
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import describe_verdicts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     NOTHING,
@@ -99,13 +98,7 @@ def _nodes_section(figures: Figures, limit: int) -> Section:
         Column("Node"),
         Column("GPUs", wrap=True),
         Column("Config"),
-        Column("Sharing"),
-        Column("Before", right=True),
-        Column("After", right=True),
-        Column("Slot MiB", right=True),
-        Column("Headroom", right=True),
-        Column("Use", right=True),
-        Column("Out of service", right=True),
+        *(Column(title, right=True) for title in ("Before", "After", "Slot", "Headroom", "Use", "Out")),
     ]
     rows = [_node_row(name, node) for name, node in figures["nodes"].items()]
     shown = [
@@ -114,28 +107,30 @@ def _nodes_section(figures: Figures, limit: int) -> Section:
     ]
     others = [figures[f"slots_{when}"] - count for when, count in zip(("before", "after"), shown)]
     if any(others):
-        rows.append(("other nodes", *[NOTHING] * 3, *map(str, others), *[NOTHING] * 4))
-    total = ("Total", "", "", "", str(figures["slots_before"]), str(figures["slots_after"]), "", "", "", "")
+        rows.append(("other nodes", *[NOTHING] * 2, *map(str, others), *[NOTHING] * 4))
+    total = ("Total", "", "", str(figures["slots_before"]), str(figures["slots_after"]), "", "", "", "")
     return Section(
         "Slots before and after",
-        "" if rows else "The plan had no nodes.",
+        "Slot and headroom are MiB for each process; out is the time out of service."
+        if rows
+        else "The plan had no nodes.",
         capped_table(columns, rows, limit, total) if rows else None,
     )
 
 
 def _node_row(name: str, node: Mapping[str, Any]) -> tuple[str, ...]:
     seconds = node.get("seconds_out_of_service")
+    still_out = ["still out"] if node.get("left_out_of_service") else []
     return (
         name,
         f"{node['gpu_count']} × {node.get('product')}" if node.get("gpu_count") else NOTHING,
         describe_value(node.get("key")),
-        describe_sharing(node.get("sharing")),
         describe_amounts(node["resources_before"]),
         describe_amounts(node["resources_after"]),
         describe_value(node.get("slot_mib")),
         describe_value(node.get("headroom_mib")),
         describe_share(node.get("utilization")),
-        f"{describe_seconds(seconds) if seconds else NOTHING}{', still out' if node.get('left_out_of_service') else ''}",
+        ",\n".join([describe_seconds(seconds) if seconds else NOTHING, *still_out]),
     )
 
 

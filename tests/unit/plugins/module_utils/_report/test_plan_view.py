@@ -21,8 +21,10 @@ def test_show_plan_makes_the_arithmetic_visible(story: Any) -> None:
         "Plan 0123456789abcdef\n2 of 2 planned GPU nodes change, in 1 wave; GPU slots 2 → 11 on the planned nodes.\n"
     )
     for row in (
-        "gpu-l20  l20     time-slicing      4621  floor(0.9 x 46068 / 4621) = 8  80.2 %  5758      1137   1 → 8  nvml",
-        "gpu-t4   t4      time-slicing      4401  floor(0.9 x 15360 / 4401) = 3  86.0 %  5120       719   1 → 3  nvml",
+        "gpu-l20  l20         4621         8  80.2 %  5758      1137   1 → 8",
+        "gpu-t4   t4          4401         3  86.0 %  5120       719   1 → 3",
+        "· Config l20: time-slicing, floor(0.9 x 46068 / 4621) = 8",
+        "· Config t4: time-slicing, floor(0.9 x 15360 / 4401) = 3",
     ):
         assert row in text
     assert max(len(line) for line in text.splitlines()) <= 120

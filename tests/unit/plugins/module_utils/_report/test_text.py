@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.check_view import show_check
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
     Column,
     Document,
@@ -15,7 +18,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     capped_items,
     capped_table,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.inspection import inspect_cluster
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import show_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.summary import show_summary
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import verify
 
 
 def render(section: Section, screen: Screen = Screen()) -> str:  # noqa: B008 - a screen cannot be changed
@@ -71,6 +79,20 @@ def test_render_text_without_unicode_is_ascii() -> None:
     assert "1 -> 8" in text
     assert "... and 3 more, not shown here" in text
     assert "-----" in text
+
+
+def test_every_view_fits_into_a_terminal_of_80_columns(story: Any) -> None:
+    figures = summarise(Rollout(story.plan, story.before, story.after, story.journal), "2026-03-01T12:00:00Z")
+    views = [
+        inspect_cluster(story.before, story.facts, 50),
+        show_plan(story.plan, 50, story.before),
+        show_check(story.plan, 50, story.before),
+        verify(story.plan, story.before, story.after, 50),
+        show_summary(figures, 50),
+    ]
+    for view in views:
+        lines = render_text(view, Screen.of(80, "utf-8")).splitlines()
+        assert [line for line in lines if len(line) > 80] == [], view.title
 
 
 @pytest.mark.parametrize(
