@@ -97,8 +97,10 @@ def _tell_begun(wave: Wave, written: NodeWrite) -> None:
         return
     reason = events.TAKEN_OVER if before is not None and before.run != note.run else events.BEGUN
     took = f"{written.decision.reason}; " if written.decision.reason else ""
+    # Each Event begins with run and plan.
+    why = note.reason.replace(f" by plan {wave.context.plan_id}", "") if wave.context.plan_id else note.reason
     stays = "; it was cordoned before and will stay so" if note.was_unschedulable else ""
-    wave.events.write(written.after, reason, f"{took}out of service for {note.reason}{stays}")
+    wave.events.write(written.after, reason, f"{took}out of service for {why}{stays}")
 
 
 def _with_holder(wave: Wave, nodes: Iterable[NodeState]) -> RunContext:
