@@ -120,6 +120,7 @@ class ControlNode:
             self.approve()
             if self.plan["empty"]:
                 self.clear_up()
+                self.prove()
                 return self._ending(NOTHING_TO_DO)
             driver = self.begin()
             for number in range(len(self.plan["waves"])):
@@ -216,6 +217,7 @@ class ControlNode:
                 results.append(_outcome(getattr(driver.of(nodes=well), step)))
         failed = step_failures(results, nodes)
         if failed:
+            _outcome(lambda: self.status(nodes=list(failed)))
             _in_any_case(driver.unlock)
             raise StoppedError(" ".join(f"{node}: {reason}" for node, reason in failed.items()))
 
@@ -237,6 +239,9 @@ class ControlNode:
 
     def finish(self, driver: Driver) -> None:
         self.tidy(driver)
+        self.prove()
+
+    def prove(self) -> None:
         found = self.status()
         if not found["matches"]:
             raise StoppedError(found["msg"])
