@@ -22,6 +22,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times imp
 from simulator.cluster import SimulatedCluster
 
 from .control_node import DONE, NOTHING_TO_DO, Orders, agent_of
+from .enumeration import CHANGING, WRITES, Aim, kind_of, requests_at
 from .nursery import Nursery, Process
 from .scenarios import GPU, MODELS
 
@@ -41,9 +42,6 @@ OPTIONS = {
     "soak_seconds": 0.2,
     "settle_seconds": 0.05,
 }
-WRITES = "POST|PUT|PATCH|DELETE"
-#: Requests of control nodes; access reviews and dry runs change nothing.
-CHANGING = r"^(?!/apis/authorization)(?!.*dryRun=)"
 #: What nobody but its owner deletes. Pods are looked at by themselves.
 _KINDS = ("/api/v1/namespaces", "/apis/apps/v1/daemonsets", "/apis/apps/v1/deployments", "/api/v1/configmaps")
 _POLL_SECONDS = 0.03
@@ -112,24 +110,35 @@ class Ground:
     def writes_of(self, run: str, since: int = 0) -> list[Object]:
         return [item for item in self.cluster.writes(since) if item["user_agent"] == agent_of(run)]
 
-    def hang_after(self, number: int, run: str, late_by: float = 0.0) -> int:
+    def kinds_written_by(self, run: str) -> frozenset[str]:
+        """What kinds of writes a run has made."""
+        return frozenset(kind_of(f"{item['verb']} {item['path']}") for item in self.writes_of(run))
+
+    def hang_after(self, aim: Aim, run: str, late_by: float = 0.0) -> int:
         """The server carries out this write of a run, answers neither it nor any later one, and carries none of those out.
 
         :param late_by: seconds for which the write is still on its way, whatever becomes of the run.
         """
-        agent = f"{agent_of(run)}$"
-        common: Object = {"method": WRITES, "path": CHANGING, "agent": agent, "action": "hang"}
-        self.cluster.fault("api", nth=number + 1, count=0, **common)
+        common: Object = {"agent": f"{agent_of(run)}$", "action": "hang"}
+        if isinstance(aim, int):
+            self.cluster.fault("api", method=WRITES, path=CHANGING, nth=aim + 1, count=0, **common)
         if late_by:
             common |= {"action": "latency", "latency_ms": late_by * 1000, "detached": True}
         else:
             common |= {"late": True}
-        return int(self.cluster.fault("api", nth=number, **common)["id"])
+        return int(self.cluster.fault("api", **requests_at(aim), **common)["id"])
 
     def taken(self, fault: int) -> bool:
         """Whether a fault has begun to act."""
-        listed = self.client.get("/simulator/v1/fault")["faults"]
-        return any(item["id"] == fault and item["taken"] for item in listed)
+        return bool(self._fault(fault)["taken"])
+
+    def struck(self, fault: int) -> str:
+        """The request on which it acted first: method and path. Requests that are sent side by side come in any order."""
+        return str(self._fault(fault)["struck"])
+
+    def _fault(self, fault: int) -> Object:
+        listed: list[Object] = self.client.get("/simulator/v1/fault")["faults"]
+        return next(item for item in listed if item["id"] == fault)
 
     def until_taken(self, fault: int, process: Process, seconds: float = 60.0) -> bool:
         """Wait for that moment; False if the run ended without it."""

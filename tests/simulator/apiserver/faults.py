@@ -30,7 +30,7 @@ class Fault:
     ``retry_after`` (default 1 s), as API priority and fairness does, ``latency`` waits ``latency_ms`` and goes on,
     ``cut`` closes the connection (of a watch: after ``after_ms``), ``hang`` answers nothing. With ``late`` it acts
     after the write has been stored: then only the answer is lost. ``taken`` counts the requests on which it has begun
-    to act, with ``late`` those that have been carried out. ``detached`` carries the request out even if its client is
+    to act, with ``late`` those that have been carried out; ``struck`` is the first that it hit. ``detached`` carries the request out even if its client is
     gone by then, as if it had been on its way for so long.
     """
 
@@ -53,6 +53,7 @@ class Fault:
     seen: int = 0
     hits: int = 0
     taken: int = 0
+    struck: str = ""
 
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:
@@ -69,6 +70,8 @@ class Fault:
         self.seen += 1
         hit = self.seen >= self.nth and (self.count == 0 or self.seen < self.nth + self.count)
         self.hits += hit
+        if hit and not self.struck:
+            self.struck = f"{method} {path}"
         return hit
 
     def status_body(self) -> Object:
@@ -95,7 +98,7 @@ class Faults:
         unknown = set(order) - set(Fault.__dataclass_fields__)
         if unknown:
             raise ValueError(f"unknown fault fields: {', '.join(sorted(unknown))}")
-        fault = Fault(**{**order, "id": self._next, "seen": 0, "hits": 0, "taken": 0})
+        fault = Fault(**{**order, "id": self._next, "seen": 0, "hits": 0, "taken": 0, "struck": ""})
         self._next += 1
         self._faults.append(fault)
         return fault

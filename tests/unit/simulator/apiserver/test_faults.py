@@ -22,6 +22,15 @@ def test_fault_hits_by_method_path_and_number() -> None:
     assert faults.listing()[0]["hits"] == 1
 
 
+def test_fault_remembers_the_first_request_that_it_hit() -> None:
+    faults = Faults()
+    faults.add({"path": "/nodes/", "nth": 2, "count": 0, "struck": "nothing of that"})
+    hits(faults, ("PATCH", "/nodes/a"))
+    assert faults.listing()[0]["struck"] == ""
+    hits(faults, ("PATCH", "/nodes/b?x=1"), ("PATCH", "/nodes/c"))
+    assert faults.listing()[0]["struck"] == "PATCH /nodes/b?x=1"
+
+
 def test_fault_hits_several_methods_of_one_client() -> None:
     faults = Faults()
     faults.add({"method": "POST|PATCH", "agent": "^mine/", "count": 0, "status": 500})
