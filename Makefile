@@ -29,6 +29,11 @@ bench: setup ## Measure plan and no-op rollout on 1,000 and 5,000 simulated GPU 
 
 cluster: setup ## Start the simulated reference cluster for hands-on use with inventories/demo
 	@$(PYTHON) -m simulator up --scenario $(SCENARIO) --dir $(CLUSTER)
+	@echo "Next:"
+	@echo "  .venv/bin/ansible-playbook kubegpu.sharing.inspect -i inventories/demo"
+	@echo "  .venv/bin/ansible-playbook kubegpu.sharing.plan -i inventories/demo"
+	@echo "  kubectl --kubeconfig $(CLUSTER)/kubeconfig get nodes"
+	@echo "  make cluster-down"
 
 cluster-down: setup ## End it
 	@$(PYTHON) -m simulator down --dir $(CLUSTER)
