@@ -141,7 +141,7 @@ problems:
   elements: str
   returned: if the plan was refused
 refused:
-  description: The C(node) and the C(reason) for each node that something is in the way of, as C(skipped) of RV(plan) has it.
+  description: The C(node) and the C(reason) for each node that would stay as it is, as C(skipped) of RV(plan) has it.
   type: list
   elements: dict
   returned: if the plan was refused

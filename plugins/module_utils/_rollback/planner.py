@@ -81,7 +81,7 @@ def build_rollback(request: RollbackRequest) -> dict[str, Any]:
     A node with something in its way is skipped, for it keeps no other from going back.
 
     :raises InputError: the rollback is refused, with all that is in its way: it was asked for in a wrong way, or something
-        is in the way of every node. Its ``refused`` tells the nodes, as ``skipped`` of a plan does.
+        is in the way of every node. Its ``refused`` tells of each node that stays why, as ``skipped`` of a plan does.
     """
     limits, problems = read_limits(request.wave, request.max_unavailable)
     problems += _unknown_nodes(request)
@@ -89,7 +89,7 @@ def build_rollback(request: RollbackRequest) -> dict[str, Any]:
     draft.fill()
     if problems or draft.is_in_vain:
         told = problems + draft.problems.tell()
-        raise InputError(f"rollback of run {request.past.run}", told, refused=draft.refused)
+        raise InputError(f"rollback of run {request.past.run}", told, refused=draft.left_alone())
     return draft.finish()
 
 
@@ -142,11 +142,6 @@ class _Draft:
         self._tell_newcomers()
 
     @property
-    def refused(self) -> List[Dict[str, str]]:
-        """The nodes that something is in the way of, in the words of ``skipped``."""
-        return [{"node": name, "reason": self.skipped[name]} for name in sorted(self.blocked)]
-
-    @property
     def is_in_vain(self) -> bool:
         """Nodes were to go back, and not one of them can."""
         return bool(self.blocked) and not any(node["changed"] for node in self.nodes.values())
@@ -185,6 +180,10 @@ class _Draft:
 
     def _rules(self) -> Rules:
         return Rules(self.request.evict_force, self.request.evict_delete_emptydir_data)
+
+    def left_alone(self) -> List[Dict[str, str]]:
+        """The nodes that stay as they are, with the reasons."""
+        return [{"node": node, "reason": self.skipped[node]} for node in sorted(self.skipped)]
 
     def _leave(self, name: str, problems: Sequence[str]) -> None:
         """It stays as it is, and so does what serves it."""
@@ -225,7 +224,7 @@ class _Draft:
             "nodes": self.nodes,
             "releases": releases,
             "reverts": [revert.to_dict() for revert in reverts],
-            "skipped": [{"node": node, "reason": self.skipped[node]} for node in sorted(self.skipped)],
+            "skipped": self.left_alone(),
             "waves": waves,
             "wave_sizes": [len(wave) for wave in waves],
             "totals": {**totals(self.nodes, {**gpu_nodes, **self.states}, len(self.skipped)), "left_alone": 0},

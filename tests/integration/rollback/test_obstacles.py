@@ -14,7 +14,7 @@ from integration.rollout.operator import Operator
 from simulator.cluster import SimulatedCluster
 
 from .conftest import OpenRoad
-from .test_rollback import FEW, MANY, crowd
+from .test_rollback import crowd, grow
 
 
 def keep_all(cluster: SimulatedCluster, namespace: str, app: str, count: int) -> None:
@@ -48,9 +48,7 @@ def test_sharing_plan_warns_first_of_a_budget_that_will_refuse(tmp_path: Path) -
 
 
 def test_rollback_plan_warns_first_of_a_budget_that_will_refuse(open_road: OpenRoad) -> None:
-    road = open_road()
-    road.forward("run-1", FEW).roll_out()
-    road.forward("run-2", MANY).roll_out()
+    road = grow(open_road())
     crowd(road, "gpu-l20", 5)
     keep_all(road.cluster, "default", "crowd", 5)
     path = "/apis/policy/v1/namespaces/default/poddisruptionbudgets/crowd"

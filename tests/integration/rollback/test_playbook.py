@@ -14,7 +14,7 @@ from integration.rollout.operator import Operator
 from simulator.cluster import SimulatedCluster
 
 from .conftest import OpenRoad
-from .test_rollback import FEW, MANY, loners
+from .test_rollback import grow, loners
 
 GPU = "nvidia.com/gpu"
 OF_A_ROLLOUT = ("kubegpu.sharing/", "nvidia.com/device-plugin.config", "nvidia-device-enable")
@@ -72,9 +72,7 @@ def test_there_and_back_and_there_again(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(200)
 def test_what_the_operator_allows_to_be_lost_reaches_the_plan(open_road: OpenRoad, tmp_path: Path) -> None:
-    road = open_road()
-    road.forward("run-1", FEW).roll_out()
-    road.forward("run-2", MANY).roll_out()
+    road = grow(open_road())
     loners(road, "gpu-l20", 5)
     operator = Operator(road.cluster, tmp_path / "operator")
     operator.write_inventory(REFERENCE_HOSTS, {"kubegpu_on_overcommit": "evict"})

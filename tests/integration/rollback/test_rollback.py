@@ -23,6 +23,13 @@ FEW = {
 MANY = {key: {**config, "replicas": 6} for key, config in FEW.items()}
 
 
+def grow(road: Road) -> Road:
+    """Few slots by one run, many by the next."""
+    road.forward("run-1", FEW).roll_out()
+    road.forward("run-2", MANY).roll_out()
+    return road
+
+
 def crowd(road: Road, node: str, count: int) -> None:
     """A Deployment with so many GPU pods on a node."""
     road.client.create(
@@ -249,9 +256,7 @@ def test_a_rollout_that_died_midway_is_taken_back(open_road: OpenRoad, scenario:
 
 
 def test_a_rollback_below_what_pods_hold_is_refused_or_evicts_as_many_as_needed(open_road: OpenRoad) -> None:
-    road = open_road()
-    road.forward("run-1", FEW).roll_out()
-    road.forward("run-2", MANY).roll_out()
+    road = grow(open_road())
     crowd(road, "gpu-l20", 5)
     since = road.cluster.position()
     with pytest.raises(InputError) as refused:
@@ -286,9 +291,7 @@ def test_a_node_that_cannot_go_back_keeps_what_serves_it_while_the_others_go_bac
 
 
 def test_pods_that_would_be_lost_are_told_before_the_cordon_and_evicted_if_that_is_allowed(open_road: OpenRoad) -> None:
-    road = open_road()
-    road.forward("run-1", FEW).roll_out()
-    road.forward("run-2", MANY).roll_out()
+    road = grow(open_road())
     loners(road, "gpu-l20", 5)
     since = road.cluster.position()
     with pytest.raises(InputError, match="of the pods that would have to go .* set kubegpu_evict_force to lose them"):
@@ -303,9 +306,7 @@ def test_pods_that_would_be_lost_are_told_before_the_cordon_and_evicted_if_that_
 
 
 def test_an_accepted_rollback_below_what_pods_hold_evicts_nobody(open_road: OpenRoad) -> None:
-    road = open_road()
-    road.forward("run-1", FEW).roll_out()
-    road.forward("run-2", MANY).roll_out()
+    road = grow(open_road())
     crowd(road, "gpu-l20", 5)
     uids = {pod["metadata"]["uid"] for pod in running(road)}
     back = road.back("run-3", on_overcommit="accept")
@@ -317,9 +318,7 @@ def test_an_accepted_rollback_below_what_pods_hold_evicts_nobody(open_road: Open
 @pytest.mark.parametrize("known", [True, False])
 def test_a_rollback_recreates_pods_whose_slots_vanish_and_no_others(open_road: OpenRoad, known: bool) -> None:
     """6 slots back to 4: of pods on slots 0 and 5 one is stale. Then 4 slots to 6 again: none is, known or not."""
-    road = open_road()
-    road.forward("run-1", FEW).roll_out()
-    road.forward("run-2", MANY).roll_out()
+    road = grow(open_road())
     crowd(road, "gpu-l20", 2)
     uids = sorted(pod["metadata"]["uid"] for pod in running(road))
     mending = {"stale_pods": "recreate", "facts_dir": road.write_facts("gpu-l20", dict(zip(uids, (0, 5))))}

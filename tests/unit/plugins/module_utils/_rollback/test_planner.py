@@ -277,8 +277,8 @@ def test_a_rollback_of_which_no_node_can_go_back_is_refused_and_tells_why_by_nod
     nodes = {"gpu-1": node(OURS, 8, pods=3), "gpu-2": node(THEIRS, 1), "gpu-3": node(OURS, 8, hold="disk")}
     with pytest.raises(InputError) as refused:
         plan(nodes)
-    (told,) = refused.value.facts["refused"]
-    assert told["node"] == "gpu-1"
+    told, held = refused.value.facts["refused"]
+    assert (told["node"], held) == ("gpu-1", {"node": "gpu-3", "reason": "on hold: disk"})
     assert "set kubegpu_on_overcommit to evict (2 leave during the maintenance) or accept" in told["reason"]
 
 
