@@ -31,7 +31,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_chang
     releases_section,
     stale_section,
 )
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rehearsal_view import rehearsal_sections
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rehearsal_view import BUDGETS, rehearsal_sections
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rollback_view import rollback_sections
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     describe_amounts,
@@ -78,8 +78,9 @@ def show_plan(plan: Plan, limit: int, cluster: Optional[Cluster] = None) -> Docu
 
 
 def shorten_approved(document: Document) -> Document:
-    """Of a plan that somebody has seen and approved by its id, the headline is enough."""
-    return replace(document, subtitle=f"As approved: {document.subtitle}", sections=[])
+    """Of a plan that somebody has seen and approved by its id, the headline is enough, and what no id tells: budgets have their own time."""
+    kept = [section for section in document.sections if section.heading == BUDGETS]
+    return replace(document, subtitle=f"As approved: {document.subtitle}", sections=kept)
 
 
 def title_left(document: Document, approved: str) -> Document:

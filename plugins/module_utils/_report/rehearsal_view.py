@@ -29,6 +29,8 @@ _WHY_BUDGET = {
     "not_replaced": "more pods go than find another place",
     "several_budgets": "no pod with more than one budget is evicted",
 }
+#: Heading of what holds a rollout up for an hour, if nobody does anything about it.
+BUDGETS = "Budgets that will refuse evictions"
 _STEPS = {"in_maintenance": "evicted", "in_service": "recreated"}
 _LATER = "later"
 _FATES = {"placed": "at once", _LATER: "only later", "no_place": "nowhere", "not_replaced": "not made anew"}
@@ -50,11 +52,7 @@ def rehearsal_sections(plan: Mapping[str, Any], limit: int) -> list[Section]:
     return [
         Section("Rehearsal", text, capped_table(_WAVE_COLUMNS, list(_wave_rows(waves)), limit)),
         Section("Where evicted pods would go", table=capped_table(_POD_COLUMNS, list(_pod_rows(waves)), limit)),
-        *(
-            [Section("Budgets that will refuse evictions", table=capped_table(_BUDGET_COLUMNS, budgets, limit))]
-            if budgets
-            else []
-        ),
+        *([Section(BUDGETS, table=capped_table(_BUDGET_COLUMNS, budgets, limit))] if budgets else []),
     ]
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import shorten_approved, show_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rehearsal_view import BUDGETS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
+
+from .test_rehearsal_view import budget, eviction, wave
 
 
 def show(story: Any, limit: int = 50) -> str:
@@ -36,6 +39,12 @@ def test_shorten_approved_leaves_the_headline(story: Any) -> None:
         "Plan 0123456789abcdef\n"
         "As approved: 2 of 2 planned GPU nodes change, in 1 wave; GPU slots 2 → 11 on the planned nodes."
     )
+
+
+def test_shorten_approved_leaves_the_budgets_that_refuse_now(story: Any) -> None:
+    story.plan["rehearsal"] = {"waves": [wave(1, eviction("a"), budgets=[budget("nlp")])], "budgets_known": True}
+    shown = shorten_approved(show_plan(story.plan, 50))
+    assert [section.heading for section in shown.sections] == [BUDGETS]
 
 
 def test_show_plan_says_who_is_disturbed_and_how_the_present_plugin_leaves(story: Any) -> None:
