@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.controllers.facts import ALL, Facts
+from simulator.manifests import daemonset
 from simulator.scenario import Scenario
 from simulator.simulation import Simulation
 
@@ -72,16 +73,7 @@ def plugin(
     if config is not None:
         container["volumeMounts"] = [{"name": "config", "mountPath": "/config"}]
         spec["volumes"] = [{"name": "config", "configMap": {"name": config}}]
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "updateStrategy": {"type": strategy},
-            "template": {"metadata": {"labels": labels}, "spec": spec},
-        },
-    }
+    return daemonset(name, NAMESPACE, spec, labels, strategy=strategy)
 
 
 def shared_plugin(replicas: int = 4, name: str = "plugin", *, key: str = "default", **options: Any) -> list[Object]:

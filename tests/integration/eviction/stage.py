@@ -17,6 +17,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import SystemClock
 from simulator.client import ClientError
 from simulator.cluster import SimulatedCluster
+from simulator.manifests import daemonset
 
 Object = dict[str, Any]
 
@@ -36,7 +37,6 @@ CONFIG = f"version: v1\nsharing:\n  timeSlicing:\n    resources: [{{name: {GPU},
 
 def scenario(nodes: int = 2) -> Object:
     """Nodes with 8 GPUs shared 40 ways each."""
-    selector = {"name": "plugin"}
     container = {
         "name": "plugin",
         "image": "nvcr.io/nvidia/k8s-device-plugin:v0.17.1",
@@ -45,22 +45,14 @@ def scenario(nodes: int = 2) -> Object:
     }
     volumes = [{"name": "config", "configMap": {"name": "plugin"}}]
     metadata = {"name": "plugin", "namespace": "kube-system"}
-    daemonset = {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": metadata,
-        "spec": {
-            "selector": {"matchLabels": selector},
-            "template": {"metadata": {"labels": selector}, "spec": {"containers": [container], "volumes": volumes}},
-        },
-    }
+    plugin = daemonset("plugin", "kube-system", {"containers": [container], "volumes": volumes}, {"name": "plugin"})
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config.yaml": CONFIG}}
     node = {"name": "gpu-{n}", "count": nodes, "cpu": "512", "memory": "512Gi", "pods": 1000}
     return {
         "name": "eviction",
         "speed": 10,
         "nodes": [{**node, "gpus": [{"card": "L40S", "count": 8}]}],
-        "history": [{"age": "9d", "apply": [config, daemonset]}],
+        "history": [{"age": "9d", "apply": [config, plugin]}],
     }
 
 

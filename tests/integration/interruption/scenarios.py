@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulator.manifests import daemonset
+
 Object = dict[str, Any]
 
 GPU = "nvidia.com/gpu"
@@ -25,19 +27,14 @@ CONFIGS: Object = {
 }
 
 
-def daemonset(name: str, selector: Object, image: str) -> Object:
-    labels = {"app": name}
-    spec = {
+def on_nodes(name: str, selector: Object, image: str) -> Object:
+    """A DaemonSet on the nodes with these labels."""
+    pod = {
         "nodeSelector": selector,
         "tolerations": [{"operator": "Exists"}],
         "containers": [{"name": "main", "image": image}],
     }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"name": name, "namespace": "kube-system"},
-        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}},
-    }
+    return daemonset(name, "kube-system", pod, {"app": name})
 
 
 def deployment(name: str, replicas: int, spec: Object) -> Object:
@@ -64,9 +61,9 @@ def foreign(nodes: tuple[str, ...] = GPU_NODES) -> Object:
             {
                 "age": "9d",
                 "apply": [
-                    daemonset("plugin-by-label", {"gpu-plugin": "on"}, PLUGIN),
-                    daemonset("plugin-by-affinity", {"accelerator": "nvidia"}, PLUGIN),
-                    daemonset("exporter", {"accelerator": "nvidia"}, "registry.example.com/exporter:1"),
+                    on_nodes("plugin-by-label", {"gpu-plugin": "on"}, PLUGIN),
+                    on_nodes("plugin-by-affinity", {"accelerator": "nvidia"}, PLUGIN),
+                    on_nodes("exporter", {"accelerator": "nvidia"}, "registry.example.com/exporter:1"),
                     deployment("web", 3, {}),
                     deployment("model", MODELS, {"resources": {"limits": {GPU: 1}}}),
                 ],

@@ -21,6 +21,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 from ansible_collections.kubegpu.sharing.plugins.modules import gpu_resources_info
 from simulator.cluster import SimulatedCluster
+from simulator.manifests import daemonset
 from simulator.nvml.cards import CARDS
 
 GPU = "nvidia.com/gpu"
@@ -47,27 +48,16 @@ FLEET_SIZE = 40
 
 def fleet() -> dict[str, Any]:
     """A scenario with more nodes than are read one by one, all served by a plugin that is left by label."""
-    selector = {"name": "plugin"}
     containers = [{"name": "plugin", "image": "nvcr.io/nvidia/k8s-device-plugin:v0.17.1"}]
-    daemonset = {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"name": "plugin", "namespace": "kube-system"},
-        "spec": {
-            "selector": {"matchLabels": selector},
-            "template": {
-                "metadata": {"labels": selector},
-                "spec": {"nodeSelector": {"gpu-plugin": "on"}, "containers": containers},
-            },
-        },
-    }
+    pod = {"nodeSelector": {"gpu-plugin": "on"}, "containers": containers}
+    plugin = daemonset("plugin", "kube-system", pod, {"name": "plugin"})
     node = {
         "name": "t4-{n}",
         "count": FLEET_SIZE,
         "labels": {"gpu-plugin": "on"},
         "gpus": [{"card": "T4", "count": 2}],
     }
-    return {"name": "fleet", "speed": 10, "nodes": [node], "history": [{"age": "9d", "apply": [daemonset]}]}
+    return {"name": "fleet", "speed": 10, "nodes": [node], "history": [{"age": "9d", "apply": [plugin]}]}
 
 
 CONFIGS["fleet"] = {"t4": {"match": {"product": "Tesla T4"}, "sharing": "time_slicing", "replicas": 3}}

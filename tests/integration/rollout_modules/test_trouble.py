@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.kubegpu.sharing.plugins.modules import rollout_snapshot_info
+from simulator.manifests import daemonset
 
 from .conftest import Open
 from .stage import FOREIGN, GPU, LEASE, REVISION, Stage, failures
@@ -379,16 +380,8 @@ def _feature_discovery() -> dict[str, Any]:
         "image": "nvcr.io/nvidia/k8s-device-plugin:v0.17.1",
         "command": ["/usr/bin/gpu-feature-discovery"],
     }
-    pod_spec = {"containers": [container], "tolerations": [{"operator": "Exists"}]}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"name": "gfd"},
-        "spec": {
-            "selector": {"matchLabels": {"app": "gfd"}},
-            "template": {"metadata": {"labels": {"app": "gfd"}}, "spec": pod_spec},
-        },
-    }
+    pod = {"containers": [container], "tolerations": [{"operator": "Exists"}]}
+    return daemonset("gfd", "kube-system", pod, {"app": "gfd"})
 
 
 def _plugins_ready(stage: Stage, node: str) -> list[str]:

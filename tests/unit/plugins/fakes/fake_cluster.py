@@ -17,6 +17,8 @@ from typing import Any, Mapping
 
 from unit.plugins.fakes.fake_api import FakeApi
 
+from simulator.manifests import daemonset
+
 GPU = "nvidia.com/gpu"
 KEY = "nvidia.com/device-plugin.config"
 REVISION = "kubegpu.sharing/revision"
@@ -111,8 +113,8 @@ class FakeCluster:
             if pod["metadata"]["name"] not in names and _is_plugin(pod):
                 api.remove(_pod_path(pod))
                 changed = True
-        for daemonset in wanted:
-            pod = self._pod_of(daemonset, name)
+        for owner in wanted:
+            pod = self._pod_of(owner, name)
             if _pod_path(pod) not in api.objects:
                 api.put(_pod_path(pod), pod)
                 changed = True
@@ -225,7 +227,8 @@ def manifests(key: str) -> list[dict[str, Any]]:
         "kubegpu.sharing/key": key,
         REVISION: revision,
     }
-    metadata = {"name": f"kubegpu-device-plugin-{key}-{revision}", "namespace": NAMESPACE, "labels": labels}
+    title = f"kubegpu-device-plugin-{key}-{revision}"
+    metadata = {"name": title, "namespace": NAMESPACE, "labels": labels}
     spec = {"nodeSelector": {KEY: key, REVISION: revision}, "containers": [_container("nvidia-device-plugin")]}
     selector = {label: labels[label] for label in ("kubegpu.sharing/key", REVISION)}
     config = {
@@ -235,17 +238,8 @@ def manifests(key: str) -> list[dict[str, Any]]:
         "immutable": True,
         "data": {"config.yaml": "version: v1\n"},
     }
-    daemonset = {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": metadata,
-        "spec": {
-            "selector": {"matchLabels": selector},
-            "updateStrategy": {"type": "OnDelete"},
-            "template": {"metadata": {"labels": labels}, "spec": spec},
-        },
-    }
-    return [config, daemonset]
+    plugin = daemonset(title, NAMESPACE, spec, selector, labels=labels, strategy="OnDelete")
+    return [config, plugin]
 
 
 def _node() -> dict[str, Any]:
