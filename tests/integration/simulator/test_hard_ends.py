@@ -180,15 +180,19 @@ def test_pod_deleted_by_force_goes_on_using_its_card_while_its_kubelet_is_silent
     assert cards_in_use(simulation) == {0: 0}
 
 
+def assert_starts_when_kubelet_is_back(simulation: Simulation, name: str) -> None:
+    simulation.engine.advance(30)
+    assert simulation.get("pods", f"{NAMESPACE}/{name}")["status"]["phase"] == "Pending"
+    kubelet(simulation, "up")
+    simulation.engine.advance(5)
+    assert is_ready(simulation.get("pods", f"{NAMESPACE}/{name}"))
+
+
 def test_pod_bound_to_a_silent_kubelet_starts_when_it_is_back() -> None:
     simulation = stage(gpu_pod("slow"))
     kubelet(simulation, "down")
     simulation.apply(gpu_pod("late", node="gpu-1"))
-    simulation.engine.advance(30)
-    assert simulation.get("pods", f"{NAMESPACE}/late")["status"]["phase"] == "Pending"
-    kubelet(simulation, "up")
-    simulation.engine.advance(5)
-    assert is_ready(simulation.get("pods", f"{NAMESPACE}/late"))
+    assert_starts_when_kubelet_is_back(simulation, "late")
 
 
 def test_pod_that_was_starting_goes_on_when_its_kubelet_is_back() -> None:
@@ -196,11 +200,7 @@ def test_pod_that_was_starting_goes_on_when_its_kubelet_is_back() -> None:
     simulation.apply(gpu_pod())
     simulation.engine.advance(1)
     kubelet(simulation, "down")
-    simulation.engine.advance(30)
-    assert simulation.get("pods", f"{NAMESPACE}/job")["status"]["phase"] == "Pending"
-    kubelet(simulation, "up")
-    simulation.engine.advance(5)
-    assert is_ready(simulation.get("pods", f"{NAMESPACE}/job"))
+    assert_starts_when_kubelet_is_back(simulation, "job")
 
 
 def test_taint_of_a_lost_node_deletes_pods_when_their_patience_ends() -> None:
