@@ -33,17 +33,22 @@ def _our_pod(story: Any) -> dict[str, Any]:
     return story.after["plugins"][0]["pods"][0]
 
 
+def _node_with(**values: Any) -> Callable[[Any], None]:
+    """Changes the node's entry."""
+    return lambda story: _node(story).update(values)
+
+
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
         pytest.param(lambda s: s.after["nodes"].pop("gpu-l20"), "is not in the cluster", id="node-gone"),
         pytest.param(
-            lambda s: _node(s).update(key="t4"),
+            _node_with(key="t4"),
             "labels are key 't4' and revision 'rev-l20', not 'l20' and 'rev-l20'",
             id="key",
         ),
         pytest.param(
-            lambda s: _node(s).update(revision=None),
+            _node_with(revision=None),
             "labels are key 'l20' and revision None, not 'l20' and 'rev-l20'",
             id="revision",
         ),
@@ -78,16 +83,14 @@ def _our_pod(story: Any) -> dict[str, Any]:
             "another plugin pod is on the node (ns/theirs: no phase)",
             id="foreign-pod",
         ),
-        pytest.param(lambda s: _node(s).update(ready=False), "node is not Ready (see its conditions)", id="not-ready"),
+        pytest.param(_node_with(ready=False), "node is not Ready (see its conditions)", id="not-ready"),
         pytest.param(
-            lambda s: _node(s).update(
-                unschedulable=True, maintenance={"run": "r1", "since": "noon", "step": "serving"}
-            ),
+            _node_with(unschedulable=True, maintenance={"run": "r1", "since": "noon", "step": "serving"}),
             "is still in maintenance (since noon) of run r1, last step serving",
             id="maintenance",
         ),
         pytest.param(
-            lambda s: _node(s).update(unschedulable=True),
+            _node_with(unschedulable=True),
             "is cordoned, and was not when the plan was made",
             id="cordoned",
         ),
