@@ -88,7 +88,7 @@ class Road(Stage):
         namespace, _slash, name = title.partition("/")
         return self.client.get(f"/apis/apps/v1/namespaces/{namespace}/daemonsets/{name}")
 
-    def wait_for(self, met: Callable[[], bool], seconds: float = 20) -> None:
+    def wait_for(self, met: Callable[[], bool], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not met():
             assert time.monotonic() < deadline
