@@ -45,6 +45,18 @@ def bear(cluster: SimulatedCluster, revision: str | None) -> None:
     patch(cluster, {"metadata": {"labels": {REVISION: revision}}})
 
 
+def begin_and_lose(watch: NodeWatch) -> None:
+    """Until it has ended of itself."""
+    watch.begin()
+    watch._thread.join(10)
+    assert not watch._thread.is_alive()
+
+
+def assert_hole(watch: NodeWatch, why: str) -> None:
+    with pytest.raises(AssertionError, match=f"the watch of the nodes has a hole after 2 sights: .*{why}"):
+        watch.broken()
+
+
 def test_law_that_is_kept_passes_and_every_state_was_seen(cluster: SimulatedCluster, watch: NodeWatch) -> None:
     with watch:
         for revision in ("zero", None):
@@ -117,22 +129,18 @@ def test_watch_that_judges_nothing_fails(cluster: SimulatedCluster, watch: NodeW
 
 def test_watch_that_is_cut_fails(cluster: SimulatedCluster, watch: NodeWatch) -> None:
     cluster.fault("api", action="cut", path="watch=true", after_ms=50)
-    watch.begin()
-    watch._thread.join(10)
+    begin_and_lose(watch)
     for revision in ("four", None):
         bear(cluster, revision)  # nobody sees it
-    with pytest.raises(AssertionError, match="the watch of the nodes has a hole after 2 sights: the server ended it"):
-        watch.broken()
+    assert_hole(watch, "the server ended it")
 
 
 def test_watch_that_the_server_ends_fails(
     cluster: SimulatedCluster, watch: NodeWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node_watch, "WATCH_SECONDS", 1)
-    watch.begin()
-    watch._thread.join(10)
-    with pytest.raises(AssertionError, match="has a hole after 2 sights: the server ended it"):
-        watch.end()
+    begin_and_lose(watch)
+    assert_hole(watch, "the server ended it")
 
 
 def test_watch_that_begins_too_late_fails_and_is_not_tried_for_ever(cluster: SimulatedCluster) -> None:
@@ -144,11 +152,8 @@ def test_watch_that_begins_too_late_fails_and_is_not_tried_for_ever(cluster: Sim
             return {**listed, "metadata": {"resourceVersion": "1"}}
 
     watch = NodeWatch(cluster, Late(cluster.kubeconfig))
-    watch.begin()
-    watch._thread.join(10)
-    assert not watch._thread.is_alive()
-    with pytest.raises(AssertionError, match="event ERROR: too old resource version"):
-        watch.end()
+    begin_and_lose(watch)
+    assert_hole(watch, "event ERROR: too old resource version")
 
 
 def test_watch_whose_thread_dies_fails(
@@ -162,8 +167,7 @@ def test_watch_whose_thread_dies_fails(
     bear(cluster, None)
     patch(cluster, CORDON)
     patch(cluster, UNCORDON)
-    with pytest.raises(AssertionError, match="KeyError: 'what is this'"):
-        watch.end()
+    assert_hole(watch, "KeyError: 'what is this'")
 
 
 def test_watch_that_is_late_with_its_last_event_fails(
@@ -172,8 +176,7 @@ def test_watch_that_is_late_with_its_last_event_fails(
     monkeypatch.setattr(node_watch, "MARK_SECONDS", 0.2)
     watch.begin()
     monkeypatch.setattr(watch, "_is_last", lambda _event: False)
-    with pytest.raises(AssertionError, match="its last event was not delivered in time"):
-        watch.end()
+    assert_hole(watch, "its last event was not delivered in time")
 
 
 def test_what_fails_under_a_watch_is_what_is_told(cluster: SimulatedCluster, watch: NodeWatch) -> None:
