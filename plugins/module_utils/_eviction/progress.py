@@ -116,6 +116,11 @@ class NodeProgress:
         self.left = {uid: attempt for uid, attempt in self.attempts.items() if uid in present and _holds_up(attempt)}
         self._judge_end(now, current)
 
+    @property
+    def going(self) -> bool:
+        """Every pod that must leave is on its way out, and nothing is left to be asked for."""
+        return bool(self.left) and all(one.evicted or one.pod.state.terminating for one in self.left.values())
+
     def due(self, now: float) -> list[Attempt]:
         """Evictions to be sent now. They count as under way from here on."""
         if self.ended:

@@ -17,6 +17,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.emptying imp
     foresee,
     objections,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import ask_ahead
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.lock import Lock, LockRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.node_pods import NodePods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NodeWrite
@@ -50,8 +51,10 @@ def _take_out(wave: Wave, observed: Mapping[str, NodeState], scopes: Mapping[str
     context = _with_holder(wave, observed.values())
     first = {name: decide_in_maintenance(node, wave.targets[name], context) for name, node in observed.items()}
     emptied = [name for name, decision in first.items() if _may_be_emptied(decision) and name in scopes]
+    begun = [name for name, decision in first.items() if decision.verdict == PATCH]
+    if begun and not session.check_mode:
+        ask_ahead(session.fence)
     with NodePods(session.api, emptied, session.params["parallel"]) as pods:
-        begun = [name for name, decision in first.items() if decision.verdict == PATCH]
         obstacles = _obstacles(wave, scopes, pods, begun)
         _cordon(wave, observed, context, obstacles)
         if session.check_mode:

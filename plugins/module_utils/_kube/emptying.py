@@ -64,23 +64,40 @@ def empty(wave: Wave, scopes: Mapping[str, Scope], pods: NodePods) -> None:
     now = session.clock.monotonic()
     nodes = {name: NodeProgress(name, scopes[name], timing, now) for name in wave.unsettled() if name in scopes}
 
-    def heard(node: str, pod: Candidate) -> None:
-        wave.journal.note(node, states.EVICTED, "to empty its node", pod.identity())
-
+    story = _Story(wave)
     try:
-        Evictor(session, pods, params["grace_period"], heard).empty(nodes)
+        Evictor(session, pods, params["grace_period"], story).empty(nodes)
     finally:
         for name, progress in nodes.items():
             _record(wave, name, progress.evicted(), progress.verdicts)
             _tell_assumed(wave, name, [attempt.verdict for attempt in progress.attempts.values()])
-            if progress.evicted():
-                listed = some_names(pod.state.full_name for pod in progress.evicted())
-                wave.tell(name, events.PODS_EVICTED, f"evicted {_count(progress.evicted())}: {listed}")
+            story.going(progress)
     _tell_failures(wave, nodes)
     for name in nodes:
         if not wave.results[name].failed:
             # Those that the node was found empty by: what a broken watch shows may be older.
             accept(wave, name, [verdict.pod.state for verdict in nodes[name].verdicts])
+
+
+class _Story:
+    """What is told while pods end, so that nobody waits for it when the last one has."""
+
+    def __init__(self, wave: Wave) -> None:
+        self._wave = wave
+        self._told: set[str] = set()
+
+    def evicted(self, node: str, pod: Candidate) -> None:
+        """Into the journal."""
+        self._wave.journal.note(node, states.EVICTED, "to empty its node", pod.identity())
+
+    def going(self, progress: NodeProgress) -> None:
+        """An Event on pods of which none has told yet."""
+        fresh = [pod for pod in progress.evicted() if pod.uid not in self._told]
+        if fresh:
+            self._told.update(pod.uid for pod in fresh)
+            listed = some_names(pod.state.full_name for pod in fresh)
+            node = self._wave.writes[progress.node].after
+            self._wave.events.write(node, events.PODS_EVICTED, f"evicted {_count(fresh)}: {listed}")
 
 
 def _tell_failures(wave: Wave, nodes: Mapping[str, NodeProgress]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Mapping
+from typing import Any, Mapping, Protocol
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.answers import Answer, accepted, read_refusal
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.budgets import Budget, observe_budget
@@ -26,22 +26,31 @@ _BUDGET_API = "apis/policy/v1"
 _TICK_SECONDS = 1.0
 #: Pods end in bursts: so long is waited at least between two looks.
 _BURST_SECONDS = 0.01
+#: The same while answers to evictions are awaited, which a look would only hold up.
+_ASKING_SECONDS = 0.05
 
-Heard = Callable[[str, Candidate], None]
+
+class Listener(Protocol):
+    """Hears how it goes on."""
+
+    def evicted(self, node: str, pod: Candidate) -> None:
+        """The API granted an eviction. Told in the thread that sent it."""
+
+    def going(self, progress: NodeProgress) -> None:
+        """All pods that must leave a node are on their way out. Told again and again while they are."""
 
 
 class Evictor:
     """Empties nodes. Evictions are sent by a bounded number of threads; what waits for a budget holds up none of them.
 
     :param grace: seconds for the containers to end, 0 among them; None: what each pod says itself.
-    :param heard: told of every eviction that the API granted, in the thread that sent it.
     """
 
-    def __init__(self, session: Session, pods: NodePods, grace: int | None, heard: Heard) -> None:
+    def __init__(self, session: Session, pods: NodePods, grace: int | None, listener: Listener) -> None:
         self._session = session
         self._pods = pods
         self._grace = grace
-        self._heard = heard
+        self._listener = listener
         self._sent: dict[Future[Answer | None], tuple[NodeProgress, Attempt]] = {}
         self._lists: dict[str, Future[list[Candidate] | None]] = {}
 
@@ -63,6 +72,8 @@ class Evictor:
                     self._look(progress, now)
                     self._send(pool, progress, now)
                     self._list_if_doubtful(pool, progress)
+                    if progress.going:
+                        self._listener.going(progress)
                     if progress.ended:
                         del going_on[progress.node]
                 if going_on:
@@ -112,7 +123,7 @@ class Evictor:
     def _wait(self, seconds: float) -> None:
         looked = time.monotonic()
         if self._pods.changes.wait(max(0.0, min(seconds, _TICK_SECONDS, self._session.fence.patience))):
-            time.sleep(max(0.0, looked + _BURST_SECONDS - time.monotonic()))
+            time.sleep(max(0.0, looked + (_ASKING_SECONDS if self._sent else _BURST_SECONDS) - time.monotonic()))
 
     def _take_answers(self) -> None:
         for future in [future for future in self._sent if future.done()]:
@@ -132,7 +143,7 @@ class Evictor:
             self._session.api.create(path, eviction(pod, self._grace))
         except ApiError as error:
             return read_refusal(error)
-        self._heard(progress.node, pod)
+        self._listener.evicted(progress.node, pod)
         return accepted()
 
 

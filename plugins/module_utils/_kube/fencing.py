@@ -9,6 +9,7 @@ every write asks here first, and long waits ask here all the time, which also re
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Protocol
 
@@ -141,6 +142,19 @@ class LeaseFence:
                 holder=lease.holder,
             )
         return lease
+
+
+def ask_ahead(fence: Fence) -> None:
+    """Have the fence asked while something else is read, so that the first write need not wait for that.
+
+    It changes nothing: that write asks all the same, and is told then what is wrong.
+    """
+
+    def ask() -> None:
+        with contextlib.suppress(KubeGpuError):
+            fence.check()
+
+    threading.Thread(target=ask, name="ask the fence", daemon=True).start()
 
 
 def lease_path(namespace: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.leftovers import Leftover
@@ -125,12 +126,24 @@ def _why(reason: str, message: str) -> tuple[str, str]:
     return reason, message.rstrip(".")
 
 
+@dataclass(frozen=True)
+class _Recreation:
+    """Keeps the journal."""
+
+    wave: Wave
+
+    def evicted(self, node: str, pod: Candidate) -> None:
+        """Into the journal."""
+        note = "it held devices that the node has no more"
+        self.wave.journal.note(node, states.RECREATED, note, pod.identity())
+
+    def going(self, progress: NodeProgress) -> None:
+        """Told at the end."""
+
+
 def _recreate(wave: Wave, suspicions: Mapping[str, Suspicion]) -> None:
     session, params, rules = wave.session, wave.session.params, _rules(wave)
     timing = Timing(params["eviction_timeout_seconds"], params["eviction_retry_seconds"])
-
-    def heard(node: str, pod: Candidate) -> None:
-        wave.journal.note(node, states.RECREATED, "it held devices that the node has no more", pod.identity())
 
     with NodePods(session.api, list(suspicions), params["parallel"]) as pods:
         nodes: dict[str, NodeProgress] = {}
@@ -140,7 +153,7 @@ def _recreate(wave: Wave, suspicions: Mapping[str, Suspicion]) -> None:
             chosen = Chosen(frozenset(pod.uid for pod in going), rules)
             nodes[name] = NodeProgress(name, chosen, timing, session.clock.monotonic())
         try:
-            Evictor(session, pods, params["grace_period"], heard).empty(nodes)
+            Evictor(session, pods, params["grace_period"], _Recreation(wave)).empty(nodes)
         finally:
             for name, progress in nodes.items():
                 _record(wave, name, progress.evicted(), left[name])

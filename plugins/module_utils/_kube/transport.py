@@ -10,6 +10,8 @@ through typed models and 1.9 s through the dynamic client, which besides asks /v
 from __future__ import annotations
 
 import os
+import threading
+import time
 import traceback
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping
@@ -49,6 +51,8 @@ _CONNECTIONS = 32
 READ_RETRIES = 4
 RETRY_AFTER_LIMIT_SECONDS = 15
 _CHUNK_BYTES = 65536
+#: For so long credentials are taken as they were.
+_CREDENTIALS_SECONDS = 1.0
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 
@@ -130,7 +134,7 @@ class Transport:
 
     :param host: base URL without a slash at its end.
     :param pool: urllib3 pool manager of the official client, with its TLS and proxy settings.
-    :param authorize: headers that identify the user, asked anew for each request because tokens expire.
+    :param authorize: headers that identify the user, asked for with each request because tokens expire.
     """
 
     host: str
@@ -232,7 +236,7 @@ def connect(params: Mapping[str, Any], user_agent: str) -> Transport:
     return Transport(
         host=configuration.host.rstrip("/"),
         pool=pool,
-        authorize=lambda: _authorization(configuration),
+        authorize=Credentials(lambda: _authorization(configuration)),
         headers=headers,
     )
 
@@ -255,6 +259,31 @@ def require_libraries() -> None:
             'ansible-galaxy collection install "kubernetes.core:>=5.0.0,<7.0.0"',
             exception=_KUBERNETES_CORE_TRACE,
         )
+
+
+class Credentials:
+    """Headers that identify the user, asked for at most once in a while.
+
+    The official client looks through its whole configuration and environment for them, which is a good part of what a small
+    request costs. It takes a token for expired minutes before it is.
+
+    :param ask: for the headers as they are now.
+    """
+
+    def __init__(self, ask: Callable[[], dict[str, str]], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._ask = ask
+        self._monotonic = monotonic
+        self._guard = threading.Lock()
+        self._known: dict[str, str] = {}
+        self._until = float("-inf")
+
+    def __call__(self) -> dict[str, str]:
+        """The headers."""
+        with self._guard:
+            if self._monotonic() >= self._until:
+                self._known = self._ask()
+                self._until = self._monotonic() + _CREDENTIALS_SECONDS
+            return self._known
 
 
 def _authorization(configuration: Any) -> dict[str, str]:

@@ -164,7 +164,7 @@ def test_three_hundred_pods_go_at_once(open_stage: Open) -> None:
     gone = stage.uids("gpu")
     since = stage.cluster.position()
     result = stage.driver().in_maintenance(evict="gpu_pods", eviction_timeout_seconds=60.0)
-    assert result["failed_nodes"] == []
+    assert result["failed_nodes"] == [], result["nodes"][NODE]["reason"]
     assert {pod["uid"] for pod in result["nodes"][NODE]["evicted"]} >= gone
     assert stage.uids("gpu") == set()
     # One list in pages, no look at single pods.

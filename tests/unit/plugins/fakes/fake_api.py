@@ -30,7 +30,7 @@ class Write:
 class FakeApi:
     """``faults`` are asked before each request and may raise; ``listeners`` hear of each change: (type, path, object).
 
-    ``cut``: watches end at once. An eviction ends its pod at once.
+    ``cut``: watches end at once. ``ends_after``: seconds that a pod takes to end once it is evicted.
     """
 
     requests: RequestCounts = field(default_factory=RequestCounts)
@@ -40,6 +40,7 @@ class FakeApi:
     listeners: list[Change] = field(default_factory=list)
     events: list[tuple[int, str, str, dict[str, Any]]] = field(default_factory=list)
     cut: bool = False
+    ends_after: float = 0.0
 
     def __post_init__(self) -> None:
         self.guard = threading.RLock()
@@ -120,7 +121,11 @@ class FakeApi:
             raise self._not_found("POST", path)
         if body["deleteOptions"]["preconditions"]["uid"] != self.objects[pod]["metadata"]["uid"]:
             raise self._refuse("POST", path, 409, "Conflict", "Precondition failed: UID in precondition")
-        self.remove(pod)
+        if self.ends_after:
+            self.change(pod, {"metadata": {"deletionTimestamp": "2026-03-01T12:00:30Z"}})
+            threading.Timer(self.ends_after, self.remove, (pod,)).start()
+        else:
+            self.remove(pod)
         return {"kind": "Status", "status": "Success"}
 
     def patch(self, path: str, body: Any, *, kind: str = "merge", dry_run: bool = False) -> dict[str, Any]:

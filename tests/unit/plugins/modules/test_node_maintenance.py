@@ -369,6 +369,29 @@ def test_in_maintenance_tells_pods_that_were_not_asked_for_in_time(start: Start)
     assert "not asked yet: the deadline came first" in node["reason"]
 
 
+def test_in_maintenance_tells_of_evictions_while_the_pods_end(start: Start) -> None:
+    """Nobody waits for an Event once the last pod is gone. One that comes later has an Event of its own."""
+    cluster, driver = start({"gpu-1": "l20"}, settle_seconds=0.5)
+    crowd(cluster, 2)
+    cluster.api.ends_after = 0.3
+    told: list[str] = []
+
+    def react(kind: str, path: str, obj: Any) -> None:
+        if kind == "DELETED" and "/pods/app-" in path:
+            told.append(path.rpartition("/")[2])
+            if told[-1] == "app-0":
+                late = gpu_pod("late", "gpu-1", phase="Running", startTime="2026-03-01T12:00:00Z")
+                put_pod(cluster, with_controller(late))
+        elif obj.get("reason") == "PodsEvicted":
+            told.append(obj["message"].partition("evicted ")[2])
+
+    cluster.api.listeners.append(react)
+    driver.lock()
+    assert driver.in_maintenance(evict="gpu_pods")["failed_nodes"] == []
+    assert told[0] == "2 pods: default/app-0, default/app-1"
+    assert sorted(told[1:]) == ["1 pod: default/late", "app-0", "app-1"]
+
+
 def repaired(start: Start, **options: Any) -> tuple[FakeCluster, Driver]:
     """Nodes in a maintenance without a plan."""
     cluster, driver = start(**options)

@@ -144,3 +144,14 @@ def test_node_in_service_is_done_with_once_the_pods_are_gone_whatever_else_comes
     progress = begin(settle=None)
     progress.look(0.0, [], current=False)
     assert (progress.ended, progress.failed) == (True, False)
+
+
+def test_pods_are_going_once_each_was_evicted_or_ends_alone(pod: Make) -> None:
+    progress = begin()
+    progress.look(0.0, [pod("a"), pod("b", metadata=GOING)])
+    assert progress.going is False
+    (attempt,) = progress.due(0.0)
+    progress.answered(attempt, accepted(), 0.1)
+    assert progress.going is True
+    progress.look(0.2, [])
+    assert progress.going is False

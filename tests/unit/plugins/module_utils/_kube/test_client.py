@@ -300,6 +300,15 @@ class TestSetUp:
         assert AUTH_OPTIONS == AUTH_ARG_SPEC
 
 
+def test_credentials_are_asked_for_once_in_a_while() -> None:
+    now = [100.0]
+    tokens = [{"authorization": "first"}, {"authorization": "second"}]
+    credentials = transport.Credentials(lambda: tokens.pop(0), lambda: now[0])
+    assert credentials() == credentials() == {"authorization": "first"}
+    now[0] += 1.0
+    assert credentials() == {"authorization": "second"}
+
+
 class TestWatch:
     def test_watch_yields_events_until_the_end(self, api: Any) -> None:
         events = [{"type": "ADDED", "object": {"n": 1}}, {"type": "MODIFIED", "object": {"n": 2}}]

@@ -14,6 +14,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import (
     LeaseFence,
     LeaseLostError,
+    ask_ahead,
     lease_path,
 )
 
@@ -230,3 +231,18 @@ def test_check_goes_on_with_slow_answers_that_still_prove_the_lease(api: FakeApi
     clock.sleep(20)
     fenced.check()
     assert api.requests.write == 3
+
+
+def test_fence_that_was_asked_ahead_is_open_without_another_request(api: FakeApi, clock: FakeClock) -> None:
+    fenced = fence(api, clock)
+    ask_ahead(fenced)
+    fenced.check()
+    assert api.requests.get == 1
+
+
+def test_fence_that_was_asked_ahead_tells_whoever_writes_first(api: FakeApi, clock: FakeClock) -> None:
+    api.remove(PATH)
+    fenced = fence(api, clock)
+    ask_ahead(fenced)
+    with pytest.raises(LeaseLostError, match="nobody holds the lock"):
+        fenced.check()
