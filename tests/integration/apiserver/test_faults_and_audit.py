@@ -105,6 +105,28 @@ def test_flow_control_answers_in_plain_text_when_to_come_again(cluster: Simulate
     assert (answers[1][0], answers[1][2]["reason"]) == (404, "NotFound")
 
 
+def test_fault_is_awaited_until_it_has_begun_to_act_and_no_longer_than_asked_for(cluster: SimulatedCluster) -> None:
+    fault = str(cluster.fault("api", path=f"^{NODES}", status=503)["id"])
+
+    def wait(seconds: float) -> tuple[int, float]:
+        began = time.monotonic()
+        listed = cluster.client().get("/simulator/v1/fault", taken=fault, seconds=str(seconds))["faults"]
+        (found,) = (item["taken"] for item in listed if str(item["id"]) == fault)
+        return found, time.monotonic() - began
+
+    taken, seconds = wait(0.3)
+    assert taken == 0
+    assert seconds >= 0.3
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait, 30.0)
+        time.sleep(0.1)
+        with pytest.raises(ClientError):
+            cluster.client().get(NODES)
+        taken, seconds = waiting.result(30)
+    assert taken == 1
+    assert seconds < 20
+
+
 def test_unknown_fault_is_refused(cluster: SimulatedCluster) -> None:
     with pytest.raises(Exception, match="unknown fault fields: colour"):
         cluster.fault("api", colour="red")

@@ -44,7 +44,8 @@ OPTIONS = {
 }
 #: What nobody but its owner deletes. Pods are looked at by themselves.
 _KINDS = ("/api/v1/namespaces", "/apis/apps/v1/daemonsets", "/apis/apps/v1/deployments", "/api/v1/configmaps")
-_POLL_SECONDS = 0.03
+#: How long a run may have ended before that is seen.
+_LOOK_SECONDS = 0.5
 
 
 @dataclass
@@ -128,26 +129,28 @@ class Ground:
             common |= {"late": True}
         return int(self.cluster.fault("api", **requests_at(aim), **common)["id"])
 
-    def taken(self, fault: int) -> bool:
-        """Whether a fault has begun to act."""
-        return bool(self._fault(fault)["taken"])
+    def taken(self, fault: int, seconds: float = 0.0) -> bool:
+        """Whether a fault has begun to act.
+
+        :param seconds: for so long the server waits for it, at most. Asking again and again would keep two cores busy.
+        """
+        return bool(self._fault(fault, seconds)["taken"])
 
     def struck(self, fault: int) -> str:
         """The request on which it acted first: method and path. Requests that are sent side by side come in any order."""
         return str(self._fault(fault)["struck"])
 
-    def _fault(self, fault: int) -> Object:
-        listed: list[Object] = self.client.get("/simulator/v1/fault")["faults"]
+    def _fault(self, fault: int, seconds: float = 0.0) -> Object:
+        listed: list[Object] = self.client.get("/simulator/v1/fault", taken=str(fault), seconds=str(seconds))["faults"]
         return next(item for item in listed if item["id"] == fault)
 
     def until_taken(self, fault: int, process: Process, seconds: float = 60.0) -> bool:
         """Wait for that moment; False if the run ended without it."""
         deadline = time.monotonic() + seconds
-        while not self.taken(fault):
+        while not self.taken(fault, _LOOK_SECONDS):
             if not process.alive:
                 return self.taken(fault)
             assert time.monotonic() < deadline, f"the run did neither end nor get to its fault within {seconds} s"
-            time.sleep(_POLL_SECONDS)
         return True
 
     def learn(self, orders: Orders) -> Object:

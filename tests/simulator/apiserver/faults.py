@@ -111,5 +111,9 @@ class Faults:
         """The faults that hit this request; every matching fault counts it."""
         return [fault for fault in self._faults if fault.strikes(method, path, agent)]
 
+    def is_taken(self, number: int) -> bool:
+        """Whether a fault has begun to act; one that was cleared has not."""
+        return any(fault.id == number and fault.taken for fault in self._faults)
+
     def listing(self) -> list[Object]:
         return [asdict(fault) for fault in self._faults]

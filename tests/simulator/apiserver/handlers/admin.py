@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from simulator.apiserver.server import ApiServer
 
 PREFIX = "/simulator/v1"
+#: How often is looked whether a fault has begun to act.
+LOOK_SECONDS = 0.01
 
 
 def add_routes(app: web.Application, server: ApiServer) -> None:
@@ -21,6 +25,11 @@ def add_routes(app: web.Application, server: ApiServer) -> None:
         return web.json_response({"id": fault.id})
 
     async def list_faults(request: web.Request) -> web.Response:
+        """With ``taken`` and ``seconds``: once that fault has begun to act, or after that time."""
+        awaited, seconds = request.query.get("taken"), float(request.query.get("seconds", "0"))
+        end = asyncio.get_running_loop().time() + seconds
+        while awaited and not server.faults.is_taken(int(awaited)) and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(LOOK_SECONDS)
         return web.json_response({"latency_ms": server.faults.latency_ms, "faults": server.faults.listing()})
 
     async def clear_faults(request: web.Request) -> web.Response:
