@@ -54,7 +54,9 @@ def compare_pods(before: Cluster, after: Cluster, journal: Sequence[Mapping[str,
         if found is not None and found[1].get("phase") not in _FINISHED:
             rise = (found[1].get("restarts") or 0) - (pod.get("restarts") or 0)
             if rise > 0:
-                disturbance.restarted.append({**entry, "why": f"its containers restarted {'once' if rise == 1 else f'{rise} times'}"})
+                disturbance.restarted.append(
+                    {**entry, "why": f"its containers restarted {'once' if rise == 1 else f'{rise} times'}"}
+                )
         elif found is not None and found[1].get("phase") == "Succeeded":
             # it came to its end by itself
             continue
