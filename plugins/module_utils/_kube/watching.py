@@ -87,9 +87,8 @@ class WatchedList(Generic[Thing]):
         self._watches = 0  # that were opened so far
         self._trusted = 1  # the watch that follows a list without a hole in between
         self._opened: float | None = None  # when the one that is open was; None: none is
-        self._known = (
-            0.0  # the moment up to which nothing was missed, as long as no watch has caught up with the present
-        )
+        #: The moment up to which nothing was missed, as long as no watch has caught up with the present.
+        self._known = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"watch {path}", daemon=True)
         self._fatal: ApiError | None = None
