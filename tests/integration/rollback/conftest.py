@@ -18,5 +18,4 @@ OpenRoad = Callable[..., Road]
 
 @pytest.fixture
 def open_road(tmp_path: Path) -> Iterator[OpenRoad]:
-    with opening(Road, tmp_path) as start:
-        yield start
+    yield from opening(Road, tmp_path)

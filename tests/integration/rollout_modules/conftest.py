@@ -17,5 +17,4 @@ Open = Callable[..., Stage]
 
 @pytest.fixture
 def open_stage(tmp_path: Path) -> Iterator[Open]:
-    with opening(Stage, tmp_path) as start:
-        yield start
+    yield from opening(Stage, tmp_path)

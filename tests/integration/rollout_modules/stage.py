@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -170,9 +170,8 @@ class Stage:
 Kind = TypeVar("Kind", bound=Stage)
 
 
-@contextmanager
 def opening(kind: type[Kind], tmp_path: Path) -> Iterator[Callable[..., Kind]]:
-    """To start clusters of scenarios, the law watched from the start. It must not be broken, whatever the test does."""
+    """For a fixture: to start clusters of scenarios, the law watched from the start. It must not be broken, whatever the test does."""
     with ExitStack() as stack:
         opened: list[Kind] = []
 

@@ -224,7 +224,7 @@ class Slow(FakeApi):
 
     def pages(self, path: str, *, page_size: int = 500, **query: Any) -> Iterator[Any]:
         pages = list(super().pages(path, page_size=page_size, **query))
-        if self.late:
+        if self.late is not None:
             self.late()
         yield from pages
 

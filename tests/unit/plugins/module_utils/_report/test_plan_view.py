@@ -158,7 +158,7 @@ def test_show_plan_says_in_its_headline_who_is_held_and_how_to_end_that(story: A
     note = {"run": "r1", "since": "2026-03-01T12:00:00.125Z"}
     nodes = {"gpu-9": {"hold": "reason 9", "unschedulable": True, "maintenance": note}, "gpu-10": {"hold": "reason 10"}}
     text = render_text(show_plan(story.plan, 50, {"nodes": nodes}), Screen())
-    headline = " ".join(text.split("How each GPU")[0].split())
+    headline = " ".join(text.partition("How each GPU")[0].split())
     assert headline.endswith("; 1 node left alone; 2 nodes are held by hand: gpu-9 (reason 9), gpu-10 (reason 10).")
     assert "· gpu-9: reason 9; out of service since 2026-03-01 12:00 UTC (run r1)\n" in text
     assert "· gpu-10: reason 10; in service\n" in text
