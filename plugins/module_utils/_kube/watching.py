@@ -120,9 +120,9 @@ class WatchedList(Generic[Thing]):
 
     @property
     def unbroken(self) -> bool:
-        """A watch is open, and has been without a break since the list that it goes on from."""
+        """A watch has been open without a break since the list that it goes on from, and has shown what happened in between."""
         with self._changes.guard:
-            return self._opened is not None and self._watches == self._trusted
+            return self._caught_up(time.monotonic()) and self._watches == self._trusted
 
     @property
     def age(self) -> float:

@@ -202,6 +202,33 @@ def test_watched_list_is_unbroken_until_its_watch_breaks(api: FakeApi) -> None:
         assert not nodes.unbroken  # it was, for a while
 
 
+class Behind(FakeApi):
+    """A watch opens, and shows a moment later what happened before it did."""
+
+    def watch(
+        self,
+        path: str,
+        resource_version: str,
+        timeout_seconds: float,
+        *,
+        opened: Callable[[], None] | None = None,
+        **query: Any,
+    ) -> Iterator[dict[str, Any]]:
+        self.put("/api/v1/nodes/b", {"spec": {}})
+        if opened is not None:
+            opened()
+        time.sleep(0.03)
+        yield from super().watch(path, resource_version, timeout_seconds, **query)
+
+
+def test_watched_list_is_not_unbroken_before_its_watch_has_shown_what_happened_since_the_list() -> None:
+    api = Behind()
+    api.put("/api/v1/nodes/a", {})
+    with watched(api) as nodes:
+        assert eventually(lambda: nodes.unbroken)
+        assert sorted(nodes.things()) == ["a", "b"]
+
+
 def test_watched_list_that_is_refreshed_shows_what_its_broken_watch_did_not(api: FakeApi) -> None:
     with watched(api) as nodes:
         assert eventually(lambda: nodes.unbroken)
