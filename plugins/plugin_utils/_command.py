@@ -9,7 +9,9 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,11 +20,38 @@ from ansible.parsing.splitter import parse_kv
 
 COLLECTION = "kubegpu.sharing."
 _PLAN_ID = "kubegpu_plan_id"
-_PLAYBOOK_FILE = re.compile(r"(^|/)playbooks/[a-z_]+\.yml$")
-_EXTRA = re.compile(r"^(?:-e|--extra-vars)(?:=?(?P<value>.+))?$", re.DOTALL)
-_DRY = ("--check", "--diff")
-# Several switches in one word: those of a dry run are taken out.
-_SWITCHES = re.compile(r"^-[CDKJbkv]+$")
+_PLAYBOOK_FILE = re.compile(r"(?:^|/)playbooks/([a-z_]+\.yml)$")
+_PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
+_EXTRA = ("-e", "--extra-vars")
+_DRY = ("-C", "--check", "-D", "--diff")
+
+# What ansible-playbook knows. Which word is a playbook, and which a value, cannot be told without.
+_SWITCH_WORDS = (
+    "-h --help --version -v --verbose -k --ask-pass --force-handlers -b --become -K --ask-become-pass -C --check -D --diff --list-hosts "
+    "--flush-cache -J --ask-vault-password --ask-vault-pass --syntax-check --list-tasks --list-tags --step"
+)
+_VALUE_WORDS = (
+    "--private-key --key-file -u --user -c --connection -T --timeout --ssh-common-args --sftp-extra-args --scp-extra-args "
+    "--ssh-extra-args --connection-password-file --conn-pass-file --become-method --become-user --become-password-file "
+    "--become-pass-file -t --tags --skip-tags -i --inventory --inventory-file -l --limit -e --extra-vars --vault-id "
+    "--vault-password-file --vault-pass-file -f --forks -M --module-path --start-at-task"
+)
+_SWITCHES, _WITH_VALUE = frozenset(_SWITCH_WORDS.split()), frozenset(_VALUE_WORDS.split())
+
+
+class _UnclearError(Exception):
+    """The line has a word of which it cannot be told for sure what it means."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """An option with its value, or a playbook, for which ``option`` is empty."""
+
+    option: str = ""
+    value: str | None = None
+
+    def words(self) -> list[str]:
+        return [self.option, *([] if self.value is None else [self.value])]
 
 
 def follow_up(argv: Sequence[str], playbook: str, plan_id: str) -> str:
@@ -30,32 +59,88 @@ def follow_up(argv: Sequence[str], playbook: str, plan_id: str) -> str:
 
     Values of variables that are not the collection's are not repeated, as they may be secrets: they show as "...".
 
-    :param argv: the command at hand. Where it names none of the collection's playbooks, nothing is known of its options.
+    :param argv: the command at hand. Where it names other playbooks than the collection's, or cannot be read for sure, nothing of
+        it is repeated.
     :param playbook: name within the collection, such as "rollout".
     """
-    name = COLLECTION + playbook
     approved = ["-e", f"{_PLAN_ID}={plan_id}"]
-    if not any(_is_ours(word) for word in argv[1:]):
-        return shlex.join(["ansible-playbook", name, *approved])
-    words, rest = [_program(argv[0])], list(argv[1:])
-    while rest:
-        word = rest.pop(0)
-        extra = _EXTRA.match(word)
-        if extra:
-            value = extra["value"] or (rest.pop(0) if rest else "")
-            words += [part for kept in _keep_variables(value) for part in ("-e", kept)]
-        elif _is_ours(word):
-            words.append(name)
-        elif _SWITCHES.match(word):
-            left = word.replace("C", "").replace("D", "")
-            words += [left] if left != "-" else []
-        elif word not in _DRY:
-            words.append(word)
-    return shlex.join([*words, *approved])
+    try:
+        words = _repeat(list(_read_line(list(argv[1:]))), COLLECTION + playbook)
+    except _UnclearError:
+        return shlex.join(["ansible-playbook", COLLECTION + playbook, *approved])
+    return shlex.join([_program(argv[0]), *words, *approved])
+
+
+def _repeat(parts: Sequence[_Part], playbook: str) -> list[str]:
+    playbooks = [part for part in parts if not part.option]
+    if not playbooks or not all(_is_ours(part.value or "") for part in playbooks):
+        raise _UnclearError
+    words: list[str] = []
+    for part in parts:
+        if part.option in _EXTRA:
+            words += [word for kept in _keep_variables(part.value or "") for word in ("-e", kept)]
+        elif part is playbooks[0]:
+            words.append(playbook)
+        elif part.option and part.option not in _DRY:
+            words += part.words()
+    return words
+
+
+def _read_line(words: list[str]) -> Iterator[_Part]:
+    """The line as ansible-playbook reads it, which it must have done without complaint.
+
+    Options may be shortened (--extra-var), bundled (-bCi inventory) and hold their value (-iinventory, --limit=gpu-7).
+    """
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            yield from (_Part(value=rest) for rest in words)
+            return
+        if word.startswith("--"):
+            yield _read_long(word, words)
+        elif word.startswith("-") and word != "-":
+            yield from _read_short(word, words)
+        else:
+            yield _Part(value=word)
+
+
+def _read_long(word: str, words: list[str]) -> _Part:
+    typed, equals, value = word.partition("=")
+    known = _SWITCHES | _WITH_VALUE
+    meant = [typed] if typed in known else [option for option in known if option.startswith(typed)]
+    if len(meant) != 1 or (equals and meant[0] in _SWITCHES):
+        raise _UnclearError
+    if meant[0] in _SWITCHES:
+        return _Part(meant[0])
+    return _Part(meant[0], value if equals else _take(words))
+
+
+def _read_short(word: str, words: list[str]) -> Iterator[_Part]:
+    """One word may have several switches, and an option with its value at the end. Switches that stay are one word again."""
+    switches, rest = "", word[1:]
+    while rest and f"-{rest[0]}" in _SWITCHES:
+        switches, rest = switches + rest[0], rest[1:]
+    left = "".join(switch for switch in switches if f"-{switch}" not in _DRY)
+    if left:
+        yield _Part(f"-{left}")
+    if not rest:
+        return
+    option, value = f"-{rest[0]}", rest[1:]
+    # Behind switches, versions of Python differ on whether "=" belongs to the value.
+    if option not in _WITH_VALUE or value == "=" or (switches and value.startswith("=")):
+        raise _UnclearError
+    yield _Part(option, value.removeprefix("=") or _take(words))
+
+
+def _take(words: list[str]) -> str:
+    if not words:
+        raise _UnclearError
+    return words.pop(0)
 
 
 def _is_ours(word: str) -> bool:
-    return word.startswith(COLLECTION) or bool(_PLAYBOOK_FILE.search(word))
+    file = _PLAYBOOK_FILE.search(word)
+    return word.startswith(COLLECTION) or bool(file and (_PLAYBOOKS / file[1]).is_file())
 
 
 def _program(path: str) -> str:
@@ -72,11 +157,10 @@ def _keep_variables(text: str) -> list[str]:
     if text.startswith("@"):
         return [text]
     variables = _read(text)
-    if variables is None:
-        return []
     ours = {name: value for name, value in variables.items() if name.startswith("kubegpu_")}
-    hidden = [f"{name}=..." for name in variables if name not in ours]
-    if not hidden and _PLAN_ID not in ours:
+    # Words that set no variable are not repeated either: nobody knows what they were meant to be.
+    hidden = [f"{name}=..." for name in variables if name not in ours and name != "_raw_params"]
+    if len(ours) == len(variables) > 0 and _PLAN_ID not in ours:
         return [text]
     ours.pop(_PLAN_ID, None)
     plain = all(isinstance(value, str) and value for value in ours.values())
@@ -89,10 +173,12 @@ def yaml_in_a_line(variables: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(variables), default_flow_style=True, width=10**6, sort_keys=False).strip()
 
 
-def _read(text: str) -> dict[str, Any] | None:
-    """The variables of one -e; None if they cannot be told, in which case Ansible would not have begun."""
+def _read(text: str) -> dict[str, Any]:
+    """The variables of one -e, as Ansible reads them."""
     try:
-        found = yaml.safe_load(text) if text.lstrip().startswith("{") else parse_kv(text)
-    except (yaml.YAMLError, AnsibleError):
-        return None
-    return found if isinstance(found, dict) else None
+        found = yaml.safe_load(text) if text.startswith(("{", "[")) else parse_kv(text)
+    except (yaml.YAMLError, AnsibleError) as error:
+        raise _UnclearError from error
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise _UnclearError
+    return found

@@ -60,7 +60,32 @@ def after(typed: str, playbook: str = "rollout") -> str:
             id="no secrets",
         ),
         pytest.param(
-            "ansible-playbook kubegpu.sharing.plan -e '{'", "kubegpu.sharing.rollout", id="what nobody can read"
+            "ansible-playbook -i /home/me/playbooks/hosts.yml -l playbooks/plan.yml kubegpu.sharing.plan",
+            "-i /home/me/playbooks/hosts.yml -l playbooks/plan.yml kubegpu.sharing.rollout",
+            id="a value that looks like a playbook",
+        ),
+        pytest.param(
+            "ansible-playbook playbooks/inspect.yml kubegpu.sharing.plan -i a",
+            "kubegpu.sharing.rollout -i a",
+            id="two playbooks become one",
+        ),
+        pytest.param(
+            "ansible-playbook -i a -- kubegpu.sharing.plan", "-i a kubegpu.sharing.rollout", id="the end of options"
+        ),
+        pytest.param(
+            "ansible-playbook kubegpu.sharing.plan --extra-var ansible_become_password=hush --extra=token=hush --chec --dif --lim=a",
+            "kubegpu.sharing.rollout -e ansible_become_password=... -e token=... --limit a",
+            id="shortened options",
+        ),
+        pytest.param(
+            "ansible-playbook kubegpu.sharing.plan -Ci inv -bDvibundled -Ce token=hush --ssh-common-args '-o Port=1' -t ''",
+            "kubegpu.sharing.rollout -i inv -bv -i bundled -e token=... --ssh-common-args '-o Port=1' -t ''",
+            id="bundled options",
+        ),
+        pytest.param(
+            "ansible-playbook kubegpu.sharing.plan -e 'kubegpu_wave=1 hush' -e hush -e ' {token: hush}'",
+            "kubegpu.sharing.rollout -e kubegpu_wave=1",
+            id="words that set no variable",
         ),
     ],
 )
@@ -68,9 +93,29 @@ def test_follow_up_is_the_command_at_hand_for_the_next_playbook(typed: str, word
     assert after(typed) == words
 
 
-def test_follow_up_to_a_playbook_of_the_users_own_names_ours() -> None:
-    typed = ["ansible-playbook", "site.yml", "-i", "inventory"]
-    assert follow_up(typed, "rollback", "x") == "ansible-playbook kubegpu.sharing.rollback -e kubegpu_plan_id=x"
+@pytest.mark.parametrize(
+    "typed",
+    [
+        pytest.param("ansible-playbook site.yml -i inventory", id="a playbook of the user's own"),
+        pytest.param("ansible-playbook playbooks/site.yml -i inventory", id="one in a folder named as ours"),
+        pytest.param("ansible-playbook site.yml kubegpu.sharing.plan -i inventory", id="one beside ours"),
+        pytest.param("python -m ansible playbook kubegpu.sharing.plan", id="another program"),
+        pytest.param("ansible-playbook kubegpu.sharing.plan --con token=hush", id="more than one option is meant"),
+        pytest.param("ansible-playbook kubegpu.sharing.plan --new-option token=hush", id="an option not known"),
+        pytest.param("ansible-playbook kubegpu.sharing.plan -Z token=hush", id="a short option not known"),
+        pytest.param("ansible-playbook kubegpu.sharing.plan --check=token", id="a switch with a value"),
+        pytest.param("ansible-playbook kubegpu.sharing.plan -ve=token=hush", id="a value behind switches"),
+        pytest.param("ansible-playbook kubegpu.sharing.plan -i", id="no value"),
+        pytest.param("ansible-playbook kubegpu.sharing.plan -e '{'", id="no YAML"),
+        pytest.param("ansible-playbook kubegpu.sharing.plan -e '[hush]'", id="a list"),
+        pytest.param("ansible-playbook kubegpu.sharing.plan -e '{1: hush}'", id="a name that is none"),
+    ],
+)
+def test_follow_up_to_what_cannot_be_read_for_sure_is_the_plain_command(typed: str) -> None:
+    assert (
+        follow_up(shlex.split(typed), "rollback", "x")
+        == "ansible-playbook kubegpu.sharing.rollback -e kubegpu_plan_id=x"
+    )
 
 
 def test_follow_up_keeps_a_program_that_the_shell_does_not_find() -> None:
