@@ -132,13 +132,13 @@ class LeaseFence:
         if lease is None or lease.holder is None:
             raise LeaseLostError(
                 f"Cannot write for run {self._run}: nobody holds the lock {self.title}. Take it first (maintenance_lock with "
-                "state present); if this run had it, it was released or deleted meanwhile: run the rollout again.",
+                "state present); if this run had it, it was released or deleted meanwhile: run again.",
                 holder=None,
             )
         if lease.holder != self._run:
             raise LeaseLostError(
                 f"Cannot write for run {self._run}: the lock {self.title} is held by {lease.describe()}. This run has stopped; "
-                "let that run end, then run the rollout again.",
+                "let that run end, then run again.",
                 holder=lease.holder,
             )
         return lease

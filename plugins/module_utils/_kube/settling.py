@@ -57,7 +57,7 @@ def not_settled(waiting: Sequence[PodState], trouble: str = "") -> str:
     listed = ", ".join(pod.describe() for pod in waiting[:5]) or "new pods keep arriving"
     return (
         f"pods bound to the node were not admitted within {ADMISSION_SECONDS:g} s: {listed}. Look at the node's "
-        "kubelet, then run the rollout again. The node stays cordoned."
+        "kubelet, then run again. The node stays cordoned."
     )
 
 

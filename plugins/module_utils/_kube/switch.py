@@ -47,7 +47,7 @@ def withdraw(session: Session, plan: RolloutPlan) -> Outcome:
         unmet=unmet_withdrawn,
         expected=lambda target: f"no plugin pod and allocatable {describe_allocatable({}, target.resources)}",
         state=states.WITHDRAWN,
-        cure="Look at the pod and at the node's kubelet, then run the rollout again: it goes on here. The node stays cordoned.",
+        cure="Look at the pod and at the node's kubelet, then run again: that goes on here. The node stays cordoned.",
     )
     with wave.carried_through():
         daemonsets = read_daemonsets(session.api, plan, list(wave.targets.values()))
@@ -67,7 +67,7 @@ def serve(session: Session, plan: RolloutPlan) -> Outcome:
         unmet=unmet_serving,
         expected=steadily_advertised(timing),
         state=states.PROVEN,
-        cure="Look at the plugin pod's log and at the node's driver, then run the rollout again: it goes on here. The node stays "
+        cure="Look at the plugin pod's log and at the node's driver, then run again: that goes on here. The node stays "
         "cordoned.",
     )
 

@@ -32,7 +32,7 @@ def show_check(plan: Plan, limit: int, cluster: Optional[Cluster] = None) -> Doc
     ]
     sections = [
         Section("What would be done", " ".join(rehearsal.get("summary") or []), items=capped_items(items, limit)),
-        holds_section(holds, limit),
+        holds_section(holds, limit, plan.get("kind")),
     ]
     return Document(
         f"Check of plan {plan.get('plan_id')}: nothing was changed",

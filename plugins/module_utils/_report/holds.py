@@ -18,6 +18,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words impo
     join_some,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.names import HOLD_ANNOTATION
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import ROLLBACK
 
 Skipped = Sequence[Mapping[str, Any]]
 
@@ -83,14 +84,17 @@ def describe_holds(holds: Sequence[Hold]) -> str:
     return f"; {describe_count(len(holds), 'node is', 'nodes are')} held by hand: {names}"
 
 
-def holds_section(holds: Sequence[Hold], limit: int) -> Optional[Section]:
-    """What is held, and how it comes back; None if nothing is."""
+def holds_section(holds: Sequence[Hold], limit: int, kind: Optional[str]) -> Optional[Section]:
+    """What is held, and how it comes back; None if nothing is.
+
+    :param kind: of the plan: after a rollback, a rollout would do the opposite.
+    """
     if not holds:
         return None
     which = "this node" if len(holds) == 1 else "these nodes"
     text = (
-        f"The annotation {HOLD_ANNOTATION} keeps runs from {which}. Once the work there is done, remove it as below and run the "
-        "rollout again."
+        f"The annotation {HOLD_ANNOTATION} keeps runs from {which}. Once the work there is done, remove it as below and run "
+        f"{'the rollback' if kind == ROLLBACK else 'the rollout'} again."
     )
     command = f"kubectl annotate node {_arguments(hold.node for hold in holds)} {HOLD_ANNOTATION}-"
     items = capped_items([hold.describe() for hold in holds], limit)

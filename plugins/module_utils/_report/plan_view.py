@@ -69,7 +69,7 @@ def show_plan(plan: Plan, limit: int, cluster: Optional[Cluster] = None) -> Docu
         _compatibility_section(plan, limit),
         _waves_section(plan, limit),
         _warnings_section(plan, limit),
-        holds_section(holds, limit),
+        holds_section(holds, limit, plan.get("kind")),
         list_left_alone(left_for_other_reasons(plan.get("skipped") or []), limit),
     ]
     return Document(

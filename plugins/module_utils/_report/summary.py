@@ -53,7 +53,7 @@ def show_summary(figures: Figures, limit: int) -> Document:
         _figures_section(figures),
         *_pods_sections(figures, limit),
         _differences_section(figures, limit),
-        holds_section(_holds(figures), limit),
+        holds_section(_holds(figures), limit, figures.get("kind")),
         list_left_alone(left_for_other_reasons(figures["skipped"]), limit),
         _resumed_section(figures),
     ]

@@ -56,7 +56,7 @@ def verify(plan: Plan, before: Optional[Cluster], after: Cluster, limit: int) ->
         _differences_section(verdicts, limit),
         _pending_section(after.get("pending") or [], limit),
         _refused_section(before, after, limit),
-        holds_section(holds, limit),
+        holds_section(holds, limit, plan.get("kind")),
         list_left_alone(skipped, limit),
     ]
     # The id of a plan that changes nothing is known to nobody.

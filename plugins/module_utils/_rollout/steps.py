@@ -244,15 +244,13 @@ def decide_in_service(node: NodeState, target: NodeTarget, run: RunContext, unme
     note = node.maintenance
     if note is None:
         if unmet:
-            return refuse(f"it is in nobody's maintenance, yet {'; '.join(unmet)}. Run the rollout again.")
+            return refuse(f"it is in nobody's maintenance, yet {'; '.join(unmet)}. Run again.")
         reason = "was cordoned by somebody else and stays so" if node.unschedulable else "already in service"
         return done(reason, settled=True)
     if note.run != run.run:
         return refuse(_foreign_note(note))
     if unmet:
-        return refuse(
-            f"stays out of service: {'; '.join(unmet)}. Look at the plugin pod on the node, then run the rollout again."
-        )
+        return refuse(f"stays out of service: {'; '.join(unmet)}. Look at the plugin pod on the node, then run again.")
     if node.hold is not None:
         return Decision(HELD, f"{_held(node)} It stays cordoned")
     annotations: dict[str, str | None] = {names.MAINTENANCE_ANNOTATION: None, **unprotect(node, note.restore)}
@@ -303,7 +301,7 @@ def _not_ours(node: NodeState, run: RunContext) -> str:
     if not node.unschedulable:
         return (
             "it was uncordoned by somebody else meanwhile, and pods could land on it while its plugin changes. "
-            "Run the rollout again: it cordons the node anew."
+            "Run again: that cordons the node anew."
         )
     return ""
 
@@ -315,5 +313,5 @@ def _since(note: Maintenance) -> str:
 def _foreign_note(note: Maintenance) -> str:
     return (
         f"it is in maintenance by run {note.run or 'unknown'} ({_since(note)}), not by this run. "
-        "If that run is dead, run the rollout from its start: it takes the node over."
+        "If that run is dead, run again from the start: that takes the node over."
     )

@@ -145,8 +145,8 @@ def test_withdrawn_fails_while_the_pod_object_stays(start: Start) -> None:
     reason = driver.withdrawn(timeout_seconds=0.3)["nodes"]["gpu-1"]["reason"]
     assert reason == (
         "expected no plugin pod and allocatable nvidia.com/gpu 0, within 0.3 s; last seen: plugin pod is still there "
-        "(kube-system/stuck: terminating). Look at the pod and at the node's kubelet, then run the rollout again: it goes on "
-        "here. The node stays cordoned."
+        "(kube-system/stuck: terminating). Look at the pod and at the node's kubelet, then run again: that goes on here. "
+        "The node stays cordoned."
     )
     assert not cluster.schedulable("gpu-1")
 
@@ -206,8 +206,8 @@ def test_serving_a_plugin_that_never_comes_up_says_what_it_saw(start: Start) -> 
         "expected allocatable nvidia.com/gpu 8 for 0.02 s on end, within 0.4 s; last seen: plugin pod is not ready "
         "(kubegpu-system/kubegpu-device-plugin-l20-0a1b2c3d4e-gpu-1: Running, not ready, CrashLoopBackOff: back-off 10s "
         "restarting failed container: last ended with exit code 1 (Incompatible platform detected)); allocatable "
-        "nvidia.com/gpu is 0, expected 8. Look at the plugin pod's log and at the node's driver, then run the rollout "
-        "again: it goes on here. The node stays cordoned."
+        "nvidia.com/gpu is 0, expected 8. Look at the plugin pod's log and at the node's driver, then run again: "
+        "that goes on here. The node stays cordoned."
     )
     assert result["nodes"]["gpu-1"]["allocatable"] == {GPU: 0}
     assert result["nodes"]["gpu-2"]["failed"] is False
