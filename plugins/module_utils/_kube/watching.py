@@ -182,8 +182,7 @@ class WatchedList(Generic[Thing]):
         """Watch once, after a list where one is needed. What went wrong with that, and may go well later."""
         try:
             if not self._version:
-                self._read()
-                self.gaps += 1
+                self._read(gaps=1)
             self._watch()
         except (ApiError, *_TROUBLES) as error:
             return error
@@ -197,13 +196,15 @@ class WatchedList(Generic[Thing]):
             version = page.resource_version
         return things, version
 
-    def _read(self) -> None:
+    def _read(self, gaps: int = 0) -> None:
+        """:param gaps: that come to light with the list: nobody may see it without them."""
         with self._reading:
             asked = time.monotonic()
             things, version = self._list()
             with self._changes.guard:
                 self._things, self._version, self._known = things, version, asked
                 self._trusted = self._watches + 1
+                self.gaps += gaps
                 self._changes.note()
 
     def _watch(self) -> None:

@@ -90,6 +90,35 @@ def test_watched_list_counts_what_it_may_have_missed_and_shows_all_that_it_saw(a
         assert eventually(saw_all)
 
 
+class Noting(Changes):
+    """Looks at every change as it is made known: others see no earlier state than this."""
+
+    look_at: Callable[[], None] = staticmethod(lambda: None)
+
+    def note(self) -> None:
+        super().note()
+        self.look_at()
+
+
+def test_watched_list_shows_no_list_before_it_has_counted_the_gap_before_it(api: FakeApi) -> None:
+    expired = [api_error("GET", "/api/v1/nodes", 410, "Expired")]
+
+    def refuse(_method: str, path: str) -> None:
+        if path.endswith("?watch") and expired:
+            api.put("/api/v1/nodes/b", {"spec": {}})
+            raise expired.pop()
+
+    api.faults.append(refuse)
+    changes = Noting()
+    seen: list[tuple[int, list[str]]] = []
+    nodes = WatchedList(api, "/api/v1/nodes", {}, name_of, changes)
+    changes.look_at = lambda: seen.append((nodes.gaps, sorted(nodes.things())))
+    with nodes:
+        assert eventually(lambda: nodes.unbroken)
+    assert (1, ["a", "b"]) in seen
+    assert (0, ["a", "b"]) not in seen
+
+
 class Broken(FakeApi):
     """The first three watches break at once."""
 
