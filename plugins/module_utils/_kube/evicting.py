@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Mapping, Protocol
+from typing import Any, Mapping, Protocol, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.answers import Answer, accepted, read_refusal
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.budgets import Budget, observe_budget
@@ -66,7 +66,7 @@ class Evictor:
             while going_on:
                 self._session.fence.check()
                 self._pods.changes.look()
-                self._take_answers()
+                _raise_first(self._take_answers())
                 now = self._session.clock.monotonic()
                 for progress in list(going_on.values()):
                     self._look(progress, now)
@@ -80,7 +80,9 @@ class Evictor:
                     self._wait(min(progress.next_look(now) for progress in going_on.values()) - now)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-        self._take_answers()  # of nodes that were given up while an answer was on its way
+            # Of nodes that were given up while an answer was on its way, and what was granted before the lock was lost.
+            troubles = self._take_answers()
+        _raise_first(troubles)
 
     def _look(self, progress: NodeProgress, now: float) -> None:
         """By a list that was read for it, then by what the watch has shown."""
@@ -125,12 +127,24 @@ class Evictor:
         if self._pods.changes.wait(max(0.0, min(seconds, _TICK_SECONDS, self._session.fence.patience))):
             time.sleep(max(0.0, looked + (_ASKING_SECONDS if self._sent else _BURST_SECONDS) - time.monotonic()))
 
-    def _take_answers(self) -> None:
+    def _take_answers(self) -> list[BaseException]:
+        """All that are there.
+
+        :returns: why others will never be. That hides none that the API has given.
+        """
+        troubles = []
         for future in [future for future in self._sent if future.done()]:
             progress, attempt = self._sent.pop(future)
-            answer = None if future.cancelled() else future.result()
+            if future.cancelled():
+                continue
+            trouble = future.exception()
+            if trouble is not None:
+                troubles.append(trouble)
+                continue
+            answer = future.result()
             if answer is not None:
                 progress.answered(attempt, answer, self._session.clock.monotonic())
+        return troubles
 
     def _evict(self, progress: NodeProgress, attempt: Attempt) -> Answer | None:
         """Ask for one eviction. None: its node was given up before its turn came."""
@@ -145,6 +159,11 @@ class Evictor:
             return read_refusal(error)
         self._listener.evicted(progress.node, pod)
         return accepted()
+
+
+def _raise_first(troubles: Sequence[BaseException]) -> None:
+    for trouble in troubles:
+        raise trouble
 
 
 def eviction(pod: Candidate, grace: int | None) -> dict[str, Any]:

@@ -35,6 +35,26 @@ class FenceOf(LeaseFence):
             raise LeaseLostError("lost meanwhile")
 
 
+class FenceUntil(LeaseFence):
+    """The lock is lost as soon as a pod was evicted. ``first``: the first thread that asks for it alone is told so, else the
+    one that waits for the threads.
+    """
+
+    def __init__(self, evicted: threading.Event, first: bool) -> None:
+        self._evicted = evicted
+        self._asking = threading.Lock()
+        self._first = first
+        self._duration = 60.0
+
+    def check(self) -> None:
+        if threading.current_thread().name.startswith("evict"):
+            lost = self._first and self._asking.acquire(blocking=False) and self._evicted.wait(5)
+        else:
+            lost = not self._first and self._evicted.is_set()
+        if lost:
+            raise LeaseLostError("lost meanwhile")
+
+
 class Nobody:
     """Hears nothing."""
 
@@ -73,3 +93,24 @@ def test_eviction_is_not_sent_once_the_lock_is_lost_though_the_wave_was_begun_wi
             with pytest.raises(LeaseLostError, match="lost meanwhile"):
                 evictor.empty({NODE: progress})
     assert len([write for write in api.writes if write.path.endswith("/eviction")]) == sent
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["noticed while waiting", "noticed while sending"])
+def test_evictions_that_were_granted_before_the_lock_was_lost_are_told_of(first: bool) -> None:
+    api, clock = FakeApi(), FakeClock()
+    for name in ("a", "b", "c"):
+        make_pod(api, name)
+    evicted = threading.Event()
+    told: list[str] = []
+
+    class Story(Nobody):
+        def evicted(self, node: str, pod: Candidate) -> None:
+            told.append(pod.state.name)
+            evicted.set()
+
+    session = Session(api, clock, {"parallel": 2}, False, FenceUntil(evicted, first))
+    progress = NodeProgress(NODE, Scope(EvictionWish("gpu_pods")), Timing(60.0), clock.monotonic())
+    with NodePods(api, [NODE], 2) as pods, pytest.raises(LeaseLostError, match="lost meanwhile"):
+        Evictor(session, pods, None, Story()).empty({NODE: progress})
+    assert told
+    assert sorted(pod.state.name for pod in progress.evicted()) == sorted(told)
