@@ -191,7 +191,7 @@ class KubeClient:
         Ends when the time is over, and also when the connection breaks: the caller reads the state anew either way.
 
         :param opened: told when the server has begun to answer, that is before the first event.
-        :raises ApiError: no connection, a refusal, or an ERROR event (status 410: list again).
+        :raises ApiError: no connection, a refusal, silence (reason Timeout), or an ERROR event (status 410: list again).
         """
         seconds = max(1, round(timeout_seconds))
         asked = {**query, "watch": "1", "resourceVersion": resource_version, "timeoutSeconds": seconds}

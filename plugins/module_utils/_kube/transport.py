@@ -104,6 +104,8 @@ class Stream:
     """An HTTP answer that is read as it comes."""
 
     response: Any
+    request: Request
+    timeout_seconds: float
 
     @property
     def status(self) -> int:
@@ -117,9 +119,14 @@ class Stream:
         return headers
 
     def chunks(self) -> Iterator[bytes]:
-        """Pieces of the body, until its end or until the connection breaks or falls silent."""
+        """Pieces of the body, until its end or until the connection breaks.
+
+        :raises ApiError: reason Timeout: the connection fell silent. How long it has been of no use, nobody knows.
+        """
         try:
             yield from self.response.stream(_CHUNK_BYTES)
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise broken(self.request, "Timeout", f"nothing was heard for {self.timeout_seconds:g} s") from error
         except urllib3.exceptions.HTTPError:
             return
 
@@ -160,7 +167,8 @@ class Transport:
 
         :param timeout_seconds: the longest silence.
         """
-        return Stream(self._open("GET", path, timeout=timeout_seconds, preload_content=False))
+        response = self._open("GET", path, timeout=timeout_seconds, preload_content=False)
+        return Stream(response, Request.of("GET", path, self.host, watching=True), timeout_seconds)
 
     def _open(
         self, method: str, path: str, *, timeout: float, headers: Mapping[str, str] | None = None, **options: Any

@@ -89,6 +89,7 @@ class WatchedList(Generic[Thing]):
         self._opened: float | None = None  # when the one that is open was; None: none is
         #: The moment up to which nothing was missed, as long as no watch has caught up with the present.
         self._known = 0.0
+        self._heard = 0.0  # when the watch that is open was heard of last
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"watch {path}", daemon=True)
         self._fatal: ApiError | None = None
@@ -208,6 +209,7 @@ class WatchedList(Generic[Thing]):
                 self._changes.note()
 
     def _watch(self) -> None:
+        silent = False
         events = self._api.watch(self._path, self._version, _WINDOW_SECONDS, opened=self._note_opened, **self._query)
         try:
             for event in events:
@@ -215,20 +217,25 @@ class WatchedList(Generic[Thing]):
                     return
                 with self._changes.guard:
                     self._take(event)
+        except ApiError as error:
+            silent = error.reason == "Timeout"
+            raise
         finally:
             with self._changes.guard:
-                now = time.monotonic()
-                self._known = now if self._caught_up(now) else self._known
+                # A connection that fell silent may have been dead ever since.
+                until = self._heard if silent else time.monotonic()
+                self._known = until if self._caught_up(until) else self._known
                 self._opened = None
 
     def _note_opened(self) -> None:
         with self._changes.guard:
             self._watches += 1
-            self._opened = time.monotonic()
+            self._opened = self._heard = time.monotonic()
             self._changes.note()
 
     def _take(self, event: Mapping[str, Any]) -> None:
         obj = event.get("object") or {}
+        self._heard = time.monotonic()
         self._version = (obj.get("metadata") or {}).get("resourceVersion") or self._version
         if event.get("type") == "BOOKMARK":
             return

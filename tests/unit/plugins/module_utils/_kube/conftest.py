@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -20,7 +21,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client impor
 
 @dataclass
 class Reply:
-    """An answer. ``cut`` breaks the connection: "before" without a byte, "inside" the body.
+    """An answer. ``cut`` breaks the connection: "before" without a byte, "inside" the body;
+    "never": it falls silent instead of ending.
     A list as body is sent as a watch is: one chunk an entry.
     """
 
@@ -156,7 +158,12 @@ class _Handler(BaseHTTPRequestHandler):
         for entry in reply.body:
             line = json.dumps(entry).encode() + b"\n"
             self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
-        if reply.cut:
+        if reply.cut == "never":
+            self.connection.settimeout(5)
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                self.rfile.read(1)  # until the client goes
+        elif reply.cut:
             self._break()
         else:
             self.wfile.write(b"0\r\n\r\n")

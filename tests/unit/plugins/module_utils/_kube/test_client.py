@@ -323,6 +323,16 @@ class TestWatch:
         lay(api, {"body": [{"type": "ADDED", "object": {}}], "cut": "inside"})
         assert len(list(api.client().watch("/api/v1/pods", "7", 2))) == 1
 
+    def test_watch_that_falls_silent_is_a_timeout_and_no_end(self, api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client_module, "_WATCH_MARGIN_SECONDS", -0.8)
+        lay(api, {"body": [{"type": "ADDED", "object": {}}], "cut": "never"})
+        events = api.client().watch("/api/v1/pods", "7", 1)
+        assert next(events)["type"] == "ADDED"
+        error = failure(lambda: next(events))
+        assert error.reason == "Timeout"
+        assert "Cannot watch pods" in error.msg
+        assert "nothing was heard for 0.2 s" in error.msg
+
     def test_watch_of_a_version_too_old_raises_410(self, api: Any) -> None:
         event = {"type": "ERROR", "object": status(410, "Expired", "too old resource version: 1 (9)")}
         lay(api, {"body": [event]})

@@ -8,9 +8,9 @@ from http.client import IncompleteRead
 from typing import Any, Callable, Iterator, Mapping
 
 import pytest
-from unit.plugins.fakes.fake_api import FakeApi, api_error
+from unit.plugins.fakes.fake_api import FakeApi, api_error, lost_answer
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError, Request, broken
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.watching import Changes, WatchedList
 
 
@@ -256,6 +256,39 @@ def test_watched_list_is_not_unbroken_before_its_watch_has_shown_what_happened_s
     with watched(api) as nodes:
         assert eventually(lambda: nodes.unbroken)
         assert sorted(nodes.things()) == ["a", "b"]
+
+
+class Silent(FakeApi):
+    """The first watch is silent for so long, then given up; no other can be opened."""
+
+    silence = 0.5
+    begun = 0
+
+    def watch(
+        self,
+        path: str,
+        resource_version: str,
+        timeout_seconds: float,
+        *,
+        opened: Callable[[], None] | None = None,
+        **query: Any,
+    ) -> Iterator[dict[str, Any]]:
+        self.begun += 1
+        if self.begun == 1 and opened is not None:
+            opened()
+            time.sleep(self.silence)
+            raise broken(Request.of("GET", path, watching=True), "Timeout", "nothing was heard")
+        raise lost_answer("GET", path)
+        yield
+
+
+def test_watched_list_is_as_old_as_the_last_word_of_a_watch_that_fell_silent() -> None:
+    api = Silent()
+    api.put("/api/v1/nodes/a", {})
+    with watched(api) as nodes:
+        assert eventually(lambda: api.begun == 2)
+        assert nodes.age >= api.silence
+        assert not nodes.unbroken
 
 
 def test_watched_list_that_is_refreshed_shows_what_its_broken_watch_did_not(api: FakeApi) -> None:
