@@ -66,6 +66,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simula
         yield cluster, operator
 
 
+@pytest.mark.oldest
 def test_canary_that_cannot_be_reached_stays_out_of_service_and_ends_the_rollout(
     reference: tuple[SimulatedCluster, Operator],
 ) -> None:
@@ -87,6 +88,7 @@ def test_canary_that_cannot_be_reached_stays_out_of_service_and_ends_the_rollout
     assert not cluster.client().get(LEASE)["spec"].get("holderIdentity")
 
 
+@pytest.mark.oldest
 def test_node_that_a_stopped_run_left_and_that_fails_again_is_restored_if_that_is_asked_for(
     reference: tuple[SimulatedCluster, Operator],
 ) -> None:
@@ -135,6 +137,7 @@ def test_step_that_fails_inside_a_block_is_told_with_its_message(
     assert in_service(cluster, "gpu-t4")
 
 
+@pytest.mark.oldest
 def test_all_steps_of_a_wave_share_one_time(reference: tuple[SimulatedCluster, Operator]) -> None:
     """Each of the tasks is within it, and the first of them leaves too little for the second."""
     _cluster, operator = reference
