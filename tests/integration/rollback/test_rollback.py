@@ -270,9 +270,11 @@ def test_a_rollback_below_what_pods_hold_is_refused_or_evicts_as_many_as_needed(
     back = road.back("run-3", on_overcommit="evict")
     assert road.plan["nodes"]["gpu-l20"]["evict"]["fit"] == {GPU: 4}
     assert road.plan["nodes"]["gpu-l20"]["disruption"] == "affected"
+    held = len(holders(road, "gpu-l20"))
     results = go_back(back)
-    assert len(holders(road, "gpu-l20")) == 4
-    assert results["in_maintenance"]["nodes"]["gpu-l20"]["evicted"]
+    # An old pod of the rolling update may end meanwhile, and need not be evicted then.
+    assert 1 <= len(results["in_maintenance"]["nodes"]["gpu-l20"]["evicted"]) <= held - 4
+    road.wait_for(lambda: len(holders(road, "gpu-l20")) == 4)
     assert road.allocatable("gpu-l20") == 4
 
 

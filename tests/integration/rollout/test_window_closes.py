@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from simulator.cluster import SimulatedCluster
@@ -12,11 +13,17 @@ from simulator.cluster import SimulatedCluster
 from .operator import Operator
 from .test_host_steps import LEASE, REVISION, in_service, node, steps, words
 
-# It is read when the rollout begins, and closes with the next minute that is far enough for the first wave to begin.
-CLOSES_SOON = {
-    "start": "{{ '%H:%M' | strftime((now().timestamp() | int) - 3600, utc=true) }}",
-    "end": "{{ '%H:%M' | strftime((now().timestamp() | int) + 75, utc=true) }}",
-}
+#: So long it takes at most until the first wave has begun.
+BEGINS_SECONDS = 30
+
+
+def closes_soon() -> dict[str, str]:
+    """A window that closes with the next minute which is far enough for the first wave to begin."""
+    now = datetime.now(timezone.utc)
+    start, end = now - timedelta(hours=1), now + timedelta(seconds=60 + BEGINS_SECONDS)
+    return {"start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}
+
+
 WAIT: dict[str, Any] = {
     "name": "Take until the window has closed",
     "ansible.builtin.debug": {"msg": "waiting"},
@@ -32,7 +39,7 @@ def test_wave_is_finished_when_the_window_closes_and_the_next_one_waits(
 ) -> None:
     cluster = reference_cluster
     takes_long = steps(operator.directory, "takes_long", WAIT)
-    ended = operator.play("rollout", kubegpu_window=CLOSES_SOON, kubegpu_host_steps=[takes_long])
+    ended = operator.play("rollout", kubegpu_window=closes_soon(), kubegpu_host_steps=[takes_long])
     plan_id = operator.plan()["plan_id"]
     assert ended.returncode != 0
     told = words(ended)
