@@ -144,6 +144,15 @@ class SimulatedCluster:
             return self._admin("POST", "latency", options)
         return self._admin("POST", "node-fault", {"kind": kind, **options})
 
+    def api_fault(self, number: int, seconds: float = 0.0) -> Object:
+        """What has become of a fault of the API: whether it was ``taken``, and which request it ``struck`` first.
+
+        :param seconds: for so long the server waits for it to be taken, at most. Asking again and again would keep two
+            cores busy.
+        """
+        listed: list[Object] = self._admin("GET", f"fault?taken={number}&seconds={seconds}")["faults"]
+        return next(item for item in listed if item["id"] == number)
+
     def clear_api_faults(self) -> None:
         self._admin("DELETE", "fault")
 

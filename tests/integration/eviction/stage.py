@@ -152,11 +152,6 @@ class Stage:
     def unschedulable(self, name: str = NODE) -> bool:
         return bool(self.client.get(f"/api/v1/nodes/{name}")["spec"].get("unschedulable"))
 
-    def taken(self, fault: int) -> bool:
-        """Whether a fault of the API has begun to act."""
-        listed = self.client.get("/simulator/v1/fault")["faults"]
-        return any(item["id"] == fault and item["taken"] for item in listed)
-
     def evictions(self, since: int = 0) -> list[Object]:
         """Requests for evictions, in the order of their answers."""
         return [item for item in self.cluster.audit(since) if item["subresource"] == "eviction"]

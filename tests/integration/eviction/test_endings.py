@@ -101,7 +101,7 @@ def test_eviction_that_arrives_late_spares_the_next_pod_of_that_name(open_stage:
     fault = stage.cluster.fault("api", method="POST", path="/eviction", action="latency", latency_ms=8000)["id"]
 
     def replace() -> None:
-        stage.cluster.wait_until(lambda: stage.taken(fault), what="the eviction to be on its way")
+        stage.cluster.wait_until(lambda: stage.cluster.api_fault(fault)["taken"], what="the eviction to be on its way")
         stage.client.delete(f"{PODS}/db-0")
         stage.ready("db", 1, node=OTHER)
 

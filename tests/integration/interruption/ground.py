@@ -130,19 +130,12 @@ class Ground:
         return int(self.cluster.fault("api", **requests_at(aim), **common)["id"])
 
     def taken(self, fault: int, seconds: float = 0.0) -> bool:
-        """Whether a fault has begun to act.
-
-        :param seconds: for so long the server waits for it, at most. Asking again and again would keep two cores busy.
-        """
-        return bool(self._fault(fault, seconds)["taken"])
+        """Whether a fault has begun to act."""
+        return bool(self.cluster.api_fault(fault, seconds)["taken"])
 
     def struck(self, fault: int) -> str:
         """The request on which it acted first: method and path. Requests that are sent side by side come in any order."""
-        return str(self._fault(fault)["struck"])
-
-    def _fault(self, fault: int, seconds: float = 0.0) -> Object:
-        listed: list[Object] = self.client.get("/simulator/v1/fault", taken=str(fault), seconds=str(seconds))["faults"]
-        return next(item for item in listed if item["id"] == fault)
+        return str(self.cluster.api_fault(fault)["struck"])
 
     def until_taken(self, fault: int, process: Process, seconds: float = 60.0) -> bool:
         """Wait for that moment; False if the run ended without it."""
