@@ -61,9 +61,9 @@ class Card:
 
     @classmethod
     def of(cls, profiles: Tuple[Profile, ...]) -> Card:
-        """A card with these profiles."""
-        known = (profile for profile in profiles if profile.places)
-        return cls(tuple(sorted(known, key=lambda one: (-one.places[0].size, -one.slices, one.name))))
+        """A card with these profiles; of two with one name, which could not be told apart, the first."""
+        known = {profile.name: profile for profile in reversed(profiles) if profile.places}
+        return cls(tuple(sorted(known.values(), key=lambda one: (-one.places[0].size, -one.slices, one.name))))
 
     @property
     def units(self) -> int:

@@ -122,7 +122,7 @@ class _Kinds:
         """What keeping an instance is worth as each kind that it can be."""
         gains: Dict[int, Gain] = {}
         for kind, (name, division) in enumerate(self.kinds):
-            if name == instance.profile and instance.place in self.profiles[kind].places:
+            if name == instance.profile:
                 change = change_compute(instance, division, self.profiles[kind], self.in_use)
                 self.changes[number, kind] = change
                 # Nothing is known to stand in it, and yet somebody holds it.

@@ -9,9 +9,7 @@ Places are counted in memory units, of which a card has 8 (seven compute slices)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Mapping, NamedTuple, Optional, Tuple
-
-from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.names import parse_name
+from typing import Any, Mapping, NamedTuple, Optional, Tuple
 
 
 class Place(NamedTuple):
@@ -124,30 +122,3 @@ class Gpu:
 
     def __str__(self) -> str:
         return f"GPU {self.index} ({self.product})"
-
-
-def read_profiles(facts: Iterable[Mapping[str, Any]]) -> Tuple[Profile, ...]:
-    """Profiles from ``mig.profiles`` of a GPU's facts. One without a name that can be read is left out: it cannot be asked for."""
-    profiles = []
-    for entry in facts:
-        try:
-            name = parse_name(str(entry.get("name"))).gpu_instance
-        except ValueError:
-            continue
-        profiles.append(
-            Profile(
-                name=name,
-                slices=int(entry["compute_slices"]),
-                places=tuple(
-                    sorted(Place(int(one["start"]), int(one["size"])) for one in entry.get("placements") or ())
-                ),
-                max_instances=int(entry["max_instances"]),
-                id=entry.get("id"),
-                memory_mib=entry.get("memory_mib"),
-                compute=tuple(
-                    ComputeProfile(int(one["slices"]), tuple(one["starts"]))
-                    for one in entry.get("compute_profiles") or ()
-                ),
-            )
-        )
-    return tuple(profiles)

@@ -66,8 +66,11 @@ def parse_name(text: str) -> ProfileName:
 
 
 def compute_name(profile: str, compute: int) -> str:
-    """The name of a compute instance of so many slices in a GPU instance of that profile."""
-    name = parse_name(profile)
+    """The name of a compute instance of so many slices in a GPU instance of that profile, which may have no proper name."""
+    try:
+        name = parse_name(profile)
+    except ValueError:
+        return profile
     return str(ProfileName(compute, name.slices, name.memory_gb, name.attributes))
 
 

@@ -84,34 +84,32 @@ def plan_gpu(gpu: Gpu, wish: Wish, rules: Optional[Rules] = None) -> GpuPlan:
         if not wish.enabled:
             return GpuPlan(gpu)
         raise InputError(wish.where, [f"{wish.where}: {gpu} has no MIG; leave it out."])
-    change = _change_mode(gpu, wish, rules)
-    if not wish.enabled:
-        return _finish(gpu, change, Layout((), gpu.instances, ()), rules, find_profiles(gpu))
+    change = _change_mode(gpu, wish)
     source = find_profiles(gpu)
-    card = Card.of(source.profiles)
+    if not wish.enabled:
+        return _finish(gpu, change, Layout((), gpu.instances, ()), rules, source)
     wished, problems = _resolve(gpu, wish, source.profiles)
-    if problems:
-        raise InputError(wish.where, problems)
+    if change and rules.enable == NEVER:
+        problems.insert(
+            0,
+            f"{wish.where}: MIG mode of {gpu} is {gpu.mode} (pending: {gpu.pending}), and enable: never forbids to switch it "
+            "on; allow it, or leave the GPU out.",
+        )
+    layout = None
     try:
-        layout = find_layout(card, gpu.instances, wished, gpu.in_use)
+        layout = find_layout(Card.of(source.profiles), gpu.instances, wished, gpu.in_use)
     except ImpossibleError as error:
-        raise InputError(wish.where, [f"{wish.where}: {gpu}: {error}"]) from None
+        problems.append(f"{wish.where}: {gpu}: {error}")
+    if problems or layout is None:
+        raise InputError(wish.where, problems)
     return _finish(gpu, change, layout, rules, source)
 
 
-def _change_mode(gpu: Gpu, wish: Wish, rules: Rules) -> Optional[ModeChange]:
+def _change_mode(gpu: Gpu, wish: Wish) -> Optional[ModeChange]:
     """The change of mode that a wish needs. One that waits for a reset, or that must be called off, is one too."""
     wanted = "enabled" if wish.enabled else "disabled"
     if gpu.mode == gpu.pending == wanted:
         return None
-    if wish.enabled and rules.enable == NEVER:
-        raise InputError(
-            wish.where,
-            [
-                f"{wish.where}: MIG mode of {gpu} is {gpu.mode} (pending: {gpu.pending}), and enable: never forbids switching "
-                "it on; allow it, or leave the GPU out."
-            ],
-        )
     return ModeChange(gpu.mode, wanted, mode_change_needs_reset(gpu) if gpu.mode != wanted else False)
 
 
