@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what planning, rolling out and emptying nodes cost. It measures and judges nothing: machines are noisy.
+"""Prints what planning, rolling out and emptying nodes and planning MIG layouts cost. It measures and judges nothing: machines are noisy.
 
-Arguments: the sizes of the fleets in nodes (default 1000 5000), or ``eviction`` for the emptying of a node alone.
+Arguments: the sizes of the fleets in nodes (default 1000 5000), ``eviction`` for the emptying of a node alone, or ``mig`` for
+the planning of MIG layouts alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import bench_eviction, bench_plan_core
+from benchmarks import bench_eviction, bench_mig, bench_plan_core
 from benchmarks.fleet import Cost, Fleet, measure, reference_rollout
 
 SIZES = (1000, 5000)
@@ -26,6 +27,9 @@ def main() -> None:
     """Run what is wanted and print the tables."""
     if sys.argv[1:] == ["eviction"]:
         bench_eviction.main()
+        return
+    if sys.argv[1:] == ["mig"]:
+        bench_mig.main()
         return
     sizes = tuple(int(argument) for argument in sys.argv[1:]) or SIZES
     bench_plan_core.main()
@@ -49,6 +53,8 @@ def main() -> None:
         flush=True,
     )
     bench_eviction.main()
+    print(flush=True)
+    bench_mig.main()
 
 
 def _row(name: str, cost: Cost) -> list[str]:

@@ -23,7 +23,18 @@ from contract.repository import (
     resolve,
 )
 
-PURE = ("_sizing", "_plan", "_plugin", "_cluster", "_report", "_rollout", "_rollback", "_eviction", "_rehearsal")
+PURE = (
+    "_sizing",
+    "_mig",
+    "_plan",
+    "_plugin",
+    "_cluster",
+    "_report",
+    "_rollout",
+    "_rollback",
+    "_eviction",
+    "_rehearsal",
+)
 # Fine on the control node, where the pure packages run.
 CONTROL_NODE_LIBRARIES = {"jinja2", "jmespath", "tabulate", "yaml"}
 # Node-side code finds the standard library and what travels with a module.

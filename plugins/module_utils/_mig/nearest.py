@@ -55,9 +55,12 @@ def nearest_layouts(card: Card, wanted: Counts) -> List[Counts]:
     # Beyond what the card holds, more makes no difference.
     capped = tuple(min(count, card.units + 1) for count in wanted)
     layouts = [layout for layout in legal_layouts(card) if any(layout)]
-    return sorted(layouts, key=lambda layout: (*_distance(card, capped, layout), [-one for one in layout]))[
-        :_SUGGESTIONS
-    ]
+    chosen: List[Counts] = []
+    for layout in sorted(layouts, key=lambda layout: (*_distance(card, capped, layout), [-one for one in layout])):
+        # What is only a part of one that is nearer helps nobody.
+        if not any(all(a <= b for a, b in zip(layout, other)) for other in chosen):
+            chosen.append(layout)
+    return chosen[:_SUGGESTIONS]
 
 
 def _distance(card: Card, wanted: Counts, layout: Counts) -> Tuple[int, int]:
@@ -69,7 +72,7 @@ def _distance(card: Card, wanted: Counts, layout: Counts) -> Tuple[int, int]:
     paired = min(len(missing), len(instead))
     distance = sum(1 + 2 * abs(_weight(a) - _weight(b)) for a, b in zip(missing, instead))
     distance += sum(2 * _weight(one) for one in (*missing[paired:], *instead[paired:]))
-    return distance + sum("+" in one.name for one in instead), sum("+" in one.name for one in missing)
+    return distance + 4 * sum("+" in one.name for one in instead), sum("+" in one.name for one in missing)
 
 
 def _weight(profile: Profile) -> int:

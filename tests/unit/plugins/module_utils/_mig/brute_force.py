@@ -87,7 +87,7 @@ class BruteForce:
 def _standings(key: str) -> Tuple[Standing, ...]:
     card = BruteForce(key)
     pairs = [(name, start) for name, profile in card.profiles.items() for start in profile["starts"]]
-    found = {frozenset()}
+    found: set[Standing] = {frozenset()}
     waiting: List[Standing] = [frozenset()]
     while waiting:
         standing = waiting.pop()
@@ -107,15 +107,14 @@ def _by_bag(key: str) -> Dict[Bag, List[Standing]]:
     return found
 
 
-def carry_out(card: BruteForce, current: Standing, steps: List[Dict[str, Any]]) -> Iterator[Standing]:
+def carry_out(current: Standing, steps: List[Dict[str, Any]]) -> Iterator[Standing]:
     """What stands after each step on GPU instances; the steps must fit what stands."""
     standing = set(current)
     for step in steps:
-        pair = (step.get("profile"), step.get("start"))
         if step["step"] == "destroy_gpu_instance":
-            standing.remove(pair)  # type: ignore[arg-type]  # a step that names nothing fails here, as it should
+            standing.remove((step["profile"], step["start"]))
             yield frozenset(standing)
         elif step["step"] == "create_gpu_instance":
-            assert pair not in standing
-            standing.add(pair)  # type: ignore[arg-type]  # as above
+            assert (step["profile"], step["start"]) not in standing
+            standing.add((step["profile"], step["start"]))
             yield frozenset(standing)

@@ -17,6 +17,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import 
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.profiles import MODELS, Model
 
+Profiles = Tuple[Profile, ...]
+
 A30, A100, H20, RTX = "A30-24GB", "A100-40GB", "H20-96GB", "RTX-PRO-6000-96GB"
 TRAINER = Holder(pid=4312, pod="ml/trainer-0", command="python")
 NOTEBOOK = Holder(pod="ml/notebook-0")

@@ -71,9 +71,9 @@ GPUS = (
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    loaded = yaml.safe_load(FILE)
+    loaded: dict[str, Any] = yaml.safe_load(FILE)
     loaded["mig-configs"].update(copy.deepcopy(changes))
-    return loaded  # type: ignore[no-any-return]  # a mapping, as the text above shows
+    return loaded
 
 
 @pytest.mark.parametrize(

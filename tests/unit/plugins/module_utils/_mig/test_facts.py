@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GPUs from gpu_info's facts."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import pytest
+from unit.plugins.module_utils._mig import cards
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.facts import read_gpu, read_in_use, read_profiles
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import (
+    ComputeInstance,
+    ComputeProfile,
+    Holder,
+    Instance,
+    Place,
+    Profile,
+)
+
+pytestmark = pytest.mark.node_side
+
+UUID = "GPU-11111111-2222-3333-4444-555555555555"
+FACTS: Dict[str, Any] = {
+    "index": 1,
+    "uuid": UUID,
+    "pci_bus_id": "00000000:65:00.0",
+    "pci_device_id": "0x232910DE",
+    "product": "NVIDIA H20",
+    "compute_capability": "9.0",
+    "memory_total_mib": 97871,
+    "processes": [
+        {"pid": 4312, "pod_uid": "uid-1", "command": "python", "gpu_instance_id": 9},
+        {"pid": 77, "pod_uid": None, "command": "dcgm", "gpu_instance_id": None},
+    ],
+    "mig": {
+        "capable": True,
+        "mode": "enabled",
+        "pending": "enabled",
+        "profiles": [
+            {
+                "name": "MIG 1g.12gb",
+                "id": 19,
+                "memory_mib": 11264,
+                "max_instances": 7,
+                "compute_slices": 1,
+                "placements": [{"start": start, "size": 1} for start in (6, 0, 1, 2, 3, 4, 5)],
+                "compute_profiles": [{"slices": 1, "starts": [0]}],
+            },
+            {"name": None, "id": 99, "max_instances": 1, "compute_slices": 1, "placements": None},
+            {"name": "1g.24gb", "id": 15, "max_instances": 4, "compute_slices": 1, "placements": None},
+        ],
+        "instances": [
+            {"id": 10, "profile": "profile 99", "start": 1, "size": 1},
+            {
+                "id": 9,
+                "profile": "1g.12gb",
+                "start": 0,
+                "size": 1,
+                "compute": [{"id": 0, "slices": 1, "start": 0}],
+            },
+        ],
+        "devices": [
+            {"uuid": "MIG-aaaa", "profile": "1g.12gb", "gpu_instance_id": 9, "compute_instance_id": 0},
+            {"uuid": "MIG-bbbb", "profile": "1g.12gb", "gpu_instance_id": 11, "compute_instance_id": 0},
+        ],
+    },
+}
+
+
+def test_read_gpu_with_everything() -> None:
+    gpu = read_gpu(FACTS)
+    assert str(gpu) == "GPU 1 (NVIDIA H20)"
+    assert (gpu.pci_device_id, gpu.mode, gpu.pending, gpu.capable) == (0x232910DE, "enabled", "enabled", True)
+    assert gpu.instances == (
+        Instance(9, "1g.12gb", Place(0, 1), (ComputeInstance(0, 1, 0),)),
+        Instance(10, "profile 99", Place(1, 1)),
+    )
+    assert gpu.profiles == (
+        Profile("1g.12gb", 1, tuple(Place(start, 1) for start in range(7)), 7, 19, 11264, (ComputeProfile(1, (0,)),)),
+        Profile("1g.24gb", 1, (), 4, 15),
+    )
+
+
+def test_read_gpu_without_mig() -> None:
+    gpu = read_gpu({"index": 0, "uuid": "GPU-0", "product": "Tesla T4", "mig": {"capable": False, "mode": None}})
+    assert (gpu.capable, gpu.mode, gpu.pending, gpu.instances) == (False, "disabled", "disabled", ())
+    # A GPU that does not answer.
+    assert not read_gpu({"index": 0, "uuid": None, "product": None, "mig": None}).capable
+
+
+def test_read_profiles_first_of_two_with_one_name_counts() -> None:
+    entry = FACTS["mig"]["profiles"][0]
+    assert [one.id for one in read_profiles([entry, {**entry, "id": 20}])] == [19]
+
+
+def test_read_in_use_by_process_and_by_allocation() -> None:
+    allocations = [
+        {"pod_uid": "uid-2", "device_ids": ["MIG-bbbb::0", "MIG-bbbb::1"]},
+        {"pod_uid": "uid-3", "device_ids": [f"MIG-{UUID}/9/0"]},
+        {"pod_uid": "uid-4", "device_ids": [UUID]},
+        {"pod_uid": "uid-5", "device_ids": ["GPU-of-another-card", "MIG-of-another-card"]},
+        # Said already, with more, by its process.
+        {"pod_uid": "uid-1", "device_ids": ["MIG-aaaa"]},
+    ]
+    assert read_in_use(FACTS, allocations, {"uid-1": "ml/trainer-0", "uid-2": "ml/notebook-0"}) == {
+        (9, None): (cards.TRAINER,),
+        (None, None): (Holder(77, None, "dcgm"), Holder(pod="uid-4")),
+        (11, 0): (cards.NOTEBOOK,),
+        (9, 0): (Holder(pod="uid-3"),),
+    }
+
+
+def test_holder_reads_as_a_sentence_part() -> None:
+    assert [str(one) for one in (cards.TRAINER, cards.NOTEBOOK, Holder(77, None, "dcgm"), Holder(77), Holder())] == [
+        "process 4312 (python) of pod ml/trainer-0",
+        "pod ml/notebook-0",
+        "process 77 (dcgm)",
+        "process 77",
+        "an unknown holder",
+    ]
