@@ -89,7 +89,7 @@ def _choose(pieces: Sequence[Piece], number: int, choice: _Choice, choices: List
         return
     piece = pieces[number]
     for demand, gain in piece.gains.items():
-        if choice.missing[demand] and not piece.mask & choice.mask:
+        if choice.missing[demand]:
             kept = _Choice(
                 tuple(a + b for a, b in zip(choice.gain, gain)),
                 choice.mask | piece.mask,

@@ -138,6 +138,13 @@ def test_plan_assume_idle_tells_who_loses_what_and_is_not_refused() -> None:
     assert [loss.holders for loss in found.losses] == [(cards.NOTEBOOK,)]
 
 
+def test_plan_holders_of_what_stays_are_still_there_afterwards() -> None:
+    in_use = {(1, 0): (cards.NOTEBOOK,), (2, 0): (cards.TRAINER,)}
+    gpu = cards.gpu(cards.A100, [("1g.5gb", 0), ("3g.20gb", 4)], in_use=in_use)
+    found = want(gpu, {"4g.20gb": 1, "3g.20gb": 1}, Rules(assume_idle=True))
+    assert found.after().in_use == {(2, 0): (cards.TRAINER,)}
+
+
 def test_plan_gpu_instance_without_compute_instance_is_seen() -> None:
     bare = Instance(3, "1g.5gb", Place(0, 1))
     whole = Instance(4, "1g.5gb", Place(1, 1), (ComputeInstance(0, 1, 0),))
@@ -155,6 +162,12 @@ def test_plan_bare_gpu_instance_that_is_held_is_refused() -> None:
     found = plan([bare], {"4g.20gb": 1}, cards.model(cards.A100).profiles, {(3, None): (cards.TRAINER,)})
     assert found.refused
     assert "cannot destroy MIG instance 3 (1g.5gb at 0) because process 4312" in found.refusal()
+
+
+def test_plan_bare_gpu_instance_that_is_held_is_kept_before_one_that_is_not() -> None:
+    idle, held = Instance(3, "1g.5gb", Place(0, 1)), Instance(4, "1g.5gb", Place(1, 1))
+    found = plan([idle, held], {"1g.5gb": 1}, cards.model(cards.A100).profiles, {(4, None): (cards.TRAINER,)})
+    assert found.destroy == (idle,)
 
 
 def test_plan_instance_of_a_profile_that_the_card_does_not_list_goes() -> None:

@@ -192,6 +192,8 @@ def test_law_compute_instances_stay_as_many_as_brute_force_finds(data: st.DataOb
     )
     assert kept == max(value(current, final, used) for final in by_devices(cards.A30)[wanted])
     assert found.refused == (kept[0] < len(used))
+    after = found.after().instances
+    assert Counter((one.profile, part.slices) for one in after for part in one.compute) == dict(wanted)
     assert plan(found.after().instances, counts, profiles).is_empty
 
 
