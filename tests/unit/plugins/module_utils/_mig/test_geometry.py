@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from typing import Iterable
+
 import pytest
 from unit.plugins.module_utils._mig import cards
 from unit.plugins.module_utils._mig.brute_force import Bag, BruteForce, models
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.geometry import (
     Card,
+    Counts,
     broken_limits,
     can_stand,
     legal_layouts,
@@ -19,8 +22,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.geometry impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.planner import plan
 
 
-def bags(card: Card, layouts: object) -> list[Bag]:
-    return sorted(tuple(sorted(card.named(counts).items())) for counts in layouts)  # type: ignore[attr-defined]  # counts
+def bags(card: Card, layouts: Iterable[Counts]) -> list[Bag]:
+    return sorted(tuple(sorted(card.named(counts).items())) for counts in layouts)
 
 
 @pytest.mark.parametrize("key", models())
@@ -100,3 +103,22 @@ def test_limits_are_told_apart() -> None:
 
 def test_profile_without_places_is_not_placed() -> None:
     assert Card.of(cards.model("RTX-PRO-4500-32GB").profiles).profiles == ()
+
+
+@pytest.mark.parametrize("key", models())
+def test_every_profile_can_be_there_as_often_as_the_card_says(key: str) -> None:
+    card = Card.of(cards.model(key).profiles)
+    for profile in card.profiles:
+        assert can_stand(card, card.counts({profile.name: profile.max_instances}))
+        assert not can_stand(card, card.counts({profile.name: profile.max_instances + 1}))
+
+
+@pytest.mark.parametrize("key", models())
+def test_balanced_layout_that_nvidia_ships_for_every_card_is_legal(key: str) -> None:
+    card = Card.of(cards.model(key).profiles)
+    # The smallest plain profile of each number of slices: two of one, one of two, and one of three where there is such a one.
+    plain = {
+        profile.slices: profile.name for profile in card.profiles if "+" not in profile.name and "-" not in profile.name
+    }
+    wanted = {plain[slices]: count for slices, count in ((1, 2), (2, 1), (3, 1)) if slices in plain}
+    assert can_stand(card, card.counts(wanted))
