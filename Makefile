@@ -10,7 +10,7 @@ CHECKS := $(PYTHON) tests/setup/checks.py
 CLUSTER := build/cluster
 SCENARIO := tests/simulator/scenarios/reference.yml
 
-.PHONY: help demo test lint bench cluster cluster-down setup setup-test clean
+.PHONY: help demo test test-gpu lint bench cluster cluster-down setup setup-test clean
 
 help: ## Show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -21,10 +21,13 @@ demo: setup ## Show the whole story on a simulated cluster: 2 GPU slots become 1
 test: setup-test ## Run every check: lint, docs, sanity, units, contract, integration, build
 	@$(CHECKS)
 
+test-gpu: setup ## Compare what GPUs of this machine report about MIG with the tables (reads only)
+	@$(PYTHON) -m gpu
+
 lint: setup-test ## Run the linters and the type checker
 	@$(CHECKS) lint
 
-bench: setup ## Measure plan and no-op rollout on 1,000 and 5,000 simulated GPU nodes, and the emptying of a node against its peers
+bench: setup ## Measure plan, no-op rollout, the emptying of a node, and MIG layouts, on simulated nodes
 	@$(PYTHON) -m benchmarks
 
 cluster: setup ## Start the simulated reference cluster for hands-on use with inventories/demo
