@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig import MigStep, read_step
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 
 SCHEMA_VERSION = 1
@@ -76,6 +77,7 @@ class NodeTarget:
         nobody where there is no revision either.
     :param ids_change: devices that running pods hold may be there no more afterwards.
     :param as_is: it is taken out of service for its own sake, and is to come back as it is.
+    :param mig: what its host does about MIG; None if that is left alone.
     """
 
     name: str
@@ -92,6 +94,7 @@ class NodeTarget:
     plugin: str = ""
     ids_change: bool = False
     as_is: bool = False
+    mig: MigStep | None = None
 
     @property
     def title(self) -> str:
@@ -101,6 +104,11 @@ class NodeTarget:
         if self.revision is not None:
             return f"{self.key} revision {self.revision}"
         return f"DaemonSet {self.plugin}" if self.plugin else "no device plugin"
+
+    @property
+    def changes_layout(self) -> bool:
+        """MIG instances of it come or go, so no plugin may serve it meanwhile, though it may bear its target already."""
+        return self.mig is not None and self.mig.changes
 
     @property
     def foreign(self) -> frozenset[str]:
@@ -263,6 +271,7 @@ def _read_node(name: str, entry: Mapping[str, Any]) -> NodeTarget:
         labels={label: str(value) for label, value in (to.get("labels") or {}).items() if value is not None},
         plugin=str(to.get("plugin") or ""),
         ids_change=entry.get("ids_change") is True,
+        mig=read_step(entry.get("mig")),
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import RolloutPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig import same_devices
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot import (
     Snapshot,
     find_snapshot,
@@ -44,11 +45,13 @@ def judge_resume(config_maps: Sequence[Mapping[str, Any]], plan_id: str, plan: R
         problem = f"Snapshot {snapshot.name} of plan {plan_id} cannot be read ({type(error).__name__}: {error})."
         return Resume(False, problem, snapshot.name)
     remaining = [target for target in plan.nodes.values() if target.changed]
-    others = [target for target in remaining if targets.get(target.name) != (target.key, target.revision)]
+    others = [target for target in remaining if not _is_approved(target, targets.get(target.name))]
     if others:
         first = others[0]
         approved = targets.get(first.name)
-        was = f"key {approved[0]} revision {approved[1]}" if approved else "nothing"
+        was = f"key {approved['key']} revision {approved['revision']}" if approved else "nothing"
+        if approved and (first.key, first.revision) == (approved["key"], approved["revision"]):
+            was += ", with other MIG devices"
         problem = (
             f"{len(others)} of {_nodes(len(remaining))} {'are' if others[1:] else 'is'} to become something else than plan {plan_id} had approved, the first "
             f"is {first.name}: key {first.key} revision {first.revision} now, {was} then."
@@ -59,16 +62,21 @@ def judge_resume(config_maps: Sequence[Mapping[str, Any]], plan_id: str, plan: R
     return Resume(True, reason, snapshot.name)
 
 
+def _is_approved(target: NodeTarget, approved: Mapping[str, Any] | None) -> bool:
+    if approved is None or (approved["key"], approved["revision"]) != (target.key, target.revision):
+        return False
+    return target.mig is None or same_devices(approved.get("mig"), target.mig.after)
+
+
 def _nodes(count: int) -> str:
     return f"{count} node{'' if count == 1 else 's'}"
 
 
-def read_targets(
-    config_maps: Sequence[Mapping[str, Any]], snapshot: Snapshot
-) -> dict[str, tuple[str | None, str | None]]:
-    """(key, revision) by node that a snapshot's plan was to bring about.
+def read_targets(config_maps: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> dict[str, Mapping[str, Any]]:
+    """What a snapshot's plan was to bring about, by node: key and revision, and mig (a layout) where that was a part of it.
 
     :raises KeyError, TypeError, ValueError, AttributeError: a part of the snapshot is missing or is not what we write.
     """
     nodes = read_content(config_maps, snapshot)[1].items()
-    return {name: (entry["target"]["key"], entry["target"]["revision"]) for name, entry in nodes if "target" in entry}
+    targets = {name: entry["target"] for name, entry in nodes if "target" in entry}
+    return {name: {**target, "key": target["key"], "revision": target["revision"]} for name, target in targets.items()}

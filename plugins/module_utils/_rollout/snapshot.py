@@ -62,7 +62,7 @@ def node_entry(node: NodeState, target: NodeTarget) -> dict[str, Any]:
     """What a rollback has to know of a node: only fields that the rollout changes, and what it advertised.
 
     ``target`` is what the plan makes of it. By that a run that goes on with an approved plan is known, see resume.py, and a
-    rollback knows nodes that somebody has changed since. ``plugin`` is the DaemonSet of somebody else that the node leaves.
+    rollback knows nodes that somebody has changed since. ``mig`` is a layout document. ``plugin`` is the DaemonSet of somebody else that the node leaves.
     """
     note = node.maintenance
     restore = note.restore if note else {}
@@ -83,9 +83,14 @@ def node_entry(node: NodeState, target: NodeTarget) -> dict[str, Any]:
         "revision": labels[names.REVISION_LABEL],
         "unschedulable": note.was_unschedulable if note else node.unschedulable,
         "resources": {name: advertised.get(name, 0) for name in sorted({*target.resources, *noted})},
-        "mig": None,
+        "mig": restore.get("mig") or (target.mig.before if target.mig else None),
         "plugin": target.release.daemonset if target.release else None,
-        "target": {"key": target.key, "revision": target.revision, "labels": dict(target.labels)},
+        "target": {
+            "key": target.key,
+            "revision": target.revision,
+            "labels": dict(target.labels),
+            **({"mig": target.mig.after} if target.mig else {}),
+        },
     }
 
 

@@ -75,6 +75,17 @@ def lost_registration(node: NodeState, target: NodeTarget, run: RunContext) -> b
     return ours and bears_target(node, target) and not advertises_target(node, target)
 
 
+def is_switched_anew(node: NodeState, target: NodeTarget, run: RunContext) -> bool:
+    """The node bears its target, and this run withdraws its plugin all the same, once: it has lost its registration, or
+    MIG instances are to come or go under it.
+
+    A run that brings a node back after its own failure goes by another plan: what it served by the first does not count.
+    """
+    note = node.maintenance
+    ours = note is not None and note.run == run.run and (note.step != SERVING or note.plan != run.plan_id)
+    return lost_registration(node, target, run) or (target.changes_layout and ours and bears_target(node, target))
+
+
 def foreign_label(node: NodeState, target: NodeTarget) -> dict[str, str]:
     """Labels on the node by which somebody else's plugin selects it that is not to serve it."""
     if target.release is None or target.release.method != "label":
@@ -133,7 +144,7 @@ def _take_over(node: NodeState, note: Maintenance, target: NodeTarget, run: RunC
         step=CORDONED,  # the steps begin anew with this run, see lost_registration
         plan=run.plan_id,
         reason=_purpose(target, run),
-        restore=note.restore,
+        restore={**_layout_before(target), **note.restore},
     )
     action = f"patch node {node.name}: take over the maintenance of run {note.run}"
     decision = _cordon(node, taken, action)
@@ -143,7 +154,7 @@ def _take_over(node: NodeState, note: Maintenance, target: NodeTarget, run: RunC
 
 def _begin(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
     as_planned = bears_target(node, target) and advertises_target(node, target) and not node.not_ready
-    if as_planned and not target.as_is:
+    if as_planned and not target.as_is and not target.changes_layout:
         return done("already serves what the plan wants", settled=True)
     if node.hold is not None:
         return refuse(f"{_held(node)} {_LET_GO}")
@@ -184,7 +195,13 @@ def _restore(node: NodeState, target: NodeTarget) -> dict[str, object]:
         "revision": node.revision,
         "labels": {label: node.labels.get(label) for label in sorted({*leaving, *target.labels})},
         "resources": dict(node.allocatable),
+        **_layout_before(target),
     }
+
+
+def _layout_before(target: NodeTarget) -> dict[str, object]:
+    """The MIG layout as the plan found it, for a node of which that may change."""
+    return {"mig": target.mig.before} if target.mig else {}
 
 
 def decide_withdrawn(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
@@ -195,7 +212,7 @@ def decide_withdrawn(node: NodeState, target: NodeTarget, run: RunContext) -> De
     """
     if target.as_is:
         return done("its plugin stays")
-    if bears_target(node, target) and not lost_registration(node, target, run):
+    if bears_target(node, target) and not is_switched_anew(node, target, run):
         return done("already bears its new revision", settled=node.maintenance is None)
     obstacle = _not_ours(node, run)
     if obstacle:

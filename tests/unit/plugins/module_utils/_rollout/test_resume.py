@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig import MigStep
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.resume import judge_resume
@@ -64,6 +65,28 @@ def test_judge_resume_refuses_anything_else(plan: RolloutPlan, words: str) -> No
     resume = judge_resume(begun(), "0123456789abcdef", plan)
     assert (resume.resumable, resume.snapshot) == (False, "kubegpu-snapshot-run-1")
     assert words in resume.reason
+
+
+def layout(profiles: dict[int, str], mode: str = "enabled") -> dict[str, Any]:
+    instances = [{"profile": profile, "start": start, "compute": []} for start, profile in profiles.items()]
+    return {"schema_version": 1, "gpus": [{"uuid": "GPU-0", "mode": mode, "instances": instances}]}
+
+
+@pytest.mark.parametrize(
+    ("now", "resumable"),
+    [
+        pytest.param(layout({0: "3g.48gb", 4: "1g.12gb"}), True, id="the same"),
+        pytest.param(layout({4: "3g.48gb", 0: "1g.12gb"}), True, id="the same at other places"),
+        pytest.param(layout({0: "3g.48gb", 4: "2g.24gb"}), False, id="other devices"),
+        pytest.param(layout({0: "3g.48gb"}), False, id="fewer devices"),
+        pytest.param(layout({}, "disabled"), False, id="no devices"),
+    ],
+)
+def test_judge_resume_asks_for_the_same_mig_devices_as_were_approved(now: dict[str, Any], resumable: bool) -> None:
+    approved = replace(TARGET, mig=MigStep(True, after=layout({0: "3g.48gb", 4: "1g.12gb"})))
+    maps = build_snapshot(HEAD, {"gpu-1": node_entry(NodeState("gpu-1"), approved)}, [], [])
+    resume = judge_resume(maps, "0123456789abcdef", remaining(replace(TARGET, mig=MigStep(True, after=now))))
+    assert (resume.resumable, "with other MIG devices" in resume.reason) == (resumable, not resumable)
 
 
 def test_judge_resume_needs_a_complete_snapshot_of_that_plan() -> None:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import snapshot as rules
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.maintenance import Maintenance
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig import MigStep
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, Release
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot import (
@@ -42,6 +44,16 @@ def test_node_entry_keeps_only_what_the_rollout_changes() -> None:
         "plugin": "kube-system/ds",
         "target": {"key": "l20", "revision": "0a", "labels": {}},
     }
+
+
+def test_node_entry_has_the_layout_before_the_run_that_changed_it_and_the_one_that_is_to_be() -> None:
+    whole, parted, half = ({"schema_version": 1, "gpus": [{"uuid": word}]} for word in ("whole", "parted", "half"))
+    target = replace(TARGET, mig=MigStep(True, {}, before=half, after=parted))
+    entry = node_entry(NodeState("gpu-1"), target)
+    assert (entry["mig"], entry["target"]["mig"]) == (half, parted)
+    note = Maintenance("run-0", restore={"key": None, "revision": None, "resources": {}, "mig": whole})
+    left = NodeState("gpu-1", annotations={"kubegpu.sharing/maintenance": note.to_text()})
+    assert node_entry(left, target)["mig"] == whole
 
 
 def test_node_entry_shows_the_labels_that_a_rollback_puts_back() -> None:

@@ -21,6 +21,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision 
     Decision,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.maintenance import Maintenance
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig import MigStep
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, Release
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import unmet_node
@@ -48,7 +49,10 @@ BACK = NodeTarget("gpu-1", None, None, {GPU: 1}, (GPU,), labels=FOREIGN, plugin=
 BACK_BY_AFFINITY = replace(BACK, key="old", labels={})
 NOBODY = NodeTarget("gpu-1", None, None, {}, (GPU,))
 AS_IS = NodeTarget("gpu-1", "l20", NEW, {GPU: 8}, as_is=True)
-TARGETS = [BY_LABEL, BY_AFFINITY, OWN, BACK, BACK_BY_AFFINITY, NOBODY]
+#: MIG instances come or go: with another config, and with the same one.
+LAYOUT = {"schema_version": 1, "gpus": [{"uuid": "GPU-0", "mode": "disabled", "instances": []}]}
+REPARTED = replace(OWN, mig=MigStep(True, {"mig_devices": {"1g.12gb": 7}}, before=LAYOUT))
+TARGETS = [BY_LABEL, BY_AFFINITY, OWN, BACK, BACK_BY_AFFINITY, NOBODY, REPARTED]
 SCALE_DOWN, DISRUPT = "cluster-autoscaler.kubernetes.io/scale-down-disabled", "karpenter.sh/do-not-disrupt"
 NOT_PROTECTED = {SCALE_DOWN: None, DISRUPT: None}
 BARE = NodeState("gpu-1", labels=FOREIGN, allocatable={GPU: 1})
@@ -207,6 +211,32 @@ def test_protection_of_a_dead_run_is_undone_by_the_one_that_takes_over() -> None
     during = during.patched(decide_in_maintenance(during, BY_LABEL, second).patch)
     after = during.patched(decide_in_service(during, BY_LABEL, second, []).patch)
     assert after.annotations == before.annotations
+
+
+def test_a_node_whose_layout_changes_alone_is_taken_and_its_plugin_withdrawn_once() -> None:
+    node = serving(BARE)
+    assert decide_in_maintenance(node, OWN, RUN).settled
+    taken = node.patched(decide_in_maintenance(node, REPARTED, RUN).patch)
+    withdrawn = taken.patched(decide_withdrawn(taken, REPARTED, RUN).patch)
+    assert (withdrawn.revision, withdrawn.maintenance.step) == ("withdrawn", "withdrawn")
+    served = withdrawn.patched(decide_serving(withdrawn, REPARTED, RUN).patch)
+    assert decide_withdrawn(served, REPARTED, RUN).verdict == DONE
+    # A way back within the run, after its failure, goes by a plan of its own.
+    assert decide_withdrawn(served, REPARTED, replace(RUN, plan_id="plan-2")).verdict == PATCH
+
+
+def test_a_node_whose_layout_only_is_confirmed_is_left_alone() -> None:
+    confirmed = replace(REPARTED, mig=MigStep(False))
+    assert decide_in_maintenance(serving(BARE), confirmed, RUN).settled
+    assert decide_withdrawn(noted(serving(BARE), step="serving"), confirmed, RUN).verdict == DONE
+
+
+def test_the_layout_before_is_noted_and_stays_noted_when_a_dead_run_is_taken_over() -> None:
+    taken = BARE.patched(decide_in_maintenance(BARE, REPARTED, RUN).patch)
+    assert taken.maintenance.restore["mig"] == LAYOUT
+    now = replace(REPARTED, mig=replace(REPARTED.mig, before={"schema_version": 1, "gpus": []}))
+    over = taken.patched(decide_in_maintenance(taken, now, replace(RUN, run="run-2", holder="run-2")).patch)
+    assert over.maintenance.restore["mig"] == LAYOUT
 
 
 def test_serving_dates_devices_that_are_new() -> None:
