@@ -21,7 +21,8 @@ class NodeUse:
     """What gpu_info found on a node, when it looked. Pods that came later are not in it.
 
     :param held: (resource, device id) pairs by pod UID, as the kubelet allocated them.
-    :param used: UUIDs of GPUs by UID of the pods with a process on them, however they came to it.
+    :param used: UUIDs of GPUs, and of MIG devices where the driver tells, by UID of the pods with a process on them, however
+        they came to it.
     :param gpus: how many GPUs the node has; 0 if that is not known.
     """
 
@@ -73,11 +74,23 @@ def read_use(facts: Mapping[str, Any]) -> NodeUse:
             held.setdefault(entry["pod_uid"], []).extend((entry["resource"], device) for device in entry["device_ids"])
     used: dict[str, set[str]] = {}
     for gpu in facts.get("gpus") or []:
+        devices = _mig_devices(gpu)
         for process in gpu.get("processes") or []:
             if process.get("pod_uid"):
-                used.setdefault(process["pod_uid"], set()).add(str(gpu.get("uuid")))
+                place = (process.get("gpu_instance_id"), process.get("compute_instance_id"))
+                used.setdefault(process["pod_uid"], set()).update({str(gpu.get("uuid")), *devices.get(place, ())})
     return NodeUse(
         held={uid: tuple(pairs) for uid, pairs in held.items()},
         used={uid: frozenset(cards) for uid, cards in used.items()},
         gpus=len(facts.get("gpus") or []),
     )
+
+
+def _mig_devices(gpu: Mapping[str, Any]) -> dict[tuple[Any, Any], list[str]]:
+    """UUIDs by GPU and compute instance, as processes name these; a process that names no compute instance may be on any."""
+    found: dict[tuple[Any, Any], list[str]] = {}
+    for device in (gpu.get("mig") or {}).get("devices") or []:
+        instance = device.get("gpu_instance_id")
+        for place in ((instance, device.get("compute_instance_id")), (instance, None)):
+            found.setdefault(place, []).append(str(device.get("uuid")))
+    return found

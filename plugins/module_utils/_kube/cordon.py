@@ -48,6 +48,7 @@ def take_out_of_service(session: Session, plan: RolloutPlan) -> Outcome:
 
 def _take_out(wave: Wave, observed: Mapping[str, NodeState], scopes: Mapping[str, Scope]) -> None:
     session = wave.session
+    later = session.params["evictions"] == "later"
     context = _with_holder(wave, observed.values())
     first = {name: decide_in_maintenance(node, wave.targets[name], context) for name, node in observed.items()}
     emptied = [name for name, decision in first.items() if _may_be_emptied(decision) and name in scopes]
@@ -57,11 +58,9 @@ def _take_out(wave: Wave, observed: Mapping[str, NodeState], scopes: Mapping[str
     with NodePods(session.api, emptied, session.params["parallel"]) as pods:
         obstacles = _obstacles(wave, scopes, pods, begun)
         _cordon(wave, observed, context, obstacles)
-        if session.check_mode:
-            foresee(wave, scopes, pods)
-        else:
-            empty(wave, scopes, pods)
-    waiting = [name for name in wave.unsettled() if name not in scopes]
+        if not later:
+            (foresee if session.check_mode else empty)(wave, scopes, pods)
+    waiting = [name for name in wave.unsettled() if later or name not in scopes]
     if session.check_mode:
         for name in waiting:
             wave.results[name].facts["would_wait_for"] = "no pod on its way to the node any more"

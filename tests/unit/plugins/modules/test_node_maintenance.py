@@ -359,6 +359,27 @@ def test_in_maintenance_has_no_more_evictions_under_way_than_it_is_allowed(start
     assert slow.most == parallel
 
 
+def test_in_maintenance_leaves_evictions_to_a_later_call_and_refuses_at_once_what_that_could_not_evict(
+    start: Start,
+) -> None:
+    cluster, driver = start()
+    path = put_pod(
+        cluster, with_controller(gpu_pod("mover", "gpu-1", phase="Running", startTime="2026-03-01T11:00:00Z"))
+    )
+    put_pod(cluster, gpu_pod("orphan", "gpu-2", phase="Running", startTime="2026-03-01T11:00:00Z"))
+    driver.lock()
+    begun = driver.in_maintenance(evict="gpu_pods", evictions="later")
+    assert begun["failed_nodes"] == ["gpu-2"]
+    assert "set force to evict it all the same" in begun["nodes"]["gpu-2"]["reason"]
+    assert (cluster.schedulable("gpu-1"), cluster.schedulable("gpu-2")) == (False, True)
+    assert cluster.api.get(path)["metadata"]["name"] == "mover"
+    assert begun["actions"] == ["patch node gpu-1: cordon and annotate"]
+    only = driver.of(nodes=("gpu-1",), check_mode=True)
+    foreseen = only.in_maintenance(evict="gpu_pods")
+    assert "evict pod default/mover from node gpu-1" in foreseen["actions"]
+    assert only.in_maintenance(evict="gpu_pods", evictions="later")["actions"] == []
+
+
 def test_in_maintenance_tells_pods_that_were_not_asked_for_in_time(start: Start) -> None:
     cluster, driver = start({"gpu-1": "l20"}, parallel=1)
     crowd(cluster, 3)
