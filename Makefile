@@ -8,6 +8,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 PYTHON := .venv/bin/python
 CHECKS := $(PYTHON) tests/setup/checks.py
 CLUSTER := build/cluster
+CLUSTER_MIG := build/cluster-mig
 SCENARIO := tests/simulator/scenarios/reference.yml
 
 .PHONY: help demo test test-gpu lint bench cluster cluster-down setup setup-test clean
@@ -15,7 +16,7 @@ SCENARIO := tests/simulator/scenarios/reference.yml
 help: ## Show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-demo: setup ## Show the whole story on a simulated cluster: 2 GPU slots become 11 (KEEP=1 leaves the cluster running)
+demo: setup ## Show it on simulated clusters: 2 GPU slots become 11, an H20 is cut (KEEP=1 leaves them running)
 	@$(PYTHON) -m demo
 
 test: setup-test ## Run every check: lint, docs, sanity, units, contract, integration, build
@@ -38,8 +39,9 @@ cluster: setup ## Start the simulated reference cluster for hands-on use with in
 	@echo "  kubectl --kubeconfig $(CLUSTER)/kubeconfig get nodes"
 	@echo "  make cluster-down"
 
-cluster-down: setup ## End it
+cluster-down: setup ## End it, and the clusters that KEEP=1 make demo left running
 	@$(PYTHON) -m simulator down --dir $(CLUSTER)
+	@$(PYTHON) -m simulator down --dir $(CLUSTER_MIG)
 
 setup:
 	@sh tests/setup/prepare.sh runtime
@@ -48,5 +50,6 @@ setup-test:
 	@sh tests/setup/prepare.sh test
 
 clean: ## Remove what set-up, tests and demo made
-	@if [ -e $(CLUSTER)/pid ] && [ -x $(PYTHON) ]; then $(PYTHON) -m simulator down --dir $(CLUSTER); fi
+	@for dir in $(CLUSTER) $(CLUSTER_MIG); do \
+	  if [ -e $$dir/pid ] && [ -x $(PYTHON) ]; then $(PYTHON) -m simulator down --dir $$dir; fi; done
 	rm -rf .venv .venv-* .cache .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible build tests/output
