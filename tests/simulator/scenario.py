@@ -15,9 +15,10 @@ A scenario is YAML (or the same as a dictionary)::
       - age: 200d
         apply: [ … manifests … ]
 
-``pods`` of a node is how many it takes (110). What pods do is in annotations of theirs or of their template:
-``simulator.kubegpu/gpu-memory-mib``, ``…/start-seconds`` and ``…/stop-seconds`` (simulated), and
-``…/ignores-sigterm: "true"`` for one that ends only when it is killed, at the end of its grace period.
+``pods`` of a node is how many it takes (110), ``host_services`` are systemd services that keep NVML open.
+What pods do is in annotations of theirs or of their template: ``simulator.kubegpu/gpu-memory-mib``,
+``…/start-seconds`` and ``…/stop-seconds`` (simulated), ``…/ignores-sigterm: "true"`` for one that ends only when
+it is killed, at the end of its grace period, and ``…/holds-nvml: "true"`` for one that keeps NVML open, as exporters do.
 
 Reading is strict: unknown keys and wrong values are errors, all of them at once.
 """
@@ -140,6 +141,7 @@ def _nodes(content: Object) -> Iterator[NodeSpec]:
                 kubelet_version=node.get("kubelet_version", content.get("kubernetes_version", "v1.36.2")),
                 gfd=bool(cards) and node.get("gfd", content.get("gfd", False)),
                 address=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
+                services=tuple(node.get("host_services", ())),
                 pod_network=f"10.{128 + (number >> 8 & 127)}.{number & 255}",
                 **optional,
             )

@@ -40,6 +40,7 @@ NODE_KEYS = {
     "container_runtime": str,
     "kubelet_version": str,
     "nvml_fault": str,
+    "host_services": list,
 }
 STEP_KEYS = {"age": str, "apply": list, "delete": list, "label_nodes": dict, "cordon": list}
 CHOICES = {
@@ -104,6 +105,9 @@ def _check_node(where: str, node: Object, names: set[str]) -> Iterator[str]:
         if name in names:
             yield f"{where}: there are two nodes named {name}"
         names.add(name)
+    for unit in node.get("host_services") or [] if isinstance(node.get("host_services"), list) else []:
+        if not isinstance(unit, str) or not unit.endswith(".service"):
+            yield f"{where}.host_services: {unit!r} is no systemd service such as nvidia-dcgm.service"
     for position, item in enumerate(node.get("gpus") or [] if isinstance(node.get("gpus"), list) else []):
         yield from _check_mapping(f"{where}.gpus[{position}]", item, {"card": str, "count": int}, required=("card",))
         if isinstance(item, dict) and isinstance(item.get("card"), str) and item["card"] not in CARDS:

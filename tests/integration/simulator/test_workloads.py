@@ -79,6 +79,20 @@ def test_untolerated_taint_keeps_new_pods_away_and_leaves_running_ones() -> None
     simulation.registry.delete("pods", NAMESPACE, there["metadata"]["name"])
     simulation.engine.advance(10)
     assert [pod["spec"]["nodeName"] for pod in simulation.pods(NAMESPACE)] == ["gpu-1"]
+    simulation.patch_node("gpu-2", {"spec": {"taints": None}})
+    assert simulation.engine.run_until(lambda: len(simulation.pods(NAMESPACE)) == 2, 5)
+
+
+def test_daemon_pod_that_tolerates_the_taint_is_made_again() -> None:
+    manifest = plugin()
+    manifest["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
+    simulation = world(*fleet(1), apply=[manifest])
+    simulation.patch_node("gpu-1", {"spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]}})
+    (there,) = simulation.pods(NAMESPACE)
+    simulation.registry.delete("pods", NAMESPACE, there["metadata"]["name"])
+    simulation.engine.advance(10)
+    (again,) = simulation.pods(NAMESPACE)
+    assert again["metadata"]["uid"] != there["metadata"]["uid"]
 
 
 def test_daemon_pod_waits_for_devices_of_its_own_node_and_a_failed_one_is_replaced() -> None:

@@ -1,4 +1,4 @@
-"""How a container's cgroup is spelled in /proc/<pid>/cgroup. Pure."""
+"""How a process's cgroup is spelled in /proc/<pid>/cgroup. Pure."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def cgroup_path(
     else:
         slices.append(f"kubepods-pod{uid}.slice")
     return "/".join([*slices, f"{runtime}-{container_id}.scope"])
+
+
+def unit_path(unit: str) -> str:
+    """The path of a systemd service of the host."""
+    return f"/system.slice/{unit}"
 
 
 def cgroup_file(path: str, version: int = 2) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.clock import rfc3339
 from simulator.controllers.engine import Timer
+from simulator.controllers.meta import annotation
 
 if TYPE_CHECKING:
     from simulator.controllers.kubelet.pods import PodRuntime
@@ -47,8 +48,21 @@ class Container:
 
     def start(self) -> None:
         self.id = uuid.uuid4().hex * 2
+        problem = self.pod.node.start_problem(self)
+        if problem is not None:
+            self._not_started(problem)
+            return
         self.state = {"running": {"startedAt": rfc3339(self.pod.clock.now())}}
+        if annotation(self.pod.pod, "holds-nvml") == "true":
+            self.open_nvml()
         self.on_start()
+
+    def environment(self) -> dict[str, str]:
+        return {item["name"]: item.get("value", "") for item in self.spec.get("env") or []}
+
+    def open_nvml(self) -> None:
+        """The program keeps NVML open from now on, with a handle of every GPU."""
+        self.pod.node.processes.hold(self.pod.pod, self)
 
     def on_start(self) -> None:
         """What runs inside, at its start."""
@@ -83,6 +97,28 @@ class Container:
         if not self.running:
             return
         self._terminated(code, "Error")
+        self._back_off()
+
+    def _not_started(self, problem: str) -> None:
+        """The container runtime refused to run it: a hook of NVIDIA's ended with an error."""
+        moment = rfc3339(self.pod.clock.now())
+        self.state = {
+            "terminated": {
+                "exitCode": 128,
+                "reason": "StartError",
+                "message": problem,
+                "startedAt": "1970-01-01T00:00:00Z",
+                "finishedAt": moment,
+                "containerID": f"containerd://{self.id}",
+            }
+        }
+        self.pod.event("Failed", f"Error: {problem}", warning=True)
+        if not self._crashes:
+            self.last_state, self.state = self.state, {"waiting": {"reason": "RunContainerError", "message": problem}}
+        self._back_off()
+
+    def _back_off(self) -> None:
+        """Once more: at once the first time, then after a growing pause."""
         self._crashes += 1
         if self._crashes == 1:
             delay = 1.0
@@ -112,6 +148,7 @@ class Container:
         self.pod.report()
 
     def _terminated(self, code: int, reason: str) -> None:
+        self.pod.node.processes.release(self.id)
         began = self.state["running"]["startedAt"]
         ended = rfc3339(self.pod.clock.now())
         self.state = {

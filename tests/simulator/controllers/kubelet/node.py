@@ -11,8 +11,10 @@ from simulator.controllers.context import Context
 from simulator.controllers.facts import Facts
 from simulator.controllers.kubelet import checkpoint, gfd
 from simulator.controllers.kubelet.admission import out_of
+from simulator.controllers.kubelet.containers import Container
 from simulator.controllers.kubelet.devices import GRACE_SECONDS, AllocationError, DeviceManager, Endpoint
 from simulator.controllers.kubelet.files import NodeFiles
+from simulator.controllers.kubelet.hooks import hook_problem
 from simulator.controllers.kubelet.node_status import first_boot_id, node_object, node_status
 from simulator.controllers.kubelet.outage import Outage
 from simulator.controllers.kubelet.plugin_config import Settings
@@ -62,6 +64,7 @@ class NodeAgent:
         if self.files is not None:
             self.files.set_up()
             self.files.write_gpus(self.gpus)
+        self.processes.start_services(self.spec.services)
         self._write_checkpoint()
 
     def register(self) -> None:
@@ -172,6 +175,8 @@ class NodeAgent:
         runtime = PodRuntime(self, pod)
         self.runtimes[runtime.key] = runtime
         if self.admits(runtime):
+            if self.files is not None:
+                self.files.add_pod(runtime.uid)
             runtime.set_up()
 
     def admits(self, runtime: PodRuntime) -> bool:
@@ -199,6 +204,8 @@ class NodeAgent:
         if runtime is None or runtime.rejected or is_finished(pod):
             self.runtimes.pop(key, None)
             self._delete_object(pod)
+            if self.files is not None:
+                self.files.remove_pod(pod["metadata"]["uid"])
             return
         runtime.begin_stop(float(pod["metadata"].get("deletionGracePeriodSeconds") or 0))
 
@@ -228,6 +235,8 @@ class NodeAgent:
         self.devices.forget(runtime.uid)
         if not keep:
             self.runtimes.pop(runtime.key, None)
+            if self.files is not None:
+                self.files.remove_pod(runtime.uid)
         self._write_checkpoint()
 
     def pod_started(self, runtime: PodRuntime) -> None:
@@ -240,6 +249,14 @@ class NodeAgent:
             return self.address
         number = self._addresses.setdefault(runtime.uid, len(self._addresses) % 250 + 2)
         return f"{self.spec.pod_network}.{number}"
+
+    def mount_problem(self, volume: Object) -> str | None:
+        """Why the host cannot give the volume; a node without files has nothing to look at."""
+        return self.files.mount_problem(volume) if self.files is not None else None
+
+    def start_problem(self, container: Container) -> str | None:
+        """Why the container runtime would not start the container."""
+        return hook_problem(container.spec, container.environment()) if self.spec.cards else None
 
     # What happens to a node.
 

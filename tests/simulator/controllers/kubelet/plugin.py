@@ -30,10 +30,12 @@ def make_container(pod: PodRuntime, spec: Object) -> Container:
     """The kind of container that an image and its command stand for."""
     if not is_plugin_image(spec.get("image", "")):
         return Container(pod, spec)
-    program = _program(spec)
-    if program == "config-manager":
-        return ConfigManager(pod, spec)
-    return DevicePlugin(pod, spec) if program == "nvidia-device-plugin" else Container(pod, spec)
+    kinds = {
+        "config-manager": ConfigManager,
+        "nvidia-device-plugin": DevicePlugin,
+        "gpu-feature-discovery": FeatureDiscovery,
+    }
+    return kinds.get(_program(spec), Container)(pod, spec)
 
 
 def _program(spec: Object) -> str:
@@ -98,6 +100,7 @@ class DevicePlugin(Container):
             )
             self.pod.node.remove_socket(socket, self)
         self.serving = []
+        self.pod.node.processes.release(self.id)
 
     def _run(self, instance: str) -> None:
         if not self.running or self.id != instance:
@@ -119,10 +122,9 @@ class DevicePlugin(Container):
             for word in [*(self.spec.get("command") or []), *(self.spec.get("args") or [])]
             if word.startswith("-") or "=" in word
         ]
-        environment = {item["name"]: item.get("value", "") for item in self.spec.get("env") or []}
         facts = self.pod.facts
         settings = read_settings(
-            arguments, environment, self.version, self._read, command_line_first=facts.command_line_first
+            arguments, self.environment(), self.version, self._read, command_line_first=facts.command_line_first
         )
         running: Object = {
             "version": "v1",
@@ -175,6 +177,7 @@ class DevicePlugin(Container):
                 raise AllocationError(f"rpc error: code = Unknown desc = {text}")
 
         self.serving = [socket]
+        self.open_nvml()
         self.pod.node.serve_socket(socket, self, Endpoint(resource, socket, devices, allocate), settings)
         self.log(f"I server.go:146] Registered device plugin for '{resource}' with Kubelet")
 
@@ -198,12 +201,20 @@ def _init_problem(gpus: NodeGpus) -> str:
     return "" if gpus.gpus else "Failed to initialize NVML: ERROR_LIBRARY_NOT_FOUND"
 
 
+class FeatureDiscovery(Container):
+    """GPU Feature Discovery: asks NVML again and again."""
+
+    def on_start(self) -> None:
+        super().on_start()
+        self.open_nvml()
+
+
 class ConfigManager(Container):
     """The sidecar that picks the plugin's config by a node label. It watches the label, never the content."""
 
     def __init__(self, pod: PodRuntime, spec: Object) -> None:
         super().__init__(pod, spec)
-        self._env = {item["name"]: item.get("value", "") for item in spec.get("env") or []}
+        self._env = self.environment()
         self._selected: str | None = None
 
     @property

@@ -38,7 +38,7 @@ class PodRuntime:
         self.name: str = pod["metadata"]["name"]
         self.namespace: str = pod["metadata"]["namespace"]
         self.requests = pod_requests(pod)
-        self.volumes = PodVolumes(pod, self._lookup)
+        self.volumes = PodVolumes(pod, self._lookup, node.mount_problem)
         self.containers = [make_container(self, spec) for spec in pod["spec"]["containers"]]
         self.init_containers = [make_container(self, spec) for spec in pod["spec"].get("initContainers") or []]
         self.started = False
@@ -93,8 +93,12 @@ class PodRuntime:
         except MissingSourceError as problem:
             self._mount_attempts += 1
             self.event("FailedMount", str(problem), warning=True)
+            self.report()
             delay = min(FIRST_MOUNT_RETRY_SECONDS * 2 ** (self._mount_attempts - 1), MAX_MOUNT_RETRY_SECONDS)
             self._timer = self.engine.later(delay, self._mount, settles=self._mount_attempts <= RETRIES_THAT_SETTLE)
+            return
+        if self.started:
+            self._boot()
             return
         default = PLUGIN_START_SECONDS if self.is_plugin else START_SECONDS
         self._timer = self.engine.later(seconds_annotation(self.pod, "start-seconds", default), self._start)
@@ -107,7 +111,8 @@ class PodRuntime:
         self.started = True
         for container in [*self._sidecars(), *self.containers]:
             container.start()
-            self.event("Started", f"Started container {container.name}")
+            if container.running:
+                self.event("Started", f"Started container {container.name}")
         self.node.pod_started(self)
         self.report()
 
@@ -199,14 +204,11 @@ class PodRuntime:
             container.power_off()
 
     def boot(self) -> None:
-        """The machine is back and the pod was admitted again."""
-        if not self.started:
-            self._mount()
-            return
-        try:
-            self.volumes.mount()
-        except MissingSourceError as problem:
-            self.event("FailedMount", str(problem), warning=True)
+        """The machine is back and the pod was admitted again: its volumes first, as at its first start."""
+        self._mount_attempts = 0
+        self._mount()
+
+    def _boot(self) -> None:
         for container in [*self._sidecars(), *self.containers]:
             container.boot()
         self.node.pod_started(self)

@@ -28,11 +28,14 @@ class PowerCycle:
         for runtime in self._node.runtimes.values():
             runtime.power_off()
         self._node.processes.clear()
+        if self._node.files is not None:
+            self._node.files.lose_tmpfs()
         self._node.context.engine.later(BOOT_SECONDS, self._boot)
 
     def _boot(self) -> None:
         node = self._node
         node.boot_id = str(uuid.uuid4())
+        node.processes.start_services(node.spec.services)
         node.outage.answer()
         node.forget_plugins()
         node.post_status(rebooted=True)

@@ -14,6 +14,8 @@ from simulator.nvml.state import Gpu, NodeGpus, Process
 
 Object = dict[str, Any]
 FIRST_PID = 21_000
+#: Of programs that keep NVML open without a context on a GPU.
+FIRST_HOLDER_PID = 11_000
 PID_STEP = 37
 DEFAULT_COMMAND = ("python3", "-m", "serve")
 MEMORY_ANNOTATION = ANNOTATION_PREFIX + "gpu-memory-mib"
@@ -32,11 +34,14 @@ def process_memory_mib(pod: Object, product: str) -> int | None:
 
 @dataclass
 class ProcessTable:
-    """Who runs on which card of one node."""
+    """Who runs on which card of one node, and who has NVML open."""
 
     gpus: NodeGpus
     files: NodeFiles | None
+    #: Pids of those who have NVML open, by container id or service.
+    holders: dict[str, int] = field(default_factory=dict)
     _next_pid: int = FIRST_PID
+    _next_holder: int = FIRST_HOLDER_PID
     _of_pod: dict[str, list[int]] = field(default_factory=dict)
 
     def start(self, pod: Object, containers: list[Container], allocations: list[Allocation]) -> None:
@@ -62,9 +67,41 @@ class ProcessTable:
                 self.files.remove_process(pid)
         self._write()
 
+    def hold(self, pod: Object, container: Container) -> None:
+        """A container's program opens NVML."""
+        qos = (pod.get("status") or {}).get("qosClass", "BestEffort")
+        self._hold(
+            container.id, _command(container), pod_uid=pod["metadata"]["uid"], container_id=container.id, qos=qos
+        )
+
+    def start_services(self, units: tuple[str, ...]) -> None:
+        """Services of the host open NVML, such as nvidia-dcgm.service."""
+        for unit in units:
+            self._hold(unit, (f"/usr/bin/{unit.removesuffix('.service')}",), unit=unit)
+
+    def release(self, holder: str) -> None:
+        """A program ended or closed NVML."""
+        pid = self.holders.pop(holder, None)
+        if pid is None:
+            return
+        if self.files is not None:
+            self.files.remove_process(pid)
+        self._write()
+
+    def _hold(self, holder: str, command: tuple[str, ...], **owner: str) -> None:
+        if holder in self.holders or not self.gpus.gpus:
+            return
+        pid = self.holders[holder] = self._next_holder
+        self._next_holder += PID_STEP
+        if self.files is not None:
+            devices = ("/dev/nvidiactl", *(f"/dev/nvidia{gpu.index}" for gpu in self.gpus.gpus))
+            self.files.add_process(NodeProcess(pid, command, devices=devices, **owner))
+        self._write()
+
     def clear(self) -> None:
         """The machine went down."""
         self._of_pod.clear()
+        self.holders.clear()
         for gpu in self.gpus.gpus:
             gpu.processes = []
         if self.files is not None:
@@ -80,10 +117,21 @@ class ProcessTable:
             gpu.processes = [*gpu.processes, Process(pid, used)]
         words = [*(container.spec.get("command") or []), *(container.spec.get("args") or [])]
         command = tuple(words) or DEFAULT_COMMAND
+        devices = ("/dev/nvidiactl", "/dev/nvidia-uvm", *(f"/dev/nvidia{gpu.index}" for gpu, _unused in loads))
         qos = (pod.get("status") or {}).get("qosClass", "BestEffort")
         if self.files is not None:
-            self.files.add_process(NodeProcess(pid, command, uid, container.id, qos))
+            self.files.add_process(NodeProcess(pid, command, uid, container.id, qos, devices))
 
     def _write(self) -> None:
         if self.files is not None:
             self.files.write_gpus(self.gpus)
+
+
+def _command(container: Container) -> tuple[str, ...]:
+    """What runs in the container: an image's own program bears the image's name here."""
+    words = [*(container.spec.get("command") or []), *(container.spec.get("args") or [])]
+    if words and not words[0].startswith("-"):
+        return tuple(words)
+    image = container.spec.get("image", "").partition("@")[0].rpartition("/")[2].partition(":")[0]
+    program = "nvidia-device-plugin" if image == "k8s-device-plugin" else image
+    return (program or container.name, *words)

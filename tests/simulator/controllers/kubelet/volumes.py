@@ -9,6 +9,8 @@ from typing import Any
 Object = dict[str, Any]
 #: Looks up (kind, name) in the pod's namespace.
 Lookup = Callable[[str, str], "Object | None"]
+#: What is wrong with a volume of the host's own, or None.
+HostCheck = Callable[[Object], "str | None"]
 
 
 class MissingSourceError(Exception):
@@ -18,9 +20,10 @@ class MissingSourceError(Exception):
 class PodVolumes:
     """The files of one pod: by volume, relative path to text."""
 
-    def __init__(self, pod: Object, lookup: Lookup) -> None:
+    def __init__(self, pod: Object, lookup: Lookup, host_check: HostCheck = lambda volume: None) -> None:
         self._pod = pod
         self._lookup = lookup
+        self._host_check = host_check
         self._files: dict[str, dict[str, str]] = {}
         self._fixed: set[str] = set()
 
@@ -29,6 +32,9 @@ class PodVolumes:
         files, fixed = {}, set()
         for volume in self._pod["spec"].get("volumes") or []:
             name = volume["name"]
+            problem = self._host_check(volume)
+            if problem is not None:
+                raise MissingSourceError(f'MountVolume.SetUp failed for volume "{name}" : {problem}')
             content, immutable = self._content(volume)
             files[name] = content
             if immutable:
