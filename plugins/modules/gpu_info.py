@@ -132,6 +132,8 @@ gpus:
     reason: {description: "What was seen and what to do, if RV(gpus[].state) is not V(ok).", type: str}
     uuid: {description: "The GPU's UUID.", type: str, sample: GPU-6b5b6e4c-2a8c-4f7f-9e0d-3f6a1c2d4e5f}
     pci_bus_id: {description: "The GPU's place on the PCI bus.", type: str, sample: "00000000:3B:00.0"}
+    pci_device_id: {description: "PCI device and vendor.", type: str, sample: "0x232910DE"}
+    pci_subsystem_id: {description: "PCI subsystem and its vendor; null if there is none.", type: str, sample: "0x198B10DE"}
     product: {description: "Name of the model.", type: str, sample: NVIDIA L20}
     architecture: {description: "Name of the architecture.", type: str, sample: Ada Lovelace}
     compute_capability: {description: "CUDA compute capability.", type: str, sample: "8.9"}
@@ -156,6 +158,7 @@ gpus:
         container_id: {description: "Id of the container at its runtime.", type: str}
         command: {description: "Name of the program; never its arguments.", type: str}
         gpu_instance_id: {description: "MIG GPU instance that the process runs on.", type: int}
+        compute_instance_id: {description: "Compute instance of it that the process runs on.", type: int}
     mig:
       description: MIG as it is and as it could be.
       type: dict
@@ -166,10 +169,18 @@ gpus:
         max_devices: {description: "How many MIG devices the card can have at most; NVML says 0 while the mode is disabled.", type: int}
         profiles:
           description: GPU instance profiles, each with RV(ignore:name), RV(ignore:id), RV(ignore:memory_mib),
-            RV(ignore:max_instances), RV(ignore:compute_slices) and RV(ignore:placements) (a list of start and size in memory
-            slices, null if the driver does not tell).
+            RV(ignore:max_instances), RV(ignore:compute_slices), RV(ignore:placements) (a list of start and size in memory
+            slices, null if the driver does not tell) and RV(ignore:compute_profiles) (the compute instances that fit into one,
+            each with slices and starts; NVML tells them of profiles of which an instance exists).
           type: list
           elements: dict
+        instances:
+          description: GPU instances that exist, with or without compute instances, each with RV(ignore:id),
+            RV(ignore:profile), RV(ignore:profile_id), RV(ignore:start), RV(ignore:size) (in memory slices) and
+            RV(ignore:compute) (a list of id, slices and start, which counts compute slices). Null if NVML may not tell.
+          type: list
+          elements: dict
+        instances_reason: {description: "Why RV(gpus[].mig.instances) is null.", type: str}
         devices:
           description: MIG devices that exist, each with RV(ignore:uuid), RV(ignore:profile), RV(ignore:memory_total_mib),
             RV(ignore:gpu_instance_id) and RV(ignore:compute_instance_id).
@@ -189,6 +200,25 @@ allocations:
     device_ids: {description: "Ids of the devices; a shared GPU's have a number after C(::).", type: list, elements: str}
 allocations_reason:
   description: Why RV(allocations) is null.
+  type: str
+  returned: success
+holders:
+  description:
+    - Processes that have one of NVIDIA's device files open, this module's own left out; null if that could not be read.
+    - Those that have no context on a GPU are in no RV(gpus[].processes), such as the device plugin, exporters and
+      nvidia-persistenced, and yet keep the MIG mode from being changed.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    pid: {description: "Process id.", type: int}
+    command: {description: "Name of the program; never its arguments.", type: str}
+    pod_uid: {description: "UID of its pod, null for a process outside of pods.", type: str}
+    container_id: {description: "Id of its container at the runtime.", type: str}
+    unit: {description: "systemd unit of a process outside of pods.", type: str, sample: nvidia-persistenced.service}
+    devices: {description: "The files.", type: list, elements: str, sample: [/dev/nvidia0, /dev/nvidiactl]}
+holders_reason:
+  description: Why RV(holders) is null.
   type: str
   returned: success
 facts_path:

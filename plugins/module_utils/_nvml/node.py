@@ -5,27 +5,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import (
-    NodeEvidence,
-    NvmlError,
-    NvmlUnavailableError,
-    initialisation_failed,
-    library_missing,
-    no_gpu,
-)
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.library import (
-    SONAME,
-    import_pynvml,
-    preload_library,
-    verify_library,
-)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import NvmlUnavailableError, no_gpu
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.opening import find_evidence, open_nvml
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import Nvml
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.reader import read_gpus, read_versions
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.session import Nvml, PynvmlSession
 
 
 @dataclass(frozen=True)
@@ -47,6 +34,7 @@ class NodeReader:
         """
         facts = describe_node()
         facts["allocations"], facts["allocations_reason"] = self.files.allocations()
+        facts["holders"], facts["holders_reason"] = self.files.holders()
         try:
             self._read_nvml(facts)
         except NvmlUnavailableError as unavailable:
@@ -54,29 +42,10 @@ class NodeReader:
         return facts
 
     def _read_nvml(self, facts: dict[str, Any]) -> None:
-        # The library comes first: a node without one needs no pynvml to say so.
-        try:
-            preloaded = preload_library(self.nvml_library)
-        except OSError as error:
-            raise library_missing(str(error), self._evidence()) from error
-        pynvml = import_pynvml(self.pynvml_path)
-        try:
-            with PynvmlSession(pynvml) as session:
-                verify_library(pynvml, preloaded, self.nvml_library)
-                fill_from_nvml(facts, session, self.files)
-        except NvmlError as error:
-            verify_library(pynvml, preloaded, self.nvml_library)
-            raise initialisation_failed(error, self._evidence()) from error
+        with open_nvml(self.nvml_library, self.pynvml_path, self.files) as nvml:
+            fill_from_nvml(facts, nvml, self.files)
         if not facts["gpus"]:
-            raise no_gpu(self._evidence())
-
-    def _evidence(self) -> NodeEvidence:
-        return NodeEvidence(
-            library=self.nvml_library or SONAME,
-            kernel_driver=self.files.kernel_driver_version(),
-            pci_devices=self.files.pci_devices(),
-            user_id=os.geteuid(),
-        )
+            raise no_gpu(find_evidence(self.nvml_library, self.files))
 
 
 def describe_node() -> dict[str, Any]:
@@ -91,6 +60,8 @@ def describe_node() -> dict[str, Any]:
         "gpus": [],
         "allocations": None,
         "allocations_reason": None,
+        "holders": None,
+        "holders_reason": None,
     }
 
 

@@ -15,6 +15,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.checkpoint i
     CheckpointError,
     parse_checkpoint,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.holders import find_holders
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.processes import PodOfProcess, parse_cgroup
 
 NVIDIA_VENDOR = "10de"
@@ -65,6 +66,21 @@ class NodeFiles:
             return None, f"Reading {path} failed: {error}."
         except CheckpointError as error:
             return None, f"{path} is not understood: {error}. The kubelet may be newer than this collection."
+
+    def holders(self) -> tuple[Optional[list[dict[str, Any]]], Optional[str]]:
+        """Processes that have NVIDIA's device files open, or None and the reason."""
+        return find_holders(self.proc_root)
+
+    def live_allocations(self) -> tuple[list[dict[str, Any]], Optional[str]]:
+        """Allocations to pods that the kubelet still keeps a directory for, and why they are not known, if so.
+
+        A host on which no device was ever allocated has no checkpoint, and that is an answer too.
+        """
+        allocations, reason = self.allocations()
+        if allocations is None:
+            return [], reason if os.path.exists(os.path.join(self.kubelet_root, PATH)) else None
+        pods = os.path.join(self.kubelet_root, "pods")
+        return [one for one in allocations if os.path.isdir(os.path.join(pods, one["pod_uid"]))], None
 
     def _read_proc(self, *parts: str) -> Optional[str]:
         try:

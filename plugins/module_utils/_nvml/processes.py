@@ -59,6 +59,15 @@ def parse_cgroup(text: str) -> PodOfProcess:
     return best
 
 
+def parse_unit(text: str) -> Optional[str]:
+    """The systemd unit that a process outside of pods belongs to: nvidia-persistenced.service, session-3.scope. None without systemd.
+
+    :param text: content of ``/proc/<pid>/cgroup``. Version 1 has systemd's own hierarchy among others, whose paths may be coarser.
+    """
+    units = [level for path in _paths(text) for level in path.split("/") if level.endswith((".service", ".scope"))]
+    return max(units, key=lambda unit: unit.endswith(".service"), default=None)
+
+
 def _paths(text: str) -> Iterable[str]:
     for line in text.splitlines():
         # hierarchy-id:controllers:path, where only the path may hold further colons

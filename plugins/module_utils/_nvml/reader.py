@@ -9,23 +9,19 @@ Sizes are MiB. What a node has to offer is rounded down, what is in use is round
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import (
-    INVALID_ARGUMENT,
-    NOT_FOUND,
-    UNANSWERED,
     NvmlError,
     describe_gpu_failure,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_reader import ask, read_mig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.session import (
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import (
     MIB,
     Gpu,
-    MigDevice,
     Nvml,
     Process,
-    Profile,
 )
 
 # NVML_DEVICE_ARCH_* (nvml.h), in NVIDIA's words
@@ -48,6 +44,8 @@ _PROCESS_LISTS = (("Graphics", "graphics"), ("Compute", "compute"), ("MPSCompute
 _GPU_FIELDS = (
     "uuid",
     "pci_bus_id",
+    "pci_device_id",
+    "pci_subsystem_id",
     "product",
     "architecture",
     "compute_capability",
@@ -63,21 +61,22 @@ _GPU_FIELDS = (
 
 def read_versions(nvml: Nvml) -> dict[str, Optional[str]]:
     """driver_version, cuda_version (the newest CUDA that the driver serves, such as "12.8") and nvml_version."""
-    cuda = _ask(nvml.cuda_version)
+    cuda = ask(nvml.cuda_version)
     return {
-        "driver_version": _ask(nvml.driver_version),
+        "driver_version": ask(nvml.driver_version),
         # 12080 stands for 12.8
         "cuda_version": None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
-        "nvml_version": _ask(nvml.nvml_version),
+        "nvml_version": ask(nvml.nvml_version),
     }
 
 
 def read_gpus(nvml: Nvml, files: NodeFiles) -> list[dict[str, Any]]:
     """Facts of every GPU that the driver counts, also of those that do not answer."""
-    return [_read_gpu(nvml, index, files) for index in range(nvml.gpu_count())]
+    return [read_gpu(nvml, index, files) for index in range(nvml.gpu_count())]
 
 
-def _read_gpu(nvml: Nvml, index: int, files: NodeFiles) -> dict[str, Any]:
+def read_gpu(nvml: Nvml, index: int, files: NodeFiles) -> dict[str, Any]:
+    """Facts of one GPU; ``state`` says why some are missing."""
     facts: dict[str, Any] = {"index": index, **dict.fromkeys(_GPU_FIELDS), "state": "ok", "reason": None}
     try:
         _fill(facts, nvml.gpu(index), files)
@@ -90,30 +89,27 @@ def _read_gpu(nvml: Nvml, index: int, files: NodeFiles) -> dict[str, Any]:
 def _fill(facts: dict[str, Any], gpu: Gpu, files: NodeFiles) -> None:
     facts["uuid"] = gpu.uuid()
     facts["pci_bus_id"] = gpu.pci_bus_id()
+    device, subsystem = ask(gpu.pci_ids) or (None, None)
+    facts["pci_device_id"], facts["pci_subsystem_id"] = _hexadecimal(device), _hexadecimal(subsystem)
     facts["product"] = gpu.product()
-    architecture = _ask(gpu.architecture)
+    architecture = ask(gpu.architecture)
     facts["architecture"] = _ARCHITECTURES.get(architecture) if architecture is not None else None
-    capability = _ask(gpu.compute_capability)
+    capability = ask(gpu.compute_capability)
     facts["compute_capability"] = f"{capability[0]}.{capability[1]}" if capability else None
     memory = gpu.memory()
     facts["memory_total_mib"] = memory.total // MIB
     facts["memory_reserved_mib"] = _round_up(memory.reserved)
     facts["memory_used_mib"] = _round_up(memory.used)
     facts["memory_free_mib"] = memory.free // MIB
-    mode = _ask(gpu.compute_mode)
+    mode = ask(gpu.compute_mode)
     facts["compute_mode"] = _COMPUTE_MODES.get(mode) if mode is not None else None
     facts["processes"] = _read_processes(gpu, files)
-    facts["mig"] = _read_mig(gpu)
+    facts["mig"] = read_mig(gpu)
 
 
-def _ask(question: Callable[[], Any]) -> Any:
-    """The answer, or None where library or card does not know the question."""
-    try:
-        return question()
-    except NvmlError as error:
-        if error.code in UNANSWERED:
-            return None
-        raise
+def _hexadecimal(number: Optional[int]) -> Optional[str]:
+    """0x232910DE, as the device filters of mig-parted's files have it."""
+    return None if number is None else f"0x{number:08X}"
 
 
 def _round_up(size: Optional[int]) -> Optional[int]:
@@ -123,7 +119,7 @@ def _round_up(size: Optional[int]) -> Optional[int]:
 def _read_processes(gpu: Gpu, files: NodeFiles) -> list[dict[str, Any]]:
     found: dict[tuple[int, Optional[int], Optional[int]], tuple[str, Process]] = {}
     for name, kind in _PROCESS_LISTS:
-        for process in _ask(partial(gpu.processes, name)) or []:
+        for process in ask(partial(gpu.processes, name)) or []:
             found[process.pid, process.gpu_instance, process.compute_instance] = (kind, process)
     return [_process_facts(*found[key], files) for key in sorted(found, key=str)]
 
@@ -138,72 +134,5 @@ def _process_facts(kind: str, process: Process, files: NodeFiles) -> dict[str, A
         "container_id": pod.container_id,
         "command": files.command_of(process.pid),
         "gpu_instance_id": process.gpu_instance,
-    }
-
-
-def _read_mig(gpu: Gpu) -> dict[str, Any]:
-    mode = _ask(gpu.mig_mode)
-    if mode is None:
-        return {"capable": False, "mode": None, "pending": None, "max_devices": 0, "profiles": [], "devices": []}
-    profiles = _read_profiles(gpu)
-    max_devices = _ask(gpu.max_mig_devices) or 0
-    return {
-        "capable": True,
-        "mode": _mig_mode(mode[0]),
-        "pending": _mig_mode(mode[1]),
-        "max_devices": max_devices,
-        "profiles": [_profile_facts(profile) for profile in profiles],
-        "devices": _read_devices(gpu, max_devices) if mode[0] else [],
-    }
-
-
-def _mig_mode(value: int) -> str:
-    return "enabled" if value else "disabled"
-
-
-def _read_profiles(gpu: Gpu) -> list[Profile]:
-    profiles = []
-    for number in range(gpu.profile_count()):
-        try:
-            profiles.append(gpu.mig_profile(number))
-        except NvmlError as error:
-            # INVALID_ARGUMENT: a number that this library is too old to know
-            if error.code not in UNANSWERED | {INVALID_ARGUMENT}:
-                raise
-    return profiles
-
-
-def _profile_facts(profile: Profile) -> dict[str, Any]:
-    placements = None
-    if profile.placements is not None:
-        placements = [{"start": start, "size": size} for start, size in profile.placements]
-    return {
-        "name": profile.name,
-        "id": profile.id,
-        "memory_mib": profile.memory_mib,
-        "max_instances": profile.max_instances,
-        "compute_slices": profile.slices,
-        "placements": placements,
-    }
-
-
-def _read_devices(gpu: Gpu, max_devices: int) -> list[dict[str, Any]]:
-    devices = []
-    for number in range(max_devices):
-        try:
-            devices.append(_device_facts(gpu.mig_device(number)))
-        except NvmlError as error:
-            if error.code != NOT_FOUND:
-                raise
-    return devices
-
-
-def _device_facts(device: MigDevice) -> dict[str, Any]:
-    return {
-        "uuid": device.uuid,
-        # "NVIDIA H20 MIG 1g.12gb"
-        "profile": device.name.rpartition(" MIG ")[2] or None,
-        "memory_total_mib": device.memory_total // MIB,
-        "gpu_instance_id": device.gpu_instance,
-        "compute_instance_id": device.compute_instance,
+        "compute_instance_id": process.compute_instance,
     }

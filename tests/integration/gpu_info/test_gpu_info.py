@@ -231,6 +231,7 @@ def test_gpu_info_relates_processes_to_pods(played: Played) -> None:
         "container_id": CONTAINER,
         "command": "python3",
         "gpu_instance_id": None,
+        "compute_instance_id": None,
     }
     (other,) = gpus_of(played, "reference")[1]["processes"]
     assert (other["type"], other["used_memory_mib"], other["pod_uid"]) == ("graphics", None, None)
@@ -306,7 +307,7 @@ def test_gpu_info_writes_facts_of_hosts_that_answered(played: Played) -> None:
     document = played.facts["reference"]
     assert (document["schema_version"], document["host"], document["node"]) == (1, "reference", "node-reference")
     expected = {"nvml_available", "reason", "reason_code", "driver_version", "cuda_version", "nvml_version", "gpus"}
-    assert set(document["facts"]) == expected | {"allocations", "allocations_reason"}
+    assert set(document["facts"]) == expected | {"allocations", "allocations_reason", "holders", "holders_reason"}
     assert document["facts"]["gpus"] == gpus_of(played, "reference")
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -112,3 +113,30 @@ def test_allocations_of_something_that_is_no_file_are_null_with_a_reason(tmp_pat
     assert allocations is None
     assert reason is not None
     assert "failed" in reason
+
+
+@pytest.mark.parametrize(
+    ("kept", "checkpoint", "expected"),
+    [
+        pytest.param(True, True, ([UID], None), id="pod-that-lives"),
+        pytest.param(False, True, ([], None), id="pod-that-is-gone"),
+        pytest.param(True, False, ([], None), id="nothing-was-ever-allocated"),
+    ],
+)
+def test_live_allocations_are_those_of_pods_that_the_kubelet_keeps(
+    tmp_path: Path, kept: bool, checkpoint: bool, expected: object
+) -> None:
+    if checkpoint:
+        entry = {"PodUID": UID, "ContainerName": "c", "ResourceName": "nvidia.com/gpu", "DeviceIDs": ["GPU-1"]}
+        write(tmp_path / PATH, json.dumps({"Data": {"PodDeviceEntries": [entry]}, "Checksum": 0}))
+    if kept:
+        (tmp_path / "pods" / UID).mkdir(parents=True)
+    found, reason = NodeFiles(str(tmp_path), str(tmp_path)).live_allocations()
+    assert ([one["pod_uid"] for one in found], reason) == expected
+
+
+def test_live_allocations_that_cannot_be_read_say_so(tmp_path: Path) -> None:
+    write(tmp_path / PATH, "rubbish")
+    assert (
+        NodeFiles(str(tmp_path), str(tmp_path)).live_allocations()[1].startswith(f"{tmp_path / PATH} is not understood")
+    )

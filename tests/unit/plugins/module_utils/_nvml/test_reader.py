@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import pytest
 
@@ -22,14 +22,18 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors impor
     NvmlError,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.reader import read_gpus, read_versions
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.session import (
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import (
     MIB,
+    ComputeProfile,
+    Instances,
     Memory,
     MigDevice,
+    PlacedCompute,
+    PlacedInstance,
     Process,
     Profile,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.reader import read_gpus, read_versions
 
 pytestmark = pytest.mark.node_side
 
@@ -48,6 +52,7 @@ class FakeGpu:
     mig: Optional[Tuple[int, int]] = None
     profiles: Dict[int, Profile] = field(default_factory=dict)
     devices: Dict[int, MigDevice] = field(default_factory=dict)
+    instances: Instances = field(default_factory=lambda: Instances((), {}))
     errors: Dict[str, int] = field(default_factory=dict)
 
     def _answer(self, method: str, value: Any) -> Any:
@@ -60,6 +65,9 @@ class FakeGpu:
 
     def pci_bus_id(self) -> str:
         return self._answer("pci_bus_id", "00000000:3B:00.0")
+
+    def pci_ids(self) -> Tuple[int, Optional[int]]:
+        return self._answer("pci_ids", (0x26BA10DE, 0x194F10DE))
 
     def product(self) -> str:
         return self._answer("product", self.name)
@@ -100,6 +108,9 @@ class FakeGpu:
         if number not in self.devices:
             raise NvmlError(NOT_FOUND, "Not Found")
         return self.devices[number]
+
+    def mig_instances(self, profiles: Sequence[Profile]) -> Instances:
+        return self._answer("mig_instances", self.instances)
 
 
 @dataclass
@@ -147,6 +158,8 @@ def test_read_gpus_of_a_card_without_mig() -> None:
         "index": 0,
         "uuid": "GPU-1",
         "pci_bus_id": "00000000:3B:00.0",
+        "pci_device_id": "0x26BA10DE",
+        "pci_subsystem_id": "0x194F10DE",
         "product": "NVIDIA L20",
         "architecture": "Ada Lovelace",
         "compute_capability": "8.9",
@@ -158,7 +171,16 @@ def test_read_gpus_of_a_card_without_mig() -> None:
         "state": "ok",
         "reason": None,
         "processes": [],
-        "mig": {"capable": False, "mode": None, "pending": None, "max_devices": 0, "profiles": [], "devices": []},
+        "mig": {
+            "capable": False,
+            "mode": None,
+            "pending": None,
+            "max_devices": 0,
+            "profiles": [],
+            "instances": [],
+            "instances_reason": None,
+            "devices": [],
+        },
     }
     assert json.loads(json.dumps(facts)) == facts
 
@@ -194,6 +216,7 @@ def test_read_gpus_relates_processes_to_pods(tmp_path: Path) -> None:
             "container_id": CONTAINER,
             "command": "python3",
             "gpu_instance_id": None,
+            "compute_instance_id": None,
         }
     ]
 
@@ -255,10 +278,36 @@ def test_read_gpus_mig_capable_card_lists_its_profiles() -> None:
                 "max_instances": 7,
                 "compute_slices": 1,
                 "placements": [{"start": 0, "size": 1}, {"start": 1, "size": 1}],
+                "compute_profiles": [],
             }
         ],
+        "instances": [],
+        "instances_reason": None,
         "devices": [],
     }
+
+
+def test_read_gpus_lists_instances_without_compute_instances_and_what_fits_into_those_that_exist() -> None:
+    placed = (
+        PlacedInstance(9, 19, 0, 1),
+        PlacedInstance(2, 19, 1, 1, (PlacedCompute(0, 1, 0),)),
+        PlacedInstance(5, 77, 4, 4),
+    )
+    told = {19: (ComputeProfile(0, 1, 1, (0,)), ComputeProfile(7, 1, 1, (0,)), ComputeProfile(9, 2, 1))}
+    mig = read_one(FakeGpu(mig=(1, 1), profiles={0: H20_1G}, instances=Instances(placed, told)))["mig"]
+    compute = [{"id": 0, "slices": 1, "start": 0}]
+    assert mig["instances"] == [
+        {"id": 9, "profile": "1g.12gb", "profile_id": 19, "start": 0, "size": 1, "compute": []},
+        {"id": 2, "profile": "1g.12gb", "profile_id": 19, "start": 1, "size": 1, "compute": compute},
+        {"id": 5, "profile": None, "profile_id": 77, "start": 4, "size": 4, "compute": []},
+    ]
+    assert mig["profiles"][0]["compute_profiles"] == [{"slices": 1, "starts": [0]}]
+
+
+def test_read_gpus_says_why_instances_are_not_known() -> None:
+    facts = read_one(FakeGpu(mig=(1, 1), errors={"mig_instances": NO_PERMISSION}))
+    assert (facts["state"], facts["mig"]["instances"]) == ("ok", None)
+    assert facts["mig"]["instances_reason"].endswith("It tells them to root only: run with become.")
 
 
 def test_read_gpus_mig_devices_may_have_gaps_in_their_numbers() -> None:
