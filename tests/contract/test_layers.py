@@ -34,6 +34,7 @@ PURE = (
     "_rollback",
     "_eviction",
     "_rehearsal",
+    "_holders",
 )
 # Fine on the control node, where the pure packages run.
 CONTROL_NODE_LIBRARIES = {"jinja2", "jmespath", "tabulate", "yaml"}
