@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start and end a test host."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hosts import cgroups
+from hosts.base import base
+
+#: Bounds of a start and of an end; both usually take two seconds.
+START_SECONDS = 60
+STOP_SECONDS = 20
+#: Each host gets four addresses of it: its own, and this machine's beside it.
+NETWORK = ipaddress.IPv4Network("10.231.0.0/16")
+_POLL_SECONDS = 0.05
+SPEC, PID, LOG, KEY = "host.json", "pid", "console.log", "key"
+
+
+class HostError(Exception):
+    """A host could not be started; the message has the end of its console."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """How to reach a host: ``user`` at ``address``, with the key in the file ``key``."""
+
+    name: str
+    address: str
+    key: str
+    user: str = "root"
+
+
+def start(directory: Path, name: str) -> Host:
+    """A host that runs, has booted, and answers by ssh.
+
+    :param directory: for what is known of the host on this machine. One that is left of an earlier host is cleared up.
+    :raises HostsUnavailableError: this machine cannot have one.
+    :raises HostError: it did not start in time; nothing of it is left.
+    """
+    root = base()
+    stop(directory)
+    directory.mkdir(parents=True)
+    key = directory / KEY
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=30)
+    try:
+        supervisor = _start_supervisor(directory, name, root)
+        _wait_for_namespaces(supervisor, directory)
+        host = Host(name, _connect(supervisor.pid, directory), str(key))
+        (directory / SPEC).write_text(json.dumps(asdict(host)), encoding="utf-8")
+        _say_go(supervisor)
+        _wait_until_reached(host, supervisor)
+    except (HostError, subprocess.SubprocessError, OSError) as error:
+        console = _end_of(directory / LOG)
+        stop(directory)
+        raise HostError(f"the test host {name} did not start: {error}{console}") from error
+    return host
+
+
+def stop(directory: Path) -> None:
+    """End the host of a directory, if there is one, and remove the directory. Its cgroups go too: no process is left in them."""
+    pid = _read_pid(directory)
+    if pid and _is_supervisor(pid, directory):
+        os.kill(pid, signal.SIGTERM)
+        if not _wait_for_end(pid, STOP_SECONDS):
+            os.kill(pid, signal.SIGKILL)
+            _wait_for_end(pid, STOP_SECONDS)
+    cgroups.remove(cgroup_name(directory))
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def cgroup_name(directory: Path) -> str:
+    """Of this host alone, whatever others have the same name."""
+    return f"kubegpu-host-{zlib.crc32(str(directory.resolve()).encode()):08x}"
+
+
+def _start_supervisor(directory: Path, name: str, root: Path) -> subprocess.Popen[bytes]:
+    """A process in namespaces of its own, which waits for a word before it boots the host."""
+    command = ["unshare", "--mount", "--net", "--propagation", "private", "--"]
+    command += [sys.executable, "-m", "hosts.supervisor", str(directory), name, str(root)]
+    with open(directory / LOG, "wb") as log:
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=_environment()
+        )
+
+
+def _say_go(supervisor: subprocess.Popen[bytes]) -> None:
+    assert supervisor.stdin is not None
+    with supervisor.stdin as pipe:
+        pipe.write(b"go\n")
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+
+
+def _wait_for_namespaces(supervisor: subprocess.Popen[bytes], directory: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and supervisor.poll() is None:
+        if _read_pid(directory):
+            return
+        time.sleep(_POLL_SECONDS)
+    raise HostError("its supervisor did not come up")
+
+
+def _connect(pid: int, directory: Path) -> str:
+    """Lay a cable between this machine and the network namespace of a process; its address. It goes with the namespace."""
+    outside = f"kg{zlib.crc32(str(directory.resolve()).encode()):08x}"
+    here, there = _free_addresses(directory)
+    for command in (
+        f"ip link add {outside} type veth peer name host0 netns {pid}",
+        f"ip addr add {here}/30 dev {outside}",
+        f"ip link set {outside} up",
+        f"nsenter -t {pid} --net ip addr add {there}/30 dev host0",
+        f"nsenter -t {pid} --net ip link set host0 up",
+        f"nsenter -t {pid} --net ip link set lo up",
+    ):
+        done = subprocess.run(command.split(), capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode != 0:
+            raise HostError(f"{command}: {done.stderr.strip()}")
+    return there
+
+
+def _free_addresses(directory: Path) -> tuple[str, str]:
+    listed = subprocess.run(["ip", "-json", "addr"], capture_output=True, text=True, timeout=30, check=True)
+    used = {
+        ipaddress.IPv4Interface(f"{address['local']}/{address['prefixlen']}").network
+        for link in json.loads(listed.stdout)
+        for address in link.get("addr_info", ())
+        if address["family"] == "inet"
+    }
+    subnets = list(NETWORK.subnets(new_prefix=30))
+    first = zlib.crc32(str(directory.resolve()).encode()) % len(subnets)
+    for subnet in subnets[first:] + subnets[:first]:
+        if not any(subnet.overlaps(other) for other in used):
+            here, there = map(str, subnet.hosts())
+            return here, there
+    raise HostError(f"all of {NETWORK} is in use on this machine")
+
+
+def _wait_until_reached(host: Host, supervisor: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if supervisor.poll() is not None:
+            raise HostError("its supervisor ended")
+        if _answers(host) and execute(host, "systemctl is-system-running --wait", deadline - time.monotonic()):
+            return
+        time.sleep(_POLL_SECONDS)
+    raise HostError(f"it was not up within {START_SECONDS} s")
+
+
+def _answers(host: Host) -> bool:
+    try:
+        with socket.create_connection((host.address, 22), timeout=2) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def execute(host: Host, command: str, seconds: float) -> str:
+    """What a command says on a host; "" if it cannot be reached."""
+    options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "StrictHostKeyChecking=no"]
+    options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-i", host.key]
+    # A host that reboots takes no leave.
+    options += ["-o", "ServerAliveInterval=1"]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return subprocess.run(
+            ["ssh", *options, f"{host.user}@{host.address}", command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=max(1.0, seconds),
+            check=False,
+        ).stdout.strip()
+    return ""
+
+
+def _read_pid(directory: Path) -> int:
+    try:
+        return int((directory / PID).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _is_supervisor(pid: int, directory: Path) -> bool:
+    """Whether the number is still that of the process which wrote it."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"hosts.supervisor" in words and str(directory).encode() in words
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def _wait_for_end(pid: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        if not _is_alive(pid):
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _end_of(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+    except OSError:
+        return ""
+    return "".join(f"\n  {line}" for line in lines)

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that a test host lives in: it mounts the disk, boots the host, and boots it again when it reboots.
+
+    python -m hosts.supervisor DIR NAME ROOT
+
+It runs in mount and network namespaces of its own. What it mounts, and the network, end with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from hosts import cgroups
+from hosts.host import KEY, PID, cgroup_name
+
+#: systemd-nspawn says so of a host that wants to be started again.
+REBOOT = 133
+_DISK_SIZE = "1g"
+
+
+def main(directory: Path, name: str, base: Path) -> int:
+    """Until the host powers off, or this process is told to end."""
+    cgroups.enter(cgroup_name(directory))
+    root = _mount(directory, base)
+    authorized = root / "root/.ssh/authorized_keys"
+    shutil.copy(directory / f"{KEY}.pub", authorized)
+    (directory / f"{PID}.new").write_text(str(os.getpid()), encoding="utf-8")
+    os.rename(directory / f"{PID}.new", directory / PID)
+    # Whoever starts it lays the cable first.
+    if not sys.stdin.readline():
+        return 1
+    return _boot(root, name)
+
+
+def _mount(directory: Path, base: Path) -> Path:
+    disk = directory / "disk"
+    disk.mkdir()
+    # In memory: a layer over a root needs a file system that is no layer itself.
+    _run("mount", "-t", "tmpfs", "-o", f"size={_DISK_SIZE},mode=0755", "tmpfs", str(disk))
+    upper, work, root = (disk / part for part in ("upper", "work", "root"))
+    for path in (upper, work, root):
+        path.mkdir()
+    layers = f"lowerdir={base / 'root'},upperdir={upper},workdir={work}"
+    _run("mount", "-t", "overlay", "-o", layers, "overlay", str(root))
+    return root
+
+
+def _boot(root: Path, name: str) -> int:
+    # When this process is killed, the kernel kills systemd-nspawn, and with it the host.
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "systemd-nspawn",
+        "--quiet",
+        f"--directory={root}",
+        "--boot",
+        f"--machine={name}",
+        "--register=no",
+    ]
+    command += ["--keep-unit", f"--network-namespace-path=/proc/{os.getpid()}/ns/net", "--capability=all"]
+    command += ["--system-call-filter=@keyring bpf perf_event_open", "--console=passive"]
+    running: list[subprocess.Popen[bytes]] = []
+    ending = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ending.set()
+        for process in running:
+            process.terminate()
+
+    signal.signal(signal.SIGTERM, end)
+    code = REBOOT
+    while code == REBOOT and not ending.is_set():
+        running[:] = [subprocess.Popen(command, stdin=subprocess.DEVNULL)]
+        code = running[0].wait()
+    return code
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, timeout=60)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
