@@ -18,7 +18,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction imp
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import check_live_memory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_memory import check_mig_memory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_warnings import warn_of_mig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import pod_name, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import ACCEPTED, check_overcommit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.placement import check_placement
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import daemonset_of
@@ -47,23 +50,40 @@ def check_node(context: NodeContext, pods: PodsDecision, wanted: Wanted, finding
             name, f"two device plugins of others serve or select it ({names}), on one socket. Remove one of them first."
         )
     findings.warnings.add(name, *_privileges_lost(context, wanted))
+    check_mig(context, pods.eviction, findings)
     if context.is_repair:
         return
     _check_memory(context, bool(pods.stale), name in wanted.request.accept_live_memory, findings)
-    _check_slots(context, pods.eviction, wanted, findings)
+    _check_slots(context, pods, wanted, findings)
 
 
-def _check_slots(context: NodeContext, eviction: Eviction, wanted: Wanted, findings: Findings) -> None:
-    name = context.state.name
-    surplus = check_overcommit(context.state, context.expected)
+def check_mig(context: NodeContext, eviction: Eviction, findings: Findings) -> None:
+    """What a change of MIG devices takes along."""
+    mig, name = context.mig, context.state.name
+    if mig is None:
+        return
+    findings.warnings.add(name, *warn_of_mig(mig, context.state.labels))
+    leaving = [pod for pod in eviction.pods if pod not in eviction.for_room]
+    if leaving:
+        listed = some([pod_name(pod) for pod in leaving], 10)
+        findings.warnings.add(
+            name, f"MIG devices change: {listed} will be evicted, since the devices that they hold go."
+        )
+
+
+def _check_slots(context: NodeContext, pods: PodsDecision, wanted: Wanted, findings: Findings) -> None:
+    """Whether the pods that stay fit; those whose devices go are told of elsewhere."""
+    name, eviction = context.state.name, pods.eviction
+    findings.problems.add(name, *(f"{problem}." for problem in eviction.problems))
+    state = pods.remaining or context.state
+    surplus = check_overcommit(state, context.expected)
     if surplus and wanted.request.on_overcommit == "evict":
-        findings.problems.add(name, *(f"{problem}." for problem in eviction.problems))
-        if eviction.pods and not eviction.problems:
-            findings.warnings.add(name, f"{describe_evicted(eviction.pods)}.")
+        if eviction.for_room and not eviction.problems:
+            findings.warnings.add(name, f"{describe_evicted(eviction.for_room)}.")
     elif wanted.request.on_overcommit == "accept":
         findings.warnings.add(name, *(f"{finding}. {ACCEPTED}" for finding in surplus))
     else:
-        findings.problems.add(name, *refuse_overcommit(context.state, context.expected))
+        findings.problems.add(name, *refuse_overcommit(state, context.expected))
 
 
 def _privileges_lost(context: NodeContext, wanted: Wanted) -> list[str]:
@@ -80,7 +100,10 @@ def _privileges_lost(context: NodeContext, wanted: Wanted) -> list[str]:
 
 def _check_memory(context: NodeContext, ids_change: bool, accepted: bool, findings: Findings) -> None:
     name = context.state.name
-    memory = check_live_memory(context.state, context.facts, context.plan, ids_change)
+    if context.mig and context.plan.config_file.serves_mig:
+        memory = check_mig_memory(context)
+    else:
+        memory = check_live_memory(context.state, context.facts, context.plan, ids_change)
     findings.warnings.add(name, *memory.warnings)
     if accepted:
         findings.warnings.add(name, *(f"{one}. Accepted by kubegpu_accept_live_memory." for one in memory.refusals))

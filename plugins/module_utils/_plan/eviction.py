@@ -9,7 +9,7 @@ The rollout decides on the pods that it finds then. What is said here is what to
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping, Sequence
+from typing import Any, Collection, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction import scope
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.pod import Candidate
@@ -33,24 +33,33 @@ _CURES = {
 class Eviction:
     """What is decided about a node's pods.
 
-    :param fit: slots by resource that the pods which stay must fit into; None: nothing is evicted.
+    :param devices: ids of the devices whose pods go, because the devices go.
+    :param fit: slots by resource that the pods which stay must fit into; None: that does not matter.
     :param pods: those that are expected to go: namespace, name, uid.
     :param problems: why it cannot be done so, as sentences without the node.
+    :param for_room: those that go for the sake of room.
     """
 
+    devices: Sequence[str] = ()
     fit: Mapping[str, int] | None = None
     pods: Sequence[Mapping[str, str]] = field(default_factory=tuple)
     problems: Sequence[str] = ()
+    for_room: Sequence[Mapping[str, str]] = ()
 
     @property
     def scope(self) -> str:
         """As node_maintenance calls it."""
-        return scope.NONE if self.fit is None else scope.AFFECTED
+        return scope.NONE if self.fit is None and not self.devices else scope.AFFECTED
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the plan."""
         fit = None if self.fit is None else dict(self.fit)
-        return {"scope": self.scope, "devices": [], "fit": fit, "pods": [dict(pod) for pod in self.pods]}
+        return {
+            "scope": self.scope,
+            "devices": list(self.devices),
+            "fit": fit,
+            "pods": [dict(pod) for pod in self.pods],
+        }
 
 
 @dataclass(frozen=True)
@@ -59,11 +68,13 @@ class PodsDecision:
 
     :param stale: those that stay and keep device ids which the node does not have, or will not have.
     :param recreated: those of them that are made anew.
+    :param remaining: the node without the pods whose devices go.
     """
 
     eviction: Eviction
     stale: Sequence[Mapping[str, Any]] = ()
     recreated: Sequence[Mapping[str, Any]] = ()
+    remaining: NodeState | None = None
 
     def reasons(self) -> list[str]:
         """Why a node is not done with though it serves as planned."""
@@ -77,15 +88,64 @@ def decide_pods(context: NodeContext, changes: bool, request: PlanRequest) -> Po
     :param changes: its plugin changes, or it is to be put back into service.
     """
     rules = scope.Rules(request.evict_force, request.evict_delete_emptydir_data)
-    eviction = Eviction()
+    use = read_use({"allocations": context.facts.allocations, "gpus": context.facts.gpus})
+    lost = evict_from_lost(context, use, rules)
+    remaining = without_pods(context.state, lost.pods)
+    room = Eviction()
     if changes and request.on_overcommit == "evict" and not context.is_repair:
-        use = read_use({"allocations": context.facts.allocations, "gpus": context.facts.gpus})
-        eviction = plan_eviction(context.state, context.expected, use, rules)
+        room = plan_eviction(remaining, context.expected, use, rules)
+    pods = sorted([*lost.pods, *room.pods], key=pod_name)
+    eviction = Eviction(lost.devices, room.fit, pods, [*lost.problems, *room.problems], room.pods)
     leaving = {pod["uid"] for pod in eviction.pods}
-    found = stale_pods(context.state, context.facts, context.plan, changes)
+    found = stale_pods(context, changes)
     stale = [pod for pod in found if pod["uid"] not in leaving]
     anew = recreated_pods(context.state, stale, rules) if request.stale_pods == "recreate" else []
-    return PodsDecision(eviction, stale, anew)
+    return PodsDecision(eviction, stale, anew, remaining)
+
+
+def evict_from_lost(context: NodeContext, use: NodeUse, rules: scope.Rules) -> Eviction:
+    """Pods that go because their devices do, and holders of such devices that no eviction moves."""
+    if context.mig is None or not context.mig.lost_devices:
+        return Eviction()
+    devices = context.mig.lost_devices
+    judge = scope.Scope(EvictionWish(scope.AFFECTED, devices), rules, use)
+    verdicts = judge([_candidate(pod) for pod in context.state.gpu_pods])
+    going = sorted((verdict for verdict in verdicts if verdict.action != scope.STAY), key=_full_name)
+    problems = [f"MIG devices change, {objection}" for objection in _objections(going)]
+    problems += immovable_holders(context, {_full_name(verdict) for verdict in going})
+    return Eviction(devices, None, [verdict.pod.identity() for verdict in going], problems)
+
+
+def immovable_holders(context: NodeContext, going: Collection[str]) -> list[str]:
+    """Who holds what goes, and is no pod that will be evicted.
+
+    :param going: namespace/name of the pods that are.
+    """
+    held: dict[str, list[str]] = {}
+    for plan in context.mig.changing if context.mig else ():
+        for loss in plan.losses:
+            for holder in loss.holders:
+                if holder.pod is None or holder.pod not in going:
+                    held.setdefault(str(holder), []).append(f"{loss.device} of GPU {plan.gpu.index}")
+    return [
+        f"{who} holds {some(sorted(set(devices)))}, which has to go, and nobody evicts it. End it or move it away, or choose devices "
+        "that leave it alone"
+        for who, devices in held.items()
+    ]
+
+
+def without_pods(state: NodeState, pods: Sequence[Mapping[str, Any]]) -> NodeState:
+    """The node once these pods have left."""
+    gone = {pod["uid"] for pod in pods}
+    if not gone:
+        return state
+    resources = {name: dict(entry) for name, entry in (state.entry.get("resources") or {}).items()}
+    for pod in state.gpu_pods:
+        for name, count in (pod.get("requests") or {}).items() if pod["uid"] in gone else ():
+            if name in resources:
+                resources[name]["requested"] = int(resources[name].get("requested") or 0) - int(count)
+    staying = [pod for pod in state.entry.get("pods") or () if pod["uid"] not in gone]
+    return NodeState(state.name, {**state.entry, "pods": staying, "resources": resources})
 
 
 def plan_eviction(state: NodeState, expected: Mapping[str, int], use: NodeUse, rules: scope.Rules) -> Eviction:
@@ -100,11 +160,14 @@ def plan_eviction(state: NodeState, expected: Mapping[str, int], use: NodeUse, r
     judge = scope.Scope(EvictionWish(scope.AFFECTED, fit=fit), rules, use, expected=expected)
     verdicts = judge([_candidate(pod) for pod in state.gpu_pods])
     going = sorted((verdict for verdict in verdicts if verdict.action != scope.STAY), key=_full_name)
+    because = "kubegpu_on_overcommit is evict, "
     staying = [
         verdict.pod for verdict in verdicts if verdict.action == scope.STAY and not verdict.pod.state.terminating
     ]
     return Eviction(
-        fit, [verdict.pod.identity() for verdict in going], [*_objections(going), *_immovable(staying, fit)]
+        fit=fit,
+        pods=[verdict.pod.identity() for verdict in going],
+        problems=[*(f"{because}{objection}" for objection in _objections(going)), *_immovable(staying, fit)],
     )
 
 
@@ -158,9 +221,7 @@ def _objections(going: Sequence[scope.Verdict]) -> list[str]:
     for reason, cure in _CURES.items():
         pods = [_full_name(verdict) for verdict in going if verdict.reason == reason]
         if pods:
-            problems.append(
-                f"kubegpu_on_overcommit is evict, but of the pods that would have to go ({some(pods)}) {cure}"
-            )
+            problems.append(f"but of the pods that would have to go ({some(pods)}) {cure}")
     return problems
 
 

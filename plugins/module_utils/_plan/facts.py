@@ -33,6 +33,7 @@ _STATIC = (
     "compute_mode",
     "mig",
 )
+_MIG_CONTENT = ("instances", "instances_reason")
 
 
 class NoFactsError(Exception):
@@ -141,12 +142,13 @@ class FactReader:
         mig = gpu.get("mig") or {}
         key = (gpu.get("product"), gpu["memory_total_mib"], gpu.get("memory_reserved_mib"), mig.get("mode"))
         alike = self._cards.setdefault(key, [])
+        facts = {**{word: gpu.get(word) for word in _STATIC}, "mig": _static_mig(gpu.get("mig"))}
         for card in alike:
-            if all(card.facts.get(word) == gpu.get(word) for word in _STATIC):
+            if card.facts == facts:
                 return card
         name = gpu.get("product") or "unknown"
         card = Card(
-            facts={word: gpu.get(word) for word in _STATIC},
+            facts=facts,
             product=normalise_product(name),
             name=name,
             total_mib=gpu["memory_total_mib"],
@@ -155,3 +157,11 @@ class FactReader:
         )
         alike.append(card)
         return card
+
+
+def _static_mig(mig: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Without what differs from one GPU to the next that is laid out alike."""
+    if not mig or "devices" not in mig:
+        return mig
+    devices = [{word: one.get(word) for word in ("profile", "memory_total_mib")} for one in mig.get("devices") or ()]
+    return {**{word: value for word, value in mig.items() if word not in _MIG_CONTENT}, "devices": devices}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Mapping, Sequence, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words import WHERE, SharingConfig
@@ -26,28 +26,95 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers im
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one resource of a config gets.
+
+    :param what: the device, in words.
+    :param total_mib: memory of the smallest device, which decides for all; None if it is not known.
+    :param process_mib: what one process was measured to use.
+    """
+
+    what: str
+    choice: Choice
+    total_mib: int | None
+    process_mib: int | None
+
+    def figures(self) -> dict[str, Any]:
+        """As they stand in the plan."""
+        total = self.total_mib
+        shares = divide(total, self.choice.replicas, self.process_mib).to_dict() if total else dict(_UNKNOWN)
+        return {
+            "process_memory_mib": self.process_mib,
+            "memory_total_mib": total,
+            "memory_usable_mib": None,
+            "replicas_by_utilization": self.choice.by_utilization,
+            "replicas_by_headroom": self.choice.by_headroom,
+            **shares,
+            "arithmetic": self.choice.arithmetic,
+        }
+
+
+_UNKNOWN = {"slot_mib": None, "headroom_mib": None, "utilization": None}
+
+
+@dataclass(frozen=True)
 class KeyPlan:
     """A config, decided.
 
-    :param total_mib: memory of the smallest card that it matches, which decides for all.
+    :param parts: by resource, as it is called when nothing is shared.
     """
 
     config: SharingConfig
-    choice: Choice
+    parts: Mapping[str, Part]
     margins: Margins
-    total_mib: int
     models: Tuple[str, ...]
     config_file: ConfigFile
     objects: KeyObjects
+
+    @property
+    def choice(self) -> Choice:
+        """Of whole GPUs."""
+        return self.parts[GPU_RESOURCE].choice if GPU_RESOURCE in self.parts else leave_whole()
+
+    @property
+    def total_mib(self) -> int | None:
+        """Memory of the smallest device."""
+        known = [part.total_mib for part in self.parts.values() if part.total_mib is not None]
+        return min(known, default=None)
 
     @property
     def sharing(self) -> str:
         """What is really done: a config that comes out at one replica shares nothing."""
         return "time_slicing" if self.config_file.time_slicing else "none"
 
-    def sizing_of(self, card: Card) -> dict[str, Any]:
-        """The figures for one card of this key, as they stand in the plan."""
-        process = self.config.process_memory_mib
+    @property
+    def replicas(self) -> int | dict[str, int]:
+        """Of each GPU; with MIG devices by resource."""
+        if not self.config_file.serves_mig:
+            return self.choice.replicas
+        return {resource: self.parts[resource].choice.replicas for resource in sorted(self.parts)}
+
+    @property
+    def arithmetic(self) -> str:
+        """How the replicas come about, of all resources."""
+        if len(self.parts) == 1:
+            return next(iter(self.parts.values())).choice.arithmetic
+        return "; ".join(f"{resource} {self.parts[resource].choice.arithmetic}" for resource in sorted(self.parts))
+
+    def sizing_of(self, card: Card, devices: Mapping[str, int] | None = None) -> dict[str, Any]:
+        """The figures for one card of this key, as they stand in the plan.
+
+        :param devices: with MIG, what the node has.
+        """
+        margins = {
+            "max_memory_utilization": show_decimal(self.margins.max_memory_utilization),
+            "min_headroom_mib": self.margins.min_headroom_mib,
+        }
+        if self.config_file.serves_mig:
+            parts = {resource: self.parts[resource].figures() for resource in sorted(devices or ())}
+            first = next(iter(parts.values())) if len(parts) == 1 else dict.fromkeys(next(iter(parts.values()), {}))
+            return {**first, **margins, "arithmetic": self.arithmetic, "resources": parts}
+        process = self.config.process_of(GPU_RESOURCE)
         arithmetic = self.choice.arithmetic
         if card.total_mib != self.total_mib and self.choice.by_utilization is not None:
             arithmetic += f" (decided by the smallest card, {self.total_mib} MiB)"
@@ -55,8 +122,7 @@ class KeyPlan:
             "process_memory_mib": process,
             "memory_total_mib": card.total_mib,
             "memory_usable_mib": card.usable_mib,
-            "max_memory_utilization": show_decimal(self.margins.max_memory_utilization),
-            "min_headroom_mib": self.margins.min_headroom_mib,
+            **margins,
             "replicas_by_utilization": self.choice.by_utilization,
             "replicas_by_headroom": self.choice.by_headroom,
             **divide(card.total_mib, self.choice.replicas, process).to_dict(),
@@ -73,60 +139,92 @@ class Decided:
     warnings: Tuple[str, ...] = ()
 
 
-def decide_key(config: SharingConfig, cards: Sequence[Card], margins: Margins, options: PluginOptions) -> Decided:
-    """Decide a config for the cards that it matches (at least one)."""
-    smallest = min(cards, key=lambda card: card.total_mib)
-    models = tuple(sorted({card.name for card in cards}))
-    choice, problem = _choose(config, smallest, margins)
-    if problem:
-        return Decided(problems=(problem,))
-    warnings = []
-    sizes = sorted({card.total_mib for card in cards})
-    if sizes[1:] and config.sharing != "none":
-        warnings.append(
-            f"{WHERE}.{config.key} matches cards of different memory ({', '.join(str(size) for size in sizes)} MiB); the "
-            f"smallest decides, so that larger ones are used less. Give each model a config of its own."
-        )
+def decide_key(
+    config: SharingConfig,
+    cards: Sequence[Card],
+    margins: Margins,
+    options: PluginOptions,
+    memory: Mapping[str, int | None] | None = None,
+) -> Decided:
+    """Decide a config for the cards that it matches (at least one).
+
+    :param memory: MiB of the smallest device by resource; with MIG these are no cards.
+    """
+    parts, problems, warnings = _decide_parts(config, cards, margins, memory)
+    if problems:
+        return Decided(problems=tuple(problems))
+    replicas = {resource: part.choice.replicas for resource, part in parts.items() if part.choice.replicas > 1}
     time_slicing = None
-    if choice.replicas > 1:
-        time_slicing = TimeSlicing(
-            {GPU_RESOURCE: choice.replicas}, config.rename, config.fail_requests_greater_than_one
-        )
-    elif config.sharing != "none":
-        warnings.append(
-            f"{WHERE}.{config.key}: {choice.arithmetic}, so only one process of {config.process_memory_mib} MiB fits on a card of "
-            f"{smallest.total_mib} MiB, and these cards are not shared."
-        )
-    config_file = ConfigFile(config.plugin_flags, time_slicing)
+    if replicas:
+        time_slicing = TimeSlicing(replicas, config.rename, config.fail_requests_greater_than_one)
+    config_file = ConfigFile(config.plugin_flags, time_slicing, config.mig_strategy)
     if config_file.to_document()["flags"]["failOnInitError"] is False:
         warnings.append(
             f"{WHERE}.{config.key}.plugin_flags: with failOnInitError false a broken GPU node shows as a running plugin with 0 GPUs."
         )
     objects = build_objects(config.key, config_file, options)
-    plan = KeyPlan(config, choice, margins, smallest.total_mib, models, config_file, objects)
-    return Decided(plan, warnings=tuple(warnings))
+    models = tuple(sorted({card.name for card in cards}))
+    return Decided(KeyPlan(config, parts, margins, models, config_file, objects), warnings=tuple(warnings))
 
 
-def _choose(config: SharingConfig, card: Card, margins: Margins) -> tuple[Choice, str]:
-    """The replicas for the smallest card, or what is wrong."""
-    process = config.process_memory_mib
-    if config.replicas is not None:
-        return state_replicas(config.replicas), ""
+def _decide_parts(
+    config: SharingConfig, cards: Sequence[Card], margins: Margins, memory: Mapping[str, int | None] | None
+) -> tuple[dict[str, Part], list[str], list[str]]:
+    """(parts, problems, warnings)."""
+    smallest = min(cards, key=lambda card: card.total_mib)
+    warnings = []
+    sizes = sorted({card.total_mib for card in cards})
+    if memory is None and sizes[1:] and config.sharing != "none":
+        warnings.append(
+            f"{WHERE}.{config.key} matches cards of different memory ({', '.join(str(size) for size in sizes)} MiB); the "
+            f"smallest decides, so that larger ones are used less. Give each model a config of its own."
+        )
+    devices: Mapping[str, int | None] = {GPU_RESOURCE: smallest.total_mib} if memory is None else memory
+    parts, problems = {}, []
+    for resource in sorted(devices):
+        what = "card" if memory is None else resource
+        part = Part(what, leave_whole(), devices[resource], config.process_of(resource))
+        choice, problem = _choose(config, resource, part, smallest.name if memory is None else f"a {resource}", margins)
+        parts[resource] = replace(part, choice=choice)
+        problems += [problem] if problem else []
+        if choice.replicas == 1 and config.sharing != "none" and part.process_mib is not None:
+            warnings.append(
+                f"{WHERE}.{config.key}: {choice.arithmetic}, so only one process of {part.process_mib} MiB fits on a {what} of "
+                f"{part.total_mib} MiB, and these {what}s are not shared."
+            )
+    return parts, problems, warnings
+
+
+def _choose(config: SharingConfig, resource: str, part: Part, named: str, margins: Margins) -> tuple[Choice, str]:
+    """The replicas for the smallest device of a resource, or what is wrong.
+
+    :param named: the device, as a person knows it.
+    """
+    stated = config.replicas_of(resource)
+    if stated is not None:
+        return state_replicas(stated), ""
+    process, total = part.process_mib, part.total_mib
     if config.sharing == "none" or process is None:
         return leave_whole(), ""
-    choice = choose_replicas(card.total_mib, process, margins)
     where = f"{WHERE}.{config.key}.process_memory_mib is {process}"
-    if process > card.total_mib:
+    if total is None:
+        return part.choice, f"{where}, but how much memory {named} has is not known; state replicas instead."
+    choice = choose_replicas(total, process, margins)
+    if process > total:
         return choice, (
-            f"{where}, more than the {card.total_mib} MiB of {card.name}: such a process does not fit on the card. Correct the "
-            "measurement, or match larger cards."
+            f"{where}, more than the {total} MiB of {named}: such a process does not fit on the {_kind(part)}. Correct the "
+            f"measurement, or {'match larger cards' if part.what == 'card' else 'lay out larger devices'}."
         )
     if not choice.replicas:
         return choice, (
-            f"{where}, but on {card.name} the margins leave no room for a single process: {choice.arithmetic}. Raise "
+            f"{where}, but on {named} the margins leave no room for a single process: {choice.arithmetic}. Raise "
             "kubegpu_sizing.max_memory_utilization, lower min_headroom_mib, or set sharing: none."
         )
     return choice, ""
+
+
+def _kind(part: Part) -> str:
+    return "card" if part.what == "card" else "device"
 
 
 def describe_key(config: SharingConfig, plan: KeyPlan | None, nodes: Sequence[str]) -> Mapping[str, Any]:
@@ -148,7 +246,7 @@ def describe_key(config: SharingConfig, plan: KeyPlan | None, nodes: Sequence[st
         described["sizing"] = {
             "process_memory_mib": config.process_memory_mib,
             "memory_total_mib": plan.total_mib,
-            "arithmetic": plan.choice.arithmetic,
+            "arithmetic": plan.arithmetic,
         }
     return described
 

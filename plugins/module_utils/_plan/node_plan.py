@@ -10,8 +10,11 @@ from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import NodeFacts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_entry import mig_entry, reasons_of_layout
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import NodeMig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import Release, serves
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import GPU_RESOURCE
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class NodeContext:
 
     :param incumbents: other people's device plugins on it.
     :param missing: objects of its config that the cluster lacks.
+    :param mig: what becomes of its GPUs; None if the config says nothing of MIG.
     """
 
     state: NodeState
@@ -28,16 +32,32 @@ class NodeContext:
     plan: KeyPlan
     incumbents: Sequence[Mapping[str, Any]] = ()
     missing: Sequence[str] = ()
+    mig: NodeMig | None = None
 
     @property
     def expected(self) -> dict[str, int]:
         """What it is to advertise."""
-        return self.plan.config_file.resources_of(len(self.facts.cards))
+        return self.plan.config_file.advertise(self.devices)
+
+    @property
+    def devices(self) -> Mapping[str, int]:
+        """What it has in the end, by the resource that it is when nothing is shared."""
+        return self.mig.devices if self.mig else {GPU_RESOURCE: len(self.facts.cards)}
+
+    def replicas_of(self, resource: str) -> int:
+        """Slots of each device of a resource."""
+        part = self.plan.parts.get(resource)
+        return part.choice.replicas if part else 1
+
+    @property
+    def bears_config(self) -> bool:
+        """Key and revision are as planned."""
+        return (self.state.key, self.state.revision) == (self.plan.config.key, self.plan.objects.revision)
 
     @property
     def is_repair(self) -> bool:
         """It bears its config already: its slots are those that its pods were given."""
-        return (self.state.key, self.state.revision) == (self.plan.config.key, self.plan.objects.revision)
+        return self.bears_config and not (self.mig and self.mig.changing)
 
 
 def reasons_to_switch(context: NodeContext) -> list[str]:
@@ -56,7 +76,8 @@ def reasons_to_switch(context: NodeContext) -> list[str]:
         reasons.append("served by a plugin that is not ours")
     elif context.incumbents:
         reasons.append("selected by a plugin that is not ours")
-    if context.is_repair:
+    reasons += reasons_of_layout(context.mig) if context.mig else []
+    if context.bears_config:
         reasons += [f"{what} is missing" for what in context.missing]
     return reasons
 
@@ -118,15 +139,16 @@ def node_entry(context: NodeContext, change: Change) -> dict[str, Any]:
         "facts": facts.source,
         "confidence": facts.confidence,
         "sharing": plan.sharing,
-        "replicas": plan.choice.replicas,
-        "mig_devices": {},
+        "replicas": plan.replicas,
+        "mig": mig_entry(context.mig) if context.mig else None,
+        "mig_devices": context.mig.mig_devices if context.mig else {},
         "slots_before": sum(before.values()),
         "slots_after": sum(expected.values()),
         "from": {"key": state.key, "revision": state.revision, "resources": before},
         "to": {"key": plan.config.key, "revision": plan.objects.revision, "resources": expected},
         "expected_resources": expected,
         "resources_before": before,
-        "sizing": plan.sizing_of(facts.smallest),
+        "sizing": plan.sizing_of(facts.smallest, context.devices),
         "changed": bool(change.reasons),
         "reasons": list(change.reasons),
         "disruption": change.disruption,

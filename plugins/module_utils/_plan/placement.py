@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.names import TAINT_KEY
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
 
-# Tolerations that the DaemonSet controller adds by itself.
-_TOLERATED = tuple(
-    f"node.kubernetes.io/{name}"
-    for name in ("not-ready", "unreachable", "disk-pressure", "memory-pressure", "pid-pressure", "unschedulable")
+# Tolerations that the DaemonSet controller adds by itself, and the taint that a run sets for a time and lifts before its plugin
+# starts; one that was killed leaves it for the next.
+_TOLERATED = (
+    *(
+        f"node.kubernetes.io/{name}"
+        for name in ("not-ready", "unreachable", "disk-pressure", "memory-pressure", "pid-pressure", "unschedulable")
+    ),
+    TAINT_KEY,
 )
 
 

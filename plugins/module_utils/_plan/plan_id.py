@@ -22,8 +22,8 @@ def plan_id(
     releases: Sequence[Mapping[str, Any]],
     waves: Sequence[Sequence[str]],
 ) -> str:
-    """16 hexadecimal digits over: per changed node what it is and becomes, how it is disturbed and what is taken off it;
-    the configs that these nodes get; the sizes of the waves.
+    """16 hexadecimal digits over: per changed node what it is and becomes, how it is disturbed and what is taken off it, and the
+    MIG devices that it ends with; the configs that these nodes get; the sizes of the waves.
 
     The revision covers a config's file and everything else in the plugin's pod.
     """
@@ -31,7 +31,7 @@ def plan_id(
     keys = {node["key"] for node in changed.values()}
     decisions = {
         "nodes": {
-            name: {word: node[word] for word in ("from", "to", "disruption", "release")}
+            name: {**{word: node[word] for word in ("from", "to", "disruption", "release")}, **_mig(node)}
             for name, node in changed.items()
         },
         "configs": {key: {word: configs[key][word] for word in ("revision", "config_file")} for key in keys},
@@ -39,3 +39,12 @@ def plan_id(
         "wave_sizes": [len(wave) for wave in waves],
     }
     return digest(decisions)[:_DIGITS]
+
+
+def _mig(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Where its GPUs end, not who uses them now, nor which ids their instances have."""
+    mig = node.get("mig")
+    if not mig:
+        return {}
+    gpus = [{"uuid": gpu["uuid"], **gpu["after"]} for gpu in mig["gpus"]]
+    return {"mig": {"strategy": mig["strategy"], "gpus": gpus}}

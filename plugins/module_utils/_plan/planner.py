@@ -98,6 +98,7 @@ class _Draft:
                 plan=plans[key],
                 incumbents=incumbents.get(name, ()),
                 missing=missing[key],
+                mig=self.found.mig.get(name),
             )
             self.nodes[name] = node_entry(context, self._decide(context))
         in_use = {self.found.matches[name].key for name in self.found.planned}
@@ -116,7 +117,7 @@ class _Draft:
             switch=bool(to_switch),
             stale=pods.stale,
             evict=pods.eviction.to_dict(),
-            ids_change=bool(to_switch) and ids_change(state, context.facts, context.plan),
+            ids_change=bool(to_switch) and ids_change(context),
             recreate=bool(pods.recreated),
             release=self._release(context),
         )

@@ -26,6 +26,7 @@ def plan_facts(plan: Mapping[str, Any], dest: str | None) -> dict[str, Any]:
         "wave_hosts": [
             {"node": node, "host": plan["nodes"][node]["host"] or node} for wave in plan["waves"] for node in wave
         ],
+        "mig_nodes": sorted(node for wave in plan["waves"] for node in wave if plan["nodes"][node].get("mig")),
         "plan": _shorten(plan) if dest and len(plan["nodes"]) > LARGE_FLEET else dict(plan),
         "dest": dest,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words import WHERE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import (
     Card,
     FactReader,
@@ -16,6 +17,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import Decided, decide_key
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.matching import Match, Matcher
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import (
+    MigProblemsError,
+    NodeMig,
+    plan_mig,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_words import NONE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import ON_HOLD, NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import NodeFindings, Wanted
 
@@ -26,6 +33,7 @@ class Survey:
 
     :param facts: by node, of all GPU nodes that have any, in or out of scope.
     :param keys: what each config that matches something becomes.
+    :param mig: what becomes of the GPUs of each node whose config says so, in or out of scope, unless something is in the way.
     :param planned: nodes in scope that get a config.
     :param skipped: why others in scope are left alone.
     :param unknown: why nothing is known of a node's GPUs, in or out of scope.
@@ -34,6 +42,8 @@ class Survey:
     facts: Dict[str, NodeFacts] = field(default_factory=dict)
     matches: Dict[str, Match] = field(default_factory=dict)
     keys: Dict[str, Decided] = field(default_factory=dict)
+    mig: Dict[str, NodeMig] = field(default_factory=dict)
+    mig_problems: Dict[str, List[str]] = field(default_factory=dict)
     planned: List[str] = field(default_factory=list)
     skipped: Dict[str, str] = field(default_factory=dict)
     unknown: Dict[str, str] = field(default_factory=dict)
@@ -52,9 +62,13 @@ def survey(wanted: Wanted) -> Survey:
     for name, match in found.matches.items():
         if match.key:
             cards.setdefault(match.key, {}).update(dict.fromkeys(found.facts[name].cards))
+    _plan_mig(wanted, found)
     for key in sorted(cards):
         config = wanted.vocabulary.configs[key]
-        found.keys[key] = decide_key(config, list(cards[key]), wanted.vocabulary.margins, wanted.options)
+        memory = _device_memory(key, found) if config.mig_strategy != NONE else None
+        # Without a single node whose devices are known, its nodes tell why.
+        if memory != {}:
+            found.keys[key] = decide_key(config, list(cards[key]), wanted.vocabulary.margins, wanted.options, memory)
     dra_nodes = frozenset(wanted.request.cluster.get("dra_nodes") or ())
     for name in wanted.scope.selected:
         state = wanted.scope.nodes[name]
@@ -62,7 +76,7 @@ def survey(wanted: Wanted) -> Survey:
         if reason:
             found.skipped[name] = reason
         else:
-            _admit(state, found, name in dra_nodes)
+            _admit(state, found, wanted, name in dra_nodes)
     for node, host in wanted.scope.host_of.items():
         if node not in wanted.scope.nodes:
             found.skipped[node] = _why_no_gpu(wanted.request.host_facts.get(host))
@@ -80,6 +94,27 @@ def _read_facts(wanted: Wanted, found: Survey) -> None:
             found.unknown[name] = str(error)
         else:
             found.facts[name], found.matches[name] = facts, matcher.match(facts)
+
+
+def _plan_mig(wanted: Wanted, found: Survey) -> None:
+    """Fill mig and what is in its way."""
+    for name, match in found.matches.items():
+        config = wanted.vocabulary.configs[match.key] if match.key else None
+        if config is not None and config.mig:
+            try:
+                found.mig[name] = plan_mig(config, found.facts[name], wanted.scope.nodes[name])
+            except MigProblemsError as error:
+                found.mig_problems[name] = error.problems
+
+
+def _device_memory(key: str, found: Survey) -> Dict[str, int | None]:
+    """MiB of the smallest device by resource, over all nodes of a config."""
+    sizes: Dict[str, List[int | None]] = {}
+    for name, mig in found.mig.items():
+        if found.matches[name].key == key:
+            for resource, size in mig.memory.items():
+                sizes.setdefault(resource, []).append(size)
+    return {resource: None if None in all_of else min(filter(None, all_of)) for resource, all_of in sizes.items()}
 
 
 def _why_left_alone(state: NodeState) -> str:
@@ -102,10 +137,10 @@ def _why_no_gpu(facts: Any) -> str:
     return f"no sign of an NVIDIA GPU{f' ({reason})' if reason else ''}"
 
 
-def _admit(state: NodeState, found: Survey, by_dra: bool) -> None:
+def _admit(state: NodeState, found: Survey, wanted: Wanted, by_dra: bool) -> None:
     """Take a node into the plan, unless something is in the way."""
     match = found.matches[state.name]
-    problems = list(match.problems)
+    problems = [*match.problems, *found.mig_problems.get(state.name, ())]
     if by_dra:
         problems.append(
             "its GPUs are handed out by dynamic resource allocation (ResourceSlices of gpu.nvidia.com), and a device plugin "
@@ -113,10 +148,12 @@ def _admit(state: NodeState, found: Survey, by_dra: bool) -> None:
             "kubegpu.sharing/hold)."
         )
     with_mig = [index for index, card in enumerate(found.facts[state.name].cards) if card.mig_enabled]
-    if match.key and with_mig:
+    if match.key and with_mig and not wanted.vocabulary.configs[match.key].mig:
+        where = f"{WHERE}.{match.key}"
         problems.append(
-            f"MIG is enabled on GPU {', '.join(map(str, with_mig))}, which is not supported yet. Disable MIG there, or write a "
-            "match that leaves the card out."
+            f"MIG is enabled on GPU {', '.join(map(str, with_mig))}, and {where} says nothing of MIG. Describe the devices "
+            f"(mig: {{strategy: mixed, devices: {{1g.12gb: 7}}}}), switch MIG off with mig: {{strategy: none}}, or write a match that "
+            "leaves the card out."
         )
     found.problems.add(state.name, *problems)
     if not problems:

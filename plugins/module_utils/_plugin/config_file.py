@@ -13,7 +13,11 @@ from typing import Any, Mapping
 with suppress(ImportError):
     import yaml
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import SHARED_SUFFIX, is_plugin_resource
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import (
+    GPU_RESOURCE,
+    SHARED_SUFFIX,
+    is_plugin_resource,
+)
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,23 @@ class ConfigFile:
     """The whole file.
 
     :param flags: in the shape of the file's ``flags``, checked beforehand; they are laid over the collection's own.
+    :param mig_strategy: none, single or mixed.
     """
 
     flags: Mapping[str, Any] = field(default_factory=dict)
     time_slicing: TimeSlicing | None = None
+    mig_strategy: str = "none"
+
+    @property
+    def serves_mig(self) -> bool:
+        """MIG devices are advertised."""
+        return self.mig_strategy != "none"
 
     def to_document(self) -> dict[str, Any]:
         """The file as data."""
         own: dict[str, Any] = {**_FLAGS, **{word: value for word, value in self.flags.items() if word != "plugin"}}
+        if self.serves_mig:
+            own["migStrategy"] = self.mig_strategy
         own["plugin"] = {**_PLUGIN_FLAGS, **self.flags.get("plugin", {})}
         document: dict[str, Any] = {"version": "v1", "flags": own}
         if self.time_slicing:
@@ -78,7 +91,16 @@ class ConfigFile:
 
     def resources_of(self, gpus: int) -> dict[str, int]:
         """What a node with so many whole GPUs advertises under this file."""
-        if not self.time_slicing:
-            return {"nvidia.com/gpu": gpus}
-        suffix = SHARED_SUFFIX if self.time_slicing.rename else ""
-        return {name + suffix: gpus * number for name, number in sorted(self.time_slicing.replicas.items())}
+        return self.advertise({GPU_RESOURCE: gpus})
+
+    def advertise(self, devices: Mapping[str, int]) -> dict[str, int]:
+        """What a node advertises under this file.
+
+        :param devices: how many it has, by the resource that they are when nothing is shared.
+        """
+        advertised = {}
+        for resource in sorted(devices):
+            replicas = self.time_slicing.replicas.get(resource, 1) if self.time_slicing else 1
+            renamed = SHARED_SUFFIX if self.time_slicing and self.time_slicing.rename and replicas > 1 else ""
+            advertised[resource + renamed] = devices[resource] * replicas
+        return advertised

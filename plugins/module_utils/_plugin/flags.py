@@ -68,7 +68,10 @@ def _hint(path: str) -> str:
 def _mismatch(field: Field, value: Any) -> list[str]:
     """What the field wants instead of ``value``; empty if it fits."""
     if field.path == "flags.migStrategy":
-        return [] if value == "none" else ["MIG is not supported yet, so it can only be none"]
+        hint = f" ({{strategy: {value}, devices: …}})" if value in field.choices else ""
+        return (
+            [] if value == "none" else [f"say it with the config's word mig{hint}, which lays out the devices as well"]
+        )
     if field.type == "bool":
         return [] if isinstance(value, bool) else ["give true or false"]
     if field.type == "text":

@@ -21,6 +21,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.options im
 
 CONFIG_DIRECTORY = "/etc/kubegpu"
 CONFIG_NAME = "config.yaml"
+# Written on the node once its MIG devices are as recorded, and gone at every boot until then: a file that is not there keeps the
+# kubelet from starting the plugin, which would advertise the card whole.
+MIG_READY = "/run/kubegpu-sharing/mig-ready"
 _REVISION_DIGITS = 10
 # A container that sees the driver elsewhere than the host has it: where the plugin looks by default.
 _DRIVER_ROOT_MOUNT = "/driver-root"
@@ -123,10 +126,13 @@ def _pod_spec(config: ConfigFile, options: PluginOptions) -> dict[str, Any]:
         volumes.append({"name": "driver-root", "hostPath": {"path": driver_root, "type": "Directory"}})
         mount_path = config.to_document()["flags"]["plugin"].get("containerDriverRoot", _DRIVER_ROOT_MOUNT)
         mounts.append({"name": "driver-root", "mountPath": mount_path, "readOnly": True})
+    if config.serves_mig:
+        volumes.append({"name": "mig-ready", "hostPath": {"path": MIG_READY, "type": "File"}})
+        mounts.append({"name": "mig-ready", "mountPath": MIG_READY, "readOnly": True})
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "tolerations": tolerations_of(options),
-        "containers": [_container(mounts, options)],
+        "containers": [_container(mounts, config, options)],
         "volumes": volumes,
     }
     if options.priority_class:
@@ -138,8 +144,18 @@ def _pod_spec(config: ConfigFile, options: PluginOptions) -> dict[str, Any]:
     return spec
 
 
-def _container(mounts: list[dict[str, Any]], options: PluginOptions) -> dict[str, Any]:
+def _container(mounts: list[dict[str, Any]], config: ConfigFile, options: PluginOptions) -> dict[str, Any]:
     security: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    # By these the NVIDIA runtime gives the plugin the cards that it is to advertise.
+    env = [
+        {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
+        {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"},
+    ]
+    if config.serves_mig:
+        # To see the MIG devices of all GPUs the plugin needs both: the variable alone is refused to a container without the
+        # capability, and NVML answers that permissions are missing without the variable.
+        env.append({"name": "NVIDIA_MIG_MONITOR_DEVICES", "value": "all"})
+        security = {"capabilities": {"add": ["SYS_ADMIN"]}}
     return {
         "name": "nvidia-device-plugin",
         "image": f"{options.image}:{options.version}",
@@ -149,11 +165,7 @@ def _container(mounts: list[dict[str, Any]], options: PluginOptions) -> dict[str
         # A file, never its directory: v0.14 ends with "is a directory". All else stands in the file, because an
         # argument or a variable would win over it.
         "args": [f"--config-file={CONFIG_DIRECTORY}/{CONFIG_NAME}"],
-        # By these the NVIDIA runtime gives the plugin the cards that it is to advertise.
-        "env": [
-            {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
-            {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"},
-        ],
+        "env": env,
         "resources": dict(options.resources),
         "securityContext": {"privileged": True} if options.privileged else security,
         "volumeMounts": mounts,

@@ -169,10 +169,13 @@ def test_dynamic_resource_allocation_on_a_node_is_refused() -> None:
     assert "node t4-1: its GPUs are handed out by dynamic resource allocation" in problems[0]
 
 
-def test_mig_that_is_enabled_is_refused_for_now() -> None:
+def test_mig_that_is_enabled_under_a_config_that_does_not_speak_of_it_is_refused() -> None:
     request = one_node()
     request.host_facts["t4-1"]["gpus"][0]["mig"] = {"capable": True, "mode": "enabled", "pending": "enabled"}
-    assert "node t4-1: MIG is enabled on GPU 0, which is not supported yet." in refusal(request)[0]
+    [problem] = refusal(request)
+    assert "node t4-1: MIG is enabled on GPU 0, and kubegpu_sharing_configs.t4 says nothing of MIG." in problem
+    assert "(mig: {strategy: mixed, devices: {1g.12gb: 7}})" in problem
+    assert "mig: {strategy: none}" in problem
 
 
 def test_two_foreign_plugins_on_a_node_are_refused() -> None:

@@ -16,6 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import FactReader, NodeFacts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan, decide_key
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import LiveMemory, check_live_memory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import stale_pods
@@ -64,7 +65,7 @@ def test_stale_pods_are_told_by_the_kubelets_allocations(
 ) -> None:
     facts = read([fleet.gpu()], [allocation("a", *devices)])
     state = NodeState("n", fleet.node(1, [fleet.pod("a")]))
-    found = stale_pods(state, facts, decide(facts, config), True)
+    found = stale_pods(NodeContext(state, None, facts, decide(facts, config)), True)
     assert [pod["name"] for pod in found] == (["a"] if stale else [])
 
 
@@ -76,8 +77,8 @@ def test_stale_pods_without_allocations_are_inferred_from_slots(slots: int, repl
     facts = read([fleet.gpu()])
     config = shared(replicas) if replicas > 1 else SharingConfig("t4")
     state = NodeState("n", fleet.node(slots, [fleet.pod("a")]))
-    assert bool(stale_pods(state, facts, decide(facts, config), True)) is stale
-    assert stale_pods(state, facts, decide(facts, config), False) == []
+    assert bool(stale_pods(NodeContext(state, None, facts, decide(facts, config)), True)) is stale
+    assert stale_pods(NodeContext(state, None, facts, decide(facts, config)), False) == []
 
 
 def test_stale_pods_leave_out_pods_without_gpu_ended_or_leaving() -> None:
@@ -89,7 +90,7 @@ def test_stale_pods_leave_out_pods_without_gpu_ended_or_leaving() -> None:
         fleet.pod("a"),
     ]
     facts = read([fleet.gpu()])
-    found = stale_pods(NodeState("n", fleet.node(1, pods)), facts, decide(facts), True)
+    found = stale_pods(NodeContext(NodeState("n", fleet.node(1, pods)), None, facts, decide(facts)), True)
     assert found == [{"namespace": "ml", "name": name, "uid": f"uid-{name}"} for name in ("a", "b")]
 
 
@@ -97,14 +98,14 @@ def test_stale_pods_on_an_unchanged_node_are_still_told() -> None:
     # Left over from the rollout before: they would fail at the next reboot.
     facts = read([fleet.gpu()], [allocation("old", "GPU-n-0"), allocation("gone", "GPU-n-0")])
     state = NodeState("n", fleet.node(3, [fleet.pod("old")]))
-    assert [pod["name"] for pod in stale_pods(state, facts, decide(facts), False)] == ["old"]
+    assert [pod["name"] for pod in stale_pods(NodeContext(state, None, facts, decide(facts)), False)] == ["old"]
 
 
 def test_stale_pods_of_a_node_between_two_plugins_go_by_what_it_had() -> None:
     entry = fleet.node(1, [fleet.pod("a")])
     entry["resources"]["nvidia.com/gpu"]["allocatable"] = 0
     facts = read([fleet.gpu()])
-    assert stale_pods(NodeState("n", entry), facts, decide(facts), True)
+    assert stale_pods(NodeContext(NodeState("n", entry), None, facts, decide(facts)), True)
 
 
 # --- live memory ---------------------------------------------------------------------------------------------------------

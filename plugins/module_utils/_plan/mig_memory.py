@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether what runs on MIG devices that stay leaves room for the slots beside it. PRIVATE to the collection.
+
+NVML tells of each process which MIG device it is on, so that memory in use is the sum over processes; what a device that goes
+holds does not matter, for its pods leave.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, Iterator, Mapping
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import LiveMemory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import pod_name
+
+
+def check_mig_memory(context: NodeContext) -> LiveMemory:
+    """Compare what runs with the planned slots."""
+    refusals: list[str] = []
+    if context.mig is None:
+        return LiveMemory()
+    kept = context.mig.kept_devices
+    for gpu in context.facts.gpus:
+        for device in (gpu.get("mig") or {}).get("devices") or ():
+            resource = kept.get(str(device["uuid"]))
+            if resource is not None and context.replicas_of(resource) > 1:
+                refusals += _check_device(context, gpu, device, resource)
+    return LiveMemory(tuple(refusals))
+
+
+def _check_device(
+    context: NodeContext, gpu: Mapping[str, Any], device: Mapping[str, Any], resource: str
+) -> Iterator[str]:
+    """Holders of more than a slot, and a device that would be too full."""
+    part, replicas = context.plan.parts[resource], context.replicas_of(resource)
+    total = device.get("memory_total_mib") or part.total_mib
+    if not total:
+        return
+    what = f"MIG device {device.get('profile') or device['uuid']} ({device['uuid']}) of GPU {gpu.get('index')}"
+    used = _used_by_holder(context, gpu, device)
+    for who, mib in sorted(used.items()):
+        if mib > total // replicas:
+            yield f"{who} uses {mib} MiB of {what}, more than a slot of {total // replicas} MiB ({total} / {replicas})"
+    free = max(0, replicas - len(used))
+    if part.process_mib is not None and sum(used.values()) + free * part.process_mib > total:
+        yield (
+            f"{what} has {sum(used.values())} MiB in use, and {free} free slots x {part.process_mib} MiB on top make "
+            f"{sum(used.values()) + free * part.process_mib} MiB, more than its {total} MiB"
+        )
+
+
+def _used_by_holder(context: NodeContext, gpu: Mapping[str, Any], device: Mapping[str, Any]) -> Mapping[str, int]:
+    pods = {pod["uid"]: pod_name(pod) for pod in context.state.entry.get("pods") or ()}
+    used: dict[str, int] = defaultdict(int)
+    for process in gpu.get("processes") or ():
+        compute = process.get("compute_instance_id")
+        if process.get("gpu_instance_id") != device["gpu_instance_id"] or compute not in (
+            None,
+            device["compute_instance_id"],
+        ):
+            continue
+        uid = process.get("pod_uid")
+        who = f"pod {pods.get(uid, uid)}" if uid else f"process {process.get('pid')} outside of pods"
+        used[who] += process.get("used_memory_mib") or 0
+    return used

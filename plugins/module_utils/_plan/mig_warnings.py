@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is worth a word about a node's MIG devices, as sentences without the node. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import NodeMig
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_words import NONE
+
+#: By which GPU Feature Discovery tells the strategy that it was started with.
+GFD_STRATEGY_LABEL = "nvidia.com/mig.strategy"
+
+
+def warn_of_mig(mig: NodeMig, labels: Mapping[str, str]) -> list[str]:
+    """The warnings.
+
+    :param labels: of the node.
+    """
+    return [*_foreign_strategy(mig, labels), *_resets(mig), *_unsure(mig)]
+
+
+def _foreign_strategy(mig: NodeMig, labels: Mapping[str, str]) -> list[str]:
+    """GPU Feature Discovery beside us describes devices by its own strategy."""
+    theirs, ours = labels.get(GFD_STRATEGY_LABEL), mig.words.strategy
+    if not theirs or theirs == ours or (ours == NONE and not mig.changing):
+        return []
+    return [
+        f"GPU Feature Discovery runs with MIG strategy {theirs} ({GFD_STRATEGY_LABEL}), and this config has {ours}: its labels will not "
+        f"tell what the node advertises. Start it with --mig-strategy={ours}, and take MIG_STRATEGY out of its environment."
+    ]
+
+
+def _resets(mig: NodeMig) -> list[str]:
+    if not mig.reset:
+        return []
+    index_of = {gpu.uuid: gpu.index for gpu in mig.gpus}
+    gpus = ", ".join(str(number) for number in sorted(index_of[uuid] for uuid in mig.reset))
+    if not mig.reset_coupled:
+        return [f"switching MIG mode needs a reset of GPU {gpus}, or a reboot where the host does not allow one."]
+    return [
+        f"switching MIG mode needs a reset, and NVLink couples the GPUs: {gpus} are reset together, so that the pods of all of them "
+        "leave, and MIG devices on those that do not change are lost until the node's layout is restored."
+    ]
+
+
+def _unsure(mig: NodeMig) -> list[str]:
+    """Plans made from a table, because the card does not tell."""
+    told: dict[str, list[str]] = {}
+    for plan in mig.plans:
+        if plan.create and plan.origin != "card":
+            told.setdefault(plan.confidence, []).append(str(plan.gpu))
+    return [
+        f"{' and '.join(gpus)} {'do' if gpus[1:] else 'does'} not tell all about MIG profiles while its mode is off; they were planned "
+        f"by a table ({confidence})."
+        for confidence, gpus in told.items()
+    ]
