@@ -84,10 +84,10 @@ def plan_gpu(gpu: Gpu, wish: Wish, rules: Optional[Rules] = None) -> GpuPlan:
         if not wish.enabled:
             return GpuPlan(gpu)
         raise InputError(wish.where, [f"{wish.where}: {gpu} has no MIG; leave it out."])
-    change = _change_mode(gpu, wish)
+    change = change_mode(gpu, wish)
     source = find_profiles(gpu)
     if not wish.enabled:
-        return _finish(gpu, change, Layout((), gpu.instances, ()), rules, source)
+        return finish_plan(gpu, change, Layout((), gpu.instances, ()), rules, source)
     wished, problems = _resolve(gpu, wish, source.profiles)
     if change and rules.enable == NEVER:
         problems.insert(
@@ -102,11 +102,11 @@ def plan_gpu(gpu: Gpu, wish: Wish, rules: Optional[Rules] = None) -> GpuPlan:
         problems.append(f"{wish.where}: {gpu}: {error}")
     if problems or layout is None:
         raise InputError(wish.where, problems)
-    return _finish(gpu, change, layout, rules, source)
+    return finish_plan(gpu, change, layout, rules, source)
 
 
-def _change_mode(gpu: Gpu, wish: Wish) -> Optional[ModeChange]:
-    """The change of mode that a wish needs. One that waits for a reset, or that must be called off, is one too."""
+def change_mode(gpu: Gpu, wish: Wish) -> Optional[ModeChange]:
+    """The change of mode that a wish needs, None if there is none. One that waits for a reset, or that must be called off, is one too."""
     wanted = "enabled" if wish.enabled else "disabled"
     if gpu.mode == gpu.pending == wanted:
         return None
@@ -144,8 +144,8 @@ def _unknown(where: str, gpu: Gpu, name: str, known: Tuple[str, ...]) -> str:
     return f"{where} is no profile of {gpu}, which has {', '.join(known)}.{did_you_mean(name, known)}"
 
 
-def _finish(gpu: Gpu, change: Optional[ModeChange], layout: Layout, rules: Rules, source: Source) -> GpuPlan:
-    """The plan from the layout, with those whom it hits."""
+def finish_plan(gpu: Gpu, change: Optional[ModeChange], layout: Layout, rules: Rules, source: Source) -> GpuPlan:
+    """The plan that ends in a layout, with those whom it hits."""
     losses = _losses(gpu, change, layout)
     return GpuPlan(
         gpu=gpu,
