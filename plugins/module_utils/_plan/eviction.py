@@ -14,6 +14,7 @@ from typing import Any, Collection, Mapping, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction import scope
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.pod import Candidate
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse, read_use
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import NodeMig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit, short_of
@@ -89,7 +90,7 @@ def decide_pods(context: NodeContext, changes: bool, request: PlanRequest) -> Po
     """
     rules = scope.Rules(request.evict_force, request.evict_delete_emptydir_data)
     use = read_use({"allocations": context.facts.allocations, "gpus": context.facts.gpus})
-    lost = evict_from_lost(context, use, rules)
+    lost = evict_from_lost(context.mig, context.state, use, rules)
     remaining = without_pods(context.state, lost.pods)
     room = Eviction()
     if changes and request.on_overcommit == "evict" and not context.is_repair:
@@ -103,26 +104,26 @@ def decide_pods(context: NodeContext, changes: bool, request: PlanRequest) -> Po
     return PodsDecision(eviction, stale, anew, remaining)
 
 
-def evict_from_lost(context: NodeContext, use: NodeUse, rules: scope.Rules) -> Eviction:
+def evict_from_lost(mig: NodeMig | None, state: NodeState, use: NodeUse, rules: scope.Rules) -> Eviction:
     """Pods that go because their devices do, and holders of such devices that no eviction moves."""
-    if context.mig is None or not context.mig.lost_devices:
+    if mig is None or not mig.lost_devices:
         return Eviction()
-    devices = context.mig.lost_devices
+    devices = mig.lost_devices
     judge = scope.Scope(EvictionWish(scope.AFFECTED, devices), rules, use)
-    verdicts = judge([_candidate(pod) for pod in context.state.gpu_pods])
+    verdicts = judge([_candidate(pod) for pod in state.gpu_pods])
     going = sorted((verdict for verdict in verdicts if verdict.action != scope.STAY), key=_full_name)
     problems = [f"MIG devices change, {objection}" for objection in _objections(going)]
-    problems += immovable_holders(context, {_full_name(verdict) for verdict in going})
+    problems += immovable_holders(mig, {_full_name(verdict) for verdict in going})
     return Eviction(devices, None, [verdict.pod.identity() for verdict in going], problems)
 
 
-def immovable_holders(context: NodeContext, going: Collection[str]) -> list[str]:
+def immovable_holders(mig: NodeMig, going: Collection[str]) -> list[str]:
     """Who holds what goes, and is no pod that will be evicted.
 
     :param going: namespace/name of the pods that are.
     """
     held: dict[str, list[str]] = {}
-    for plan in context.mig.changing if context.mig else ():
+    for plan in mig.changing:
         for loss in plan.losses:
             for holder in loss.holders:
                 if holder.pod is None or holder.pod not in going:

@@ -160,12 +160,12 @@ def plan_mig(config: SharingConfig, facts: NodeFacts, state: NodeState) -> NodeM
                 "Add its host to the inventory, with kubegpu_facts auto or nodes."
             ]
         )
-    gpus = _read_gpus(facts, state)
+    gpus = read_gpus(facts.gpus, facts.allocations, state)
     if words.strategy == NONE:
         wishes = wish_absent(where, "all", gpus)
     else:
         wishes = read_wishes(f"{where}.devices", words.devices, gpus)
-    problems = _unread(facts, where)
+    problems = unread_gpus(facts.gpus, where)
     plans: Tuple[GpuPlan, ...] = ()
     try:
         plans = plan_gpus(where, gpus, wishes, Rules(assume_idle=True))
@@ -178,18 +178,23 @@ def plan_mig(config: SharingConfig, facts: NodeFacts, state: NodeState) -> NodeM
     return NodeMig(words, facts.gpus, gpus, plans, devices, memory)
 
 
-def _read_gpus(facts: NodeFacts, state: NodeState) -> Tuple[Gpu, ...]:
-    """The GPUs, with those who hold them. The kubelet also remembers pods that are gone."""
+def read_gpus(
+    gpus: Sequence[Mapping[str, Any]], allocations: Sequence[Mapping[str, Any]] | None, state: NodeState
+) -> Tuple[Gpu, ...]:
+    """The GPUs, with those who hold them. The kubelet also remembers pods that are gone.
+
+    :param gpus: gpu_info's facts of each, and ``allocations`` those of the kubelet.
+    """
     pods = {pod["uid"]: pod_name(pod) for pod in state.entry.get("pods") or ()}
     alive = {pod["uid"] for pod in state.gpu_pods}
-    allocations = [entry for entry in facts.allocations or () if entry["pod_uid"] in alive]
-    return tuple(read_gpu(gpu, read_in_use(gpu, allocations, pods)) for gpu in facts.gpus)
+    held = [entry for entry in allocations or () if entry["pod_uid"] in alive]
+    return tuple(read_gpu(gpu, read_in_use(gpu, held, pods)) for gpu in gpus)
 
 
-def _unread(facts: NodeFacts, where: str) -> List[str]:
+def unread_gpus(gpus: Sequence[Mapping[str, Any]], where: str) -> List[str]:
     """GPUs with MIG on whose instances NVML does not tell: what would be destroyed is not known."""
     problems = []
-    for gpu in facts.gpus:
+    for gpu in gpus:
         mig = gpu.get("mig") or {}
         if mig.get("mode") == _ENABLED and mig.get("instances", ()) is None:
             reason = mig.get("instances_reason") or "no reason given"
