@@ -24,8 +24,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.kinds imp
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.methods import (
     Method,
+    Place,
     choose_method,
     opt_in_command,
+    works,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.processes import Processes, sort_processes
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.record import (
@@ -50,6 +52,7 @@ class Request:
     :param ignore: DaemonSets ("namespace/name", or just the name), units or commands that are left as they are.
     :param host_services: systemd units, with or without ".service", that are stopped on the host.
     :param observed: DaemonSets that were seen earlier to hold the driver.
+    :param planned: how DaemonSets are to be paused by the plan that was approved; None: there is no such plan.
     """
 
     gone: Collection[str] = frozenset()
@@ -58,6 +61,7 @@ class Request:
     ignore: Sequence[str] = ()
     host_services: Sequence[str] = ()
     observed: Collection[str] = frozenset()
+    planned: Mapping[str, Method] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,15 +161,33 @@ def _find_daemonsets(name: str, cluster: Mapping[str, Any], processes: Processes
         else:
             candidates.append((daemonset, kind, title in seen))
     together = {title_of(daemonset) for daemonset, _kind, _seen in candidates}
-    users = cluster.get("label_users") or {}
+    place = Place(labels, cluster.get("label_users") or {}, together)
     for daemonset, kind, observed in candidates:
-        method = choose_method(daemonset, labels, users, together)
+        method, problem = _method_for(daemonset, place, request)
         if method is None:
-            found.problems.append(_not_to_be_paused(daemonset))
+            found.problems.append(problem)
         else:
             uid = str(daemonset.get("uid") or "")
             found.holders.append(Holder(title_of(daemonset), uid, kind, observed, method))
     return found
+
+
+def _method_for(daemonset: Mapping[str, Any], place: Place, request: Request) -> Tuple[Method | None, str]:
+    """The means, or why there is none."""
+    title = title_of(daemonset)
+    if request.planned is None:
+        method = choose_method(daemonset, place)
+        return method, "" if method else _not_to_be_paused(daemonset)
+    if title not in request.planned:
+        return None, f"DaemonSet {title} keeps NVIDIA's driver open and came since the plan was made. Make a new plan."
+    planned = request.planned[title]
+    if works(planned, daemonset, place):
+        return planned, ""
+    how = f"by the label {planned.label}" if planned.label else "by a taint"
+    return None, (
+        f"DaemonSet {title} can no longer be paused {how}, as the plan says: it, or what selects on that label, was changed since. "
+        "Make a new plan."
+    )
 
 
 def _unpaused(labels: Mapping[str, str], record: Record) -> Dict[str, str]:

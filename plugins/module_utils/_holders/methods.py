@@ -37,30 +37,43 @@ class Method:
     value: Optional[str] = None
 
 
-def choose_method(
-    daemonset: Mapping[str, Any],
-    labels: Mapping[str, str],
-    users: Mapping[str, Sequence[str]],
-    together: Collection[str],
-) -> Method | None:
-    """The gentlest means that works; None if there is none.
+@dataclass(frozen=True)
+class Place:
+    """A node as the choice of a method sees it.
 
-    :param labels: of the node, as they are when nothing is paused.
+    :param labels: as they are when nothing is paused.
     :param users: workloads ("DaemonSet namespace/name") by the node label that they depend on. A label that it does not
         have is left alone.
     :param together: DaemonSets ("namespace/name") that are to be paused on the node. These may share a label.
     """
-    if _stays_away(daemonset):
-        return Method(LABEL, names.PAUSED_LABEL, names.PAUSED_VALUE)
-    mine = {f"DaemonSet {title}" for title in {*together, title_of(daemonset)}}
-    selector = daemonset.get("node_selector") or {}
-    for label in sorted(selector, key=lambda one: (not one.startswith(names.OPERATOR_PREFIX), one)):
-        if labels.get(label) == selector[label] and label in users and set(users[label]) <= mine and _may_change(label):
-            value = names.OPERATOR_PAUSED if label.startswith(names.OPERATOR_PREFIX) else None
-            return Method(LABEL, label, value)
-    if not any(tolerates(toleration, names.TAINT) for toleration in daemonset.get("tolerations") or ()):
-        return Method(TAINT)
-    return None
+
+    labels: Mapping[str, str]
+    users: Mapping[str, Sequence[str]]
+    together: Collection[str] = ()
+
+
+def choose_method(daemonset: Mapping[str, Any], place: Place) -> Method | None:
+    """The gentlest means that works; None if there is none."""
+    selector = sorted(daemonset.get("node_selector") or {}, key=lambda one: (not _is_operators(one), one))
+    candidates = [
+        Method(LABEL, names.PAUSED_LABEL, names.PAUSED_VALUE),
+        *(Method(LABEL, label, names.OPERATOR_PAUSED if _is_operators(label) else None) for label in selector),
+        Method(TAINT),
+    ]
+    return next((method for method in candidates if works(method, daemonset, place)), None)
+
+
+def works(method: Method, daemonset: Mapping[str, Any], place: Place) -> bool:
+    """Whether the means takes the DaemonSet off the node, and nothing else."""
+    if method.kind == TAINT:
+        return not any(tolerates(toleration, names.TAINT) for toleration in daemonset.get("tolerations") or ())
+    label = method.label
+    if label == names.PAUSED_LABEL:
+        return _stays_away(daemonset)
+    wanted = (daemonset.get("node_selector") or {}).get(label)
+    if wanted is None or place.labels.get(label) != wanted or not _may_change(label) or label not in place.users:
+        return False
+    return set(place.users[label]) <= {f"DaemonSet {title}" for title in {*place.together, title_of(daemonset)}}
 
 
 def opt_in_command(daemonset: Mapping[str, Any]) -> str:
@@ -88,10 +101,14 @@ def _stays_away(daemonset: Mapping[str, Any]) -> bool:
     return bool(terms) and all(_STAY_AWAY in (term.get("matchExpressions") or ()) for term in terms)
 
 
+def _is_operators(label: str) -> bool:
+    return label.startswith(names.OPERATOR_PREFIX)
+
+
 def _may_change(label: str) -> bool:
     if label in (CONFIG_LABEL, REVISION_LABEL):
         return False
-    if label.startswith(names.OPERATOR_PREFIX):
+    if _is_operators(label):
         return True
     domain = label.rpartition("/")[0]
     return not any(domain == one or domain.endswith(f".{one}") for one in _MAINTAINED_DOMAINS)

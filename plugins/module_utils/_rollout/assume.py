@@ -12,23 +12,33 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import PATCH, Decision
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision import PATCH, Decision, done
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pausing import decide_resumed
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import (
     RunContext,
     decide_in_maintenance,
     decide_serving,
     decide_withdrawn,
+    not_ours,
 )
 
 Decide = Callable[[NodeState, NodeTarget, RunContext], Decision]
 
+
+def _resumed(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
+    """What a run that is gone has paused, a rollout with a step for MIG has resumed by then."""
+    return decide_resumed(node, not_ours(node, run)) if target.mig is not None else done()
+
+
 _BEFORE: dict[str, tuple[Decide, ...]] = {
     "in_maintenance": (),
+    "paused": (decide_in_maintenance,),
     "withdrawn": (decide_in_maintenance,),
     "serving": (decide_in_maintenance, decide_withdrawn),
-    "in_service": (decide_in_maintenance, decide_withdrawn, decide_serving),
+    "resumed": (decide_in_maintenance, decide_withdrawn, decide_serving),
+    "in_service": (decide_in_maintenance, decide_withdrawn, decide_serving, _resumed),
 }
 
 

@@ -23,8 +23,8 @@ class Maintenance:
     :param plan: plan_id.
     :param reason: for people: what it is for, or what failed.
     :param restore: the node before the first change: key, revision and labels (None: it was not there), resources that it
-        advertised, annotations that were set for the time of the maintenance, as they were, and mig, the layout of its MIG
-        instances, where that may change.
+        advertised, annotations that were set for the time of the maintenance, as they were, mig, the layout of its MIG
+        instances, where that may change, and what is paused on it, see pausing.py.
     """
 
     run: str

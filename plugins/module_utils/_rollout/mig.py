@@ -20,12 +20,14 @@ class MigStep:
     :param request: arguments of the module mig_config.
     :param before: layout that was found, a layout document.
     :param after: the one that is to be.
+    :param holders: what keeps the driver open, as the plan found it; None: it did not look.
     """
 
     changes: bool
     request: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
+    holders: Mapping[str, Any] | None = None
 
 
 def read_step(entry: Mapping[str, Any] | None) -> MigStep | None:
@@ -37,6 +39,7 @@ def read_step(entry: Mapping[str, Any] | None) -> MigStep | None:
         request=dict(entry["request"]),
         before=entry.get("before"),
         after=entry.get("after"),
+        holders=entry.get("holders"),
     )
 
 

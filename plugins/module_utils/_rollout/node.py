@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.names import TAINT_KEY
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout import names
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.maintenance import Maintenance, parse_maintenance
 
@@ -34,6 +35,7 @@ class NodeState:
     unschedulable: bool = False
     not_ready: str = ""
     allocatable: Mapping[str, int] = field(default_factory=dict)
+    taints: Sequence[Mapping[str, Any]] = ()
 
     @property
     def maintenance(self) -> Maintenance | None:
@@ -62,6 +64,7 @@ class NodeState:
             labels=_merge(self.labels, patch.labels),
             annotations=_merge(self.annotations, patch.annotations),
             unschedulable=self.unschedulable if patch.unschedulable is None else patch.unschedulable,
+            taints=self.taints if patch.taints is None else patch.taints,
         )
 
 
@@ -71,11 +74,15 @@ class NodePatch:
 
     :param labels: None as a value removes the label. So with ``annotations``.
     :param unschedulable: None leaves it.
+    :param taints: all that the node is to have, as a merge patch replaces lists; None leaves them.
+    :param taints_shown: a diff tells of our taint.
     """
 
     labels: Mapping[str, str | None] = field(default_factory=dict)
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     unschedulable: bool | None = None
+    taints: Sequence[Mapping[str, Any]] | None = None
+    taints_shown: bool = True
 
     def body(self, resource_version: str) -> dict[str, Any]:
         """The merge patch. The resourceVersion makes the API refuse it (409) if the node is no longer what was looked at."""
@@ -84,9 +91,12 @@ class NodePatch:
             metadata["labels"] = dict(self.labels)
         if self.annotations:
             metadata["annotations"] = dict(self.annotations)
-        if self.unschedulable is None:
-            return {"metadata": metadata}
-        return {"metadata": metadata, "spec": {"unschedulable": self.unschedulable or None}}
+        spec: dict[str, Any] = {}
+        if self.unschedulable is not None:
+            spec["unschedulable"] = self.unschedulable or None
+        if self.taints is not None:
+            spec["taints"] = [dict(taint) for taint in self.taints] or None
+        return {"metadata": metadata, "spec": spec} if spec else {"metadata": metadata}
 
     def diff(self, node: NodeState) -> tuple[dict[str, Any], dict[str, Any]]:
         """What it touches, before and after."""
@@ -96,6 +106,9 @@ class NodePatch:
         shown: dict[str, Any] = {}
         if self.unschedulable is not None:
             shown["unschedulable"] = node.unschedulable
+        if self.taints is not None and self.taints_shown:
+            # Of the others one comes and goes with the cordon, by a controller's hand.
+            shown["taints"] = [_taint_text(taint) for taint in node.taints if taint.get("key") == TAINT_KEY]
         if self.labels:
             shown["labels"] = {label: node.labels.get(label) for label in sorted(self.labels)}
         if names.MAINTENANCE_ANNOTATION in self.annotations:
@@ -110,16 +123,17 @@ class NodePatch:
 def observe_node(obj: Mapping[str, Any]) -> NodeState:
     """What a rollout needs of a Node object."""
     metadata = obj.get("metadata") or {}
-    status = obj.get("status") or {}
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
     return NodeState(
         name=metadata["name"],
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
-        unschedulable=(obj.get("spec") or {}).get("unschedulable") is True,
+        unschedulable=spec.get("unschedulable") is True,
         not_ready=_not_ready(status.get("conditions") or []),
         allocatable=_gpu_resources(status.get("allocatable") or {}),
+        taints=tuple(spec.get("taints") or ()),
     )
 
 
@@ -129,6 +143,12 @@ def parse_quantity(text: object) -> int:
     if not match:
         return 0
     return int(match.group(1)) * _SCALE[match.group(2)]
+
+
+def _taint_text(taint: Mapping[str, Any]) -> str:
+    """As kubectl writes it."""
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint.get('key')}{value}:{taint.get('effect')}"
 
 
 def _gpu_resources(quantities: Mapping[str, Any]) -> dict[str, int]:

@@ -24,6 +24,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.decision 
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.maintenance import Maintenance
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodePatch, NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pausing import lifted, undoing
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.protection import protect, unprotect
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.text import shorten
@@ -214,7 +215,7 @@ def decide_withdrawn(node: NodeState, target: NodeTarget, run: RunContext) -> De
         return done("its plugin stays")
     if bears_target(node, target) and not is_switched_anew(node, target, run):
         return done("already bears its new revision", settled=node.maintenance is None)
-    obstacle = _not_ours(node, run)
+    obstacle = not_ours(node, run)
     if obstacle:
         return refuse(obstacle)
     selecting = selecting_labels(node, target)
@@ -235,7 +236,7 @@ def decide_serving(node: NodeState, target: NodeTarget, run: RunContext) -> Deci
         if node.maintenance is None:
             return done("already in service with its new revision", settled=True)
         return done("already bears its new revision")
-    obstacle = _not_ours(node, run)
+    obstacle = not_ours(node, run)
     if obstacle:
         return refuse(obstacle)
     if node.revision != names.WITHDRAWN or selecting_labels(node, target):
@@ -250,7 +251,10 @@ def decide_serving(node: NodeState, target: NodeTarget, run: RunContext) -> Deci
     # What pods hold from before this moment may be there no more: told later from the cluster alone, whoever asks.
     since = {names.DEVICES_SINCE_ANNOTATION: run.since} if target.ids_change else {}
     change = _Change(SERVING, f"patch node {node.name}: serve {target.title}", labels, since)
-    return _label(node, change, _purpose(target, run))
+    decision = _label(node, change, _purpose(target, run))
+    # Nothing needs to be kept away any more, and the plugin, whosever it is, need not tolerate our taint. In check mode
+    # nobody has tainted the node, so the diff does not tell.
+    return replace(decision, patch=replace(decision.patch, taints=lifted(node), taints_shown=False))
 
 
 def decide_in_service(node: NodeState, target: NodeTarget, run: RunContext, unmet: list[str]) -> Decision:
@@ -271,10 +275,12 @@ def decide_in_service(node: NodeState, target: NodeTarget, run: RunContext, unme
     if node.hold is not None:
         return Decision(HELD, f"{_held(node)} It stays cordoned")
     annotations: dict[str, str | None] = {names.MAINTENANCE_ANNOTATION: None, **unprotect(node, note.restore)}
+    undo = undoing(node)  # if nobody has resumed what was paused: no node comes back without it
+    patch = NodePatch(undo.labels, annotations, taints=undo.taints)
     if note.was_unschedulable:
         action = f"patch node {node.name}: remove the annotation; it was cordoned before and stays so"
-        return Decision(PATCH, "was cordoned before and stays so", NodePatch(annotations=annotations), (action,))
-    patch = NodePatch(annotations=annotations, unschedulable=False)
+        return Decision(PATCH, "was cordoned before and stays so", patch, (action,))
+    patch = replace(patch, unschedulable=False)
     return Decision(PATCH, patch=patch, actions=(f"patch node {node.name}: uncordon and remove the annotation",))
 
 
@@ -308,7 +314,7 @@ def _label(node: NodeState, change: _Change, purpose: str) -> Decision:
     return Decision(PATCH, patch=patch, actions=(f"{change.action} ({changes})",))
 
 
-def _not_ours(node: NodeState, run: RunContext) -> str:
+def not_ours(node: NodeState, run: RunContext) -> str:
     """Why this run must not change the node's labels now, "" if it may."""
     note = node.maintenance
     if note is None:

@@ -10,6 +10,7 @@ from unit.plugins.module_utils._holders.scene import NODE, cluster, exporter, po
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.find import Found, Request, find
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.kinds import kind_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.methods import Method
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.record import Record, SetLabel
 
 
@@ -169,3 +170,41 @@ def test_find_sorts_processes_of_the_host() -> None:
     )
     ignored = look(cluster(), *monitor, process(pid=4, command="python3"), ignore=["mon", "python3"])
     assert (ignored.problems, ignored.ignored) == ((), ("mon", "python3"))
+
+
+METHODS = {"monitoring/a": Method("label", "metrics"), "monitoring/b": Method("taint")}
+
+
+def test_find_again_is_held_to_the_plan() -> None:
+    scene = cluster(exporter("a", nodeSelector={"metrics": "on"}), exporter("b"))
+    assert {holder.daemonset: holder.method for holder in look(scene, planned=METHODS).holders} == METHODS
+    # The plan has seen that others depend on the label; the means stays.
+    taint = {**METHODS, "monitoring/a": Method("taint")}
+    assert {holder.daemonset: holder.method for holder in look(scene, planned=taint).holders} == taint
+
+
+@pytest.mark.parametrize(
+    ("scene", "problem"),
+    [
+        pytest.param(
+            cluster(exporter("a", nodeSelector={"metrics": "on"}), exporter("b"), exporter("c")),
+            "DaemonSet monitoring/c keeps NVIDIA's driver open and came since the plan was made. Make a new plan.",
+            id="a new one",
+        ),
+        pytest.param(
+            cluster(
+                exporter("a", nodeSelector={"metrics": "on"}), exporter("w", "nginx:1", nodeSelector={"metrics": "on"})
+            ),
+            "DaemonSet monitoring/a can no longer be paused by the label metrics, as the plan says: it, or what selects on that",
+            id="another selects on its label",
+        ),
+        pytest.param(
+            cluster(exporter("b", tolerations=[{"operator": "Exists"}])),
+            "DaemonSet monitoring/b can no longer be paused by a taint, as the plan says",
+            id="it tolerates the taint",
+        ),
+    ],
+)
+def test_find_again_what_is_otherwise_than_planned_is_a_problem(scene: dict[str, Any], problem: str) -> None:
+    (found,) = look(scene, planned=METHODS).problems
+    assert found.startswith(problem)

@@ -13,6 +13,7 @@ from unit.plugins.module_utils._holders.scene import exporter
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders import names
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.methods import (
     Method,
+    Place,
     choose_method,
     opt_in_command,
 )
@@ -46,21 +47,21 @@ EVERYTHING = [{"operator": "Exists"}]
 def test_choose_method_takes_what_touches_least(
     selector: dict[str, str], users: dict[str, list[str]], expected: Method
 ) -> None:
-    assert choose_method(exporter(nodeSelector=selector), selector, users, ()) == expected
+    assert choose_method(exporter(nodeSelector=selector), Place(selector, users)) == expected
 
 
 def test_choose_method_label_that_the_node_does_not_bear_so_is_left_alone() -> None:
     users = {"gpu-metrics": [TITLE]}
-    found = choose_method(exporter(nodeSelector={"gpu-metrics": "on"}), {"gpu-metrics": "off"}, users, ())
+    found = choose_method(exporter(nodeSelector={"gpu-metrics": "on"}), Place({"gpu-metrics": "off"}, users))
     assert found == Method("taint")
 
 
 def test_choose_method_two_that_are_both_paused_may_share_a_label() -> None:
     one, labels = exporter(nodeSelector={"metrics": "on"}), {"metrics": "on"}
     users = {"metrics": [TITLE, "DaemonSet monitoring/other"]}
-    assert choose_method(one, labels, users, ("monitoring/exporter",)) == Method("taint")
+    assert choose_method(one, Place(labels, users, ("monitoring/exporter",))) == Method("taint")
     together = ("monitoring/exporter", "monitoring/other")
-    assert choose_method(one, labels, users, together) == Method("label", "metrics")
+    assert choose_method(one, Place(labels, users, together)) == Method("label", "metrics")
 
 
 @pytest.mark.parametrize(
@@ -72,12 +73,12 @@ def test_choose_method_two_that_are_both_paused_may_share_a_label() -> None:
     ],
 )
 def test_choose_method_finds_none_for_one_that_tolerates_the_taint(toleration: dict[str, str]) -> None:
-    assert choose_method(exporter(tolerations=[toleration]), {}, {}, ()) is None
+    assert choose_method(exporter(tolerations=[toleration]), Place({}, {})) is None
 
 
 @pytest.mark.parametrize("toleration", [{"key": "nvidia.com/gpu", "operator": "Exists"}, {"effect": "NoExecute"}])
 def test_choose_method_taints_for_one_that_tolerates_others(toleration: dict[str, str]) -> None:
-    assert choose_method(exporter(tolerations=[toleration]), {}, {}, ()) == Method("taint")
+    assert choose_method(exporter(tolerations=[toleration]), Place({}, {})) == Method("taint")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_opt_in_command_makes_a_daemonset_one_that_can_be_paused(terms: list[dic
     assert words[:6] == ["kubectl", "-n", "monitoring", "patch", "daemonset", "exporter"]
     patched = json.loads(words[-1])["spec"]["template"]["spec"]
     after = exporter(**{**spec, **patched})
-    assert choose_method(after, {}, {}, ()) == Method("label", names.PAUSED_LABEL, "true")
+    assert choose_method(after, Place({}, {})) == Method("label", names.PAUSED_LABEL, "true")
     for term, before in zip(
         patched["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"],
         terms or [{}],

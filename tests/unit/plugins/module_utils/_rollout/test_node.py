@@ -86,6 +86,18 @@ def test_patch_body_uncordons_by_removal_and_leaves_out_what_it_does_not_touch()
     assert NodePatch(labels={"x": "1"}).body("7") == {"metadata": {"resourceVersion": "7", "labels": {"x": "1"}}}
 
 
+def test_patch_of_taints_replaces_them_all_and_its_diff_shows_ours() -> None:
+    ours = {"key": "kubegpu.sharing/maintenance", "value": "nvml", "effect": "NoSchedule"}
+    cordon = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    node = observe_node(node_object(spec={"taints": [cordon]}))
+    assert node.taints == (cordon,)
+    patch = NodePatch(taints=(cordon, ours))
+    assert patch.body("7") == {"metadata": {"resourceVersion": "7"}, "spec": {"taints": [cordon, ours]}}
+    assert NodePatch(taints=()).body("7")["spec"] == {"taints": None}
+    assert patch.diff(node) == ({"taints": []}, {"taints": ["kubegpu.sharing/maintenance=nvml:NoSchedule"]})
+    assert node.patched(patch).taints == (cordon, ours)
+
+
 def test_patch_diff_shows_touched_fields_without_times() -> None:
     node = NodeState("gpu-1", labels={"a": "b", "c": "d"})
     patch = NodePatch(
