@@ -85,6 +85,11 @@ class Card:
     mig: Mig | None
 
     @property
+    def mig_mode_is_volatile(self) -> bool:
+        """Whether a reboot switches MIG off, and the mode changes without a reset: Hopper and later."""
+        return self.architecture_number >= ARCHITECTURES["Hopper"]
+
+    @property
     def architecture_number(self) -> int:
         """The architecture as nvmlDeviceGetArchitecture tells it."""
         return ARCHITECTURES[self.architecture]

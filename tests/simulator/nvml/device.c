@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "state.h"
+#include "mig.h"
 
 NVML_API nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *count) {
     ENTER();
@@ -39,12 +39,40 @@ static nvmlReturn_t find(const char *function, const struct state *state, size_t
             return NVML_SUCCESS;
         }
     }
-    return NVML_ERROR_NOT_FOUND;
+    return refuse(NVML_ERROR_NOT_FOUND);
+}
+
+static bool has_uuid(const struct state *state, struct device *device, const char *uuid) {
+    char mine[UUID_SIZE];
+    device->instance = &device->gpu->instances[device->gpu_instance_id];
+    device->compute = &device->instance->compute[device->compute_instance_id];
+    if (!device->gpu->mig_mode || !device->instance->exists || !device->compute->exists)
+        return false;
+    mig_uuid(state, device, mine, sizeof mine);
+    return strcasecmp(mine, uuid) == 0;
+}
+
+static nvmlReturn_t find_mig(const char *function, const struct state *state, const char *uuid, nvmlDevice_t *device) {
+    for (unsigned int i = 0; i < state->gpu_count; i++) {
+        nvmlReturn_t refused = state_admit_index(function, i);
+        if (refused != NVML_SUCCESS)
+            return refused;
+        for (unsigned int j = 0; j < MAX_INSTANCES * MAX_COMPUTE; j++) {
+            struct device at = {.gpu = &state->gpus[i], .gpu_instance_id = j / MAX_COMPUTE, .compute_instance_id = j % MAX_COMPUTE};
+            if (!has_uuid(state, &at, uuid))
+                continue;
+            *device = mig_device_handle(at.gpu, at.gpu_instance_id, at.compute_instance_id);
+            return NVML_SUCCESS;
+        }
+    }
+    return refuse(NVML_ERROR_NOT_FOUND);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *device) {
     ENTER();
     REQUIRE(uuid && device);
+    if (strncasecmp(uuid, "MIG-", 4) == 0)
+        return find_mig(__func__, state, uuid, device);
     return find(__func__, state, offsetof(struct gpu, uuid), uuid, device);
 }
 
@@ -68,15 +96,29 @@ NVML_API nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, nvmlD
         if (gpu->domain == domain && gpu->bus == bus && gpu->device == slot)
             return state_handle(__func__, i, device);
     }
-    return NVML_ERROR_NOT_FOUND;
+    return refuse(NVML_ERROR_NOT_FOUND);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetHandleByPciBusId(const char *bus_id, nvmlDevice_t *device) {
     return nvmlDeviceGetHandleByPciBusId_v2(bus_id, device);
 }
 
-GPU_STRING(nvmlDeviceGetName, name)
-GPU_STRING(nvmlDeviceGetUUID, uuid)
+NVML_API nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int length) {
+    ENTER_DEVICE(device);
+    char mig[192];
+    if (target->compute)
+        mig_name(target, mig, sizeof mig);
+    return copy_string(target->compute ? mig : target->gpu->name, name, length);
+}
+
+NVML_API nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length) {
+    ENTER_DEVICE(device);
+    char mig[UUID_SIZE];
+    if (target->compute)
+        mig_uuid(state, target, mig, sizeof mig);
+    return copy_string(target->compute ? mig : target->gpu->uuid, uuid, length);
+}
+
 GPU_STRING(nvmlDeviceGetSerial, serial)
 
 GPU_NUMBER(nvmlDeviceGetIndex, unsigned int, state_index(gpu))

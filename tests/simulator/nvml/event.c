@@ -31,7 +31,7 @@ NVML_API nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set) {
         *set = &sets[i];
         return NVML_SUCCESS;
     }
-    return NVML_ERROR_MEMORY;
+    return refuse(NVML_ERROR_MEMORY);
 }
 
 NVML_API nvmlReturn_t nvmlEventSetFree(nvmlEventSet_t set) {
@@ -47,7 +47,7 @@ NVML_API nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned lon
     ENTER_GPU(device);
     REQUIRE(is_set(set));
     if (types & ~NVML_EVENT_XID_CRITICAL_ERROR)
-        return NVML_ERROR_NOT_SUPPORTED;
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
     unsigned int index = state_index(gpu);
     set->listens[index] = true;
     set->seen[index] = gpu->xid_count;
@@ -75,7 +75,7 @@ static nvmlReturn_t look(nvmlEventSet_t set, nvmlEventData_t *data) {
                                   .computeInstanceId = NVML_NO_INSTANCE};
         return NVML_SUCCESS;
     }
-    return NVML_ERROR_TIMEOUT;
+    return refuse(NVML_ERROR_TIMEOUT);
 }
 
 /* Holds no lock while it sleeps: other threads go on with their calls. */

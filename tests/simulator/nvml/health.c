@@ -3,8 +3,6 @@
 
 #include "state.h"
 
-#define ARCHITECTURE_AMPERE 7U
-
 NVML_API nvmlReturn_t nvmlDeviceGetEccMode(nvmlDevice_t device, nvmlEnableState_t *now, nvmlEnableState_t *pending) {
     ENTER_GPU(device);
     REQUIRE(now && pending);
@@ -44,7 +42,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned in
                                                 unsigned int *pending, unsigned int *failed) {
     ENTER_GPU(device);
     if (gpu->architecture < ARCHITECTURE_AMPERE)
-        return NVML_ERROR_NOT_SUPPORTED;
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
     REQUIRE(correctable && uncorrectable && pending && failed);
     *correctable = *uncorrectable = *pending = *failed = 0;
     return NVML_SUCCESS;
@@ -54,7 +52,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetRetiredPages(nvmlDevice_t device, unsigned in
                                                 unsigned long long *addresses) {
     ENTER_GPU(device);
     if (gpu->architecture >= ARCHITECTURE_AMPERE)
-        return NVML_ERROR_NOT_SUPPORTED;
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
     REQUIRE(cause <= 1);
     return claim(0, count, addresses);
 }
@@ -62,7 +60,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetRetiredPages(nvmlDevice_t device, unsigned in
 NVML_API nvmlReturn_t nvmlDeviceGetRetiredPagesPendingStatus(nvmlDevice_t device, nvmlEnableState_t *pending) {
     ENTER_GPU(device);
     if (gpu->architecture >= ARCHITECTURE_AMPERE)
-        return NVML_ERROR_NOT_SUPPORTED;
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
     REQUIRE(pending);
     *pending = 0;
     return NVML_SUCCESS;
@@ -85,11 +83,14 @@ static nvmlReturn_t field(const struct state *state, const struct gpu *gpu, unsi
     case 192:
         *value = gpu->power_default_mw;
         return NVML_SUCCESS;
+    case 184: /* whether the MIG mode changes without a reset */
+        *value = gpu->mig_capable && gpu->architecture >= ARCHITECTURE_HOPPER;
+        return NVML_SUCCESS;
     case 199: /* whether profiles can be listed while MIG is off */
         *value = gpu->mig_capable && state->mig_independent;
         return NVML_SUCCESS;
     default:
-        return NVML_ERROR_NOT_SUPPORTED;
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
     }
 }
 

@@ -1,13 +1,13 @@
-/* MIG as it can be read: mode, profiles, placements. There are no instances yet, so no MIG device is found. */
+/* MIG of a GPU as it can be read: mode, profiles, placements, and what room is left. */
 #include <stdio.h>
 
-#include "state.h"
+#include "mig.h"
 
 NVML_API nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *mode, unsigned int *pending) {
     ENTER_GPU(device);
     REQUIRE(mode && pending);
     if (!gpu->mig_capable)
-        return NVML_ERROR_NOT_SUPPORTED;
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
     *mode = gpu->mig_mode;
     *pending = gpu->mig_pending;
     return NVML_SUCCESS;
@@ -15,16 +15,6 @@ NVML_API nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *mo
 
 /* Zero, not an error, where MIG is not supported or off. */
 GPU_NUMBER(nvmlDeviceGetMaxMigDeviceCount, unsigned int, gpu->mig_mode ? gpu->mig_max_devices : 0)
-
-GPU_NUMBER(nvmlDeviceIsMigDeviceHandle, unsigned int, 0)
-
-NVML_API nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *mig) {
-    ENTER_GPU(device);
-    if (!gpu->mig_capable)
-        return NVML_ERROR_NOT_SUPPORTED;
-    REQUIRE(mig && index < gpu->mig_max_devices);
-    return NVML_ERROR_NOT_FOUND;
-}
 
 static bool lists_profiles(const struct state *state, const struct gpu *gpu) {
     return gpu->mig_capable && (gpu->mig_mode || state->mig_independent);
@@ -38,17 +28,10 @@ static const struct profile *profile_asked(const struct gpu *gpu, unsigned int q
     return NULL;
 }
 
-static const struct profile *profile_by_id(const struct gpu *gpu, unsigned int id) {
-    for (unsigned int i = 0; i < gpu->profile_count; i++)
-        if (gpu->profiles[i].id == id)
-            return &gpu->profiles[i];
-    return NULL;
-}
-
 static nvmlReturn_t ask(const struct state *state, const struct gpu *gpu, unsigned int question, const struct profile **profile) {
     REQUIRE(question < NVML_GPU_INSTANCE_PROFILE_COUNT);
     *profile = lists_profiles(state, gpu) ? profile_asked(gpu, question) : NULL;
-    return *profile ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
+    return *profile ? NVML_SUCCESS : refuse(NVML_ERROR_NOT_SUPPORTED);
 }
 
 #define COMMON_PROFILE_FIELDS(p)                                                                                  \
@@ -83,7 +66,7 @@ static nvmlReturn_t describe(const struct profile *profile, void *info) {
         snprintf(v3->name, sizeof v3->name, "MIG %s", profile->name);
         return NVML_SUCCESS;
     }
-    return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    return refuse(NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetGpuInstanceProfileInfoV(nvmlDevice_t device, unsigned int question, void *info) {
@@ -96,17 +79,17 @@ NVML_API nvmlReturn_t nvmlDeviceGetGpuInstanceProfileInfoV(nvmlDevice_t device, 
 
 /* What takes an id also takes a privileged caller, and MIG switched on where the driver is old. */
 static nvmlReturn_t look_up(const struct state *state, const struct gpu *gpu, unsigned int id, const struct profile **profile) {
-    *profile = lists_profiles(state, gpu) ? profile_by_id(gpu, id) : NULL;
+    *profile = lists_profiles(state, gpu) ? mig_profile_by_id(gpu, id) : NULL;
     if (!*profile)
-        return NVML_ERROR_NOT_SUPPORTED;
-    return state->privileged ? NVML_SUCCESS : NVML_ERROR_NO_PERMISSION;
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
+    return state->privileged ? NVML_SUCCESS : refuse(NVML_ERROR_NO_PERMISSION);
 }
 
 NVML_API nvmlReturn_t nvmlDeviceGetGpuInstanceProfileInfoByIdV(nvmlDevice_t device, unsigned int id, void *info) {
     ENTER_GPU(device);
     REQUIRE(info);
-    const struct profile *profile = lists_profiles(state, gpu) ? profile_by_id(gpu, id) : NULL;
-    return profile ? describe(profile, info) : NVML_ERROR_NOT_SUPPORTED;
+    const struct profile *profile = lists_profiles(state, gpu) ? mig_profile_by_id(gpu, id) : NULL;
+    return profile ? describe(profile, info) : refuse(NVML_ERROR_NOT_SUPPORTED);
 }
 
 /* `count` only tells how many there are: a caller that brings a buffer is trusted to have asked before. */
@@ -137,20 +120,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetGpuInstanceRemainingCapacity(nvmlDevice_t dev
     if (refused != NVML_SUCCESS)
         return refused;
     if (!gpu->mig_mode)
-        return NVML_ERROR_NOT_SUPPORTED;
-    *count = profile->instances;
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
+    *count = mig_remaining(gpu, profile);
     return NVML_SUCCESS;
 }
-
-/* The handle of a whole GPU is no MIG device, and these ask about one. */
-#define NOT_A_MIG_DEVICE(function, type)                                    \
-    NVML_API nvmlReturn_t function(nvmlDevice_t device, type *value) {      \
-        ENTER_GPU(device);                                                  \
-        REQUIRE(value);                                                     \
-        return NVML_ERROR_NOT_SUPPORTED;                                    \
-    }
-
-NOT_A_MIG_DEVICE(nvmlDeviceGetGpuInstanceId, unsigned int)
-NOT_A_MIG_DEVICE(nvmlDeviceGetComputeInstanceId, unsigned int)
-NOT_A_MIG_DEVICE(nvmlDeviceGetDeviceHandleFromMigDeviceHandle, nvmlDevice_t)
-NOT_A_MIG_DEVICE(nvmlDeviceGetAttributes_v2, void)

@@ -22,6 +22,7 @@ static const struct key NODE_KEYS[] = {
     NUMBER(state, init_error),
     NUMBER(state, privileged),
     NUMBER(state, mig_independent),
+    NUMBER(state, reset),
     {0},
 };
 
@@ -64,6 +65,7 @@ static const struct key GPU_KEYS[] = {
     NUMBER(gpu, mig_mode),
     NUMBER(gpu, mig_pending),
     NUMBER(gpu, mig_max_devices),
+    NUMBER(gpu, mig_units),
     NUMBER(gpu, lost),
     NUMBER(gpu, xid),
     NUMBER(gpu, xid_count),
@@ -93,24 +95,39 @@ static bool set_field(const struct key *keys, void *target, const char *name, co
     return false;
 }
 
-/* fault=nvmlDeviceGetName 999 */
+/* fault=nvmlDeviceGetName 999, and nvmlDeviceGetName@3 for the third call only; KILL instead of the error kills the caller. */
 static bool add_fault(struct faults *faults, const char *value) {
+    char error[16];
     if (faults->count == MAX_FAULTS)
         return false;
     struct fault *fault = &faults->list[faults->count++];
-    int error;
-    bool ok = sscanf(value, "%63s %d", fault->function, &error) == 2;
-    fault->error = (nvmlReturn_t)error;
+    if (sscanf(value, "%63s %15s", fault->function, error) != 2)
+        return false;
+    char *nth = strchr(fault->function, '@');
+    if (nth) {
+        *nth++ = '\0';
+        if (!parse_number(nth, &fault->nth) || fault->nth == 0)
+            return false;
+    }
+    if (strcmp(error, "KILL") == 0) {
+        fault->error = FAULT_KILL;
+        return true;
+    }
+    unsigned int number;
+    bool ok = parse_number(error, &number);
+    fault->error = (int)number;
     return ok;
 }
 
-/* process=compute 4242 4621, in MiB, or - where the driver does not know */
+/* process=compute 4242 4621, in MiB, or - where the driver does not know; on a MIG device its GPU and compute instance follow */
 static bool add_process(struct gpu *gpu, const char *value) {
     char type[16], used[24];
     if (gpu->process_count == MAX_PROCESSES)
         return false;
     struct process *process = &gpu->processes[gpu->process_count++];
-    if (sscanf(value, "%15s %u %23s", type, &process->pid, used) != 3)
+    process->gpu_instance = process->compute_instance = NVML_NO_INSTANCE;
+    int read = sscanf(value, "%15s %u %23s %u %u", type, &process->pid, used, &process->gpu_instance, &process->compute_instance);
+    if (read != 3 && read != 5)
         return false;
     if (strcmp(type, "compute") == 0)
         process->type = PROCESS_COMPUTE;
@@ -173,6 +190,8 @@ static bool parse_line(struct state *state, char *line) {
         return parse_gpu_line(&state->gpus[state->gpu_count - 1], line, value);
     if (strcmp(line, "fault") == 0)
         return add_fault(&state->faults, value);
+    if (strcmp(line, "holder") == 0)
+        return state->holder_count < MAX_HOLDERS && parse_number(value, &state->holders[state->holder_count++]);
     return set_field(NODE_KEYS, state, line, value);
 }
 

@@ -9,7 +9,7 @@
     NVML_API nvmlReturn_t function(nvmlDevice_t device);      \
     NVML_API nvmlReturn_t function(nvmlDevice_t device) {     \
         ENTER_GPU(device);                                    \
-        return error;                                         \
+        return refuse(error);                                         \
     }
 
 /* What data-centre cards lack (fans, displays, vGPU), and what is not simulated (NVLink, firmware and inforom details). */
@@ -99,8 +99,6 @@ NOT_SUPPORTED(nvmlGpmQueryDeviceSupport)
 NOT_PERMITTED(nvmlDeviceClearAccountingPids)
 NOT_PERMITTED(nvmlDeviceClearCpuAffinity)
 NOT_PERMITTED(nvmlDeviceClearEccErrorCounts)
-NOT_PERMITTED(nvmlDeviceCreateGpuInstance)
-NOT_PERMITTED(nvmlDeviceCreateGpuInstanceWithPlacement)
 NOT_PERMITTED(nvmlDeviceResetApplicationsClocks)
 NOT_PERMITTED(nvmlDeviceResetGpuLockedClocks)
 NOT_PERMITTED(nvmlDeviceResetMemoryLockedClocks)
@@ -120,7 +118,6 @@ NOT_PERMITTED(nvmlDeviceSetFanSpeed_v2)
 NOT_PERMITTED(nvmlDeviceSetGpuLockedClocks)
 NOT_PERMITTED(nvmlDeviceSetGpuOperationMode)
 NOT_PERMITTED(nvmlDeviceSetMemoryLockedClocks)
-NOT_PERMITTED(nvmlDeviceSetMigMode)
 NOT_PERMITTED(nvmlDeviceSetPersistenceMode)
 NOT_PERMITTED(nvmlDeviceSetPowerManagementLimit)
 NOT_PERMITTED(nvmlDeviceSetPowerManagementLimit_v2)

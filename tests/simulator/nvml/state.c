@@ -10,6 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fault.h"
+#include "mig.h"
+
 /* A handle is the address of one of these: it stays valid while the state behind it is read anew, as a client expects that holds
  * handles for days. */
 struct nvmlDevice_st {
@@ -20,7 +23,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct nvmlDevice_st handles[MAX_GPUS];
 static struct state slots[2]; /* the one in use, and the one that the next version of the file is read into */
 static struct state *current = &slots[0];
-static struct stat read_from; /* the file that `current` was read from */
+static struct stat read_from[2]; /* the files that `current` was read from: nvml.state and mig.state */
 static unsigned int references;
 static char directory[PATH_MAX]; /* where the library lies */
 
@@ -31,6 +34,7 @@ int state_lock(void) {
 
 void state_unlock(int *locked) {
     (void)locked;
+    trace_end();
     pthread_mutex_unlock(&mutex);
 }
 
@@ -57,80 +61,99 @@ static bool same_file(const struct stat *a, const struct stat *b) {
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* Reads the file where it has changed. A file that cannot be understood leaves a running client what it had. */
-static nvmlReturn_t refresh(void) {
+/* A file that is not there looks like an empty one of its own: nothing but zeros. */
+static bool look_at(const char *name, struct stat *now) {
     char path[PATH_MAX + 16];
-    struct stat now;
-    state_path("nvml.state", path, sizeof path);
-    if (stat(path, &now) != 0)
+    *now = (struct stat){0};
+    state_path(name, path, sizeof path);
+    return stat(path, now) == 0;
+}
+
+/* Reads the files where they have changed. Files that cannot be understood leave a running client what it had. */
+static nvmlReturn_t refresh(void) {
+    struct stat now[2];
+    if (!look_at("nvml.state", &now[0]))
         return NVML_ERROR_DRIVER_NOT_LOADED;
-    if (same_file(&now, &read_from))
+    look_at(MIG_FILE, &now[1]);
+    if (same_file(&now[0], &read_from[0]) && same_file(&now[1], &read_from[1]))
         return NVML_SUCCESS;
+    char path[PATH_MAX + 16];
+    state_path("nvml.state", path, sizeof path);
     struct state *spare = current == &slots[0] ? &slots[1] : &slots[0];
-    if (!state_parse(path, spare))
+    if (!state_parse(path, spare) || !mig_read(spare))
         return NVML_ERROR_UNKNOWN;
     current = spare;
-    read_from = now;
+    memcpy(read_from, now, sizeof now);
+    fault_keep_counts(current);
     return NVML_SUCCESS;
+}
+
+struct state *state_current(void) {
+    return current;
+}
+
+void state_forget(void) {
+    memset(read_from, 0, sizeof read_from);
 }
 
 nvmlReturn_t state_initialize(bool without_gpus) {
     nvmlReturn_t read = refresh();
     if (read != NVML_SUCCESS)
-        return read;
+        return refuse(read);
     if (current->init_error != 0)
-        return (nvmlReturn_t)current->init_error;
+        return refuse((nvmlReturn_t)current->init_error);
     if (current->gpu_count == 0 && !without_gpus)
-        return NVML_ERROR_GPU_NOT_FOUND;
+        return refuse(NVML_ERROR_GPU_NOT_FOUND);
     references++;
     return NVML_SUCCESS;
 }
 
 nvmlReturn_t state_shutdown(void) {
     if (references == 0)
-        return NVML_ERROR_UNINITIALIZED;
+        return refuse(NVML_ERROR_UNINITIALIZED);
     references--;
-    return NVML_SUCCESS;
-}
-
-static nvmlReturn_t injected(const struct faults *faults, const char *function) {
-    for (unsigned int i = 0; i < faults->count; i++) {
-        const char *name = faults->list[i].function;
-        size_t length = strlen(name);
-        if (strncmp(name, function, length) != 0)
-            continue;
-        /* A fault holds for every version of the function: clients differ in which they call. */
-        if (function[length] == '\0' || strncmp(function + length, "_v", 2) == 0)
-            return faults->list[i].error;
-    }
     return NVML_SUCCESS;
 }
 
 nvmlReturn_t state_admit(const char *function, const struct state **state) {
     if (references == 0)
-        return NVML_ERROR_UNINITIALIZED;
+        return refuse(NVML_ERROR_UNINITIALIZED);
     refresh();
     *state = current;
-    return injected(&current->faults, function);
+    return fault_injected(current, FAULTS_OF_NODE, function);
 }
 
-static nvmlReturn_t admit_index(const char *function, unsigned int index) {
+nvmlReturn_t state_admit_index(const char *function, unsigned int index) {
     /* One that has vanished from the state under a running client is as lost as one marked so. */
     if (index >= current->gpu_count || current->gpus[index].lost)
-        return NVML_ERROR_GPU_IS_LOST;
-    return injected(&current->gpus[index].faults, function);
+        return refuse(NVML_ERROR_GPU_IS_LOST);
+    return fault_injected(current, index, function);
 }
 
-nvmlReturn_t state_admit_gpu(const char *function, nvmlDevice_t handle, const struct gpu **gpu) {
+nvmlReturn_t state_admit_device(const char *function, nvmlDevice_t handle, struct device *device) {
+    *device = (struct device){.gpu_instance_id = NVML_NO_INSTANCE, .compute_instance_id = NVML_NO_INSTANCE};
+    if (mig_is_device(handle))
+        return mig_admit_device(function, handle, device);
     if (handle < handles || handle >= handles + MAX_GPUS)
-        return NVML_ERROR_INVALID_ARGUMENT;
+        return refuse(NVML_ERROR_INVALID_ARGUMENT);
     unsigned int index = (unsigned int)(handle - handles);
-    *gpu = &current->gpus[index];
-    return admit_index(function, index);
+    device->gpu = &current->gpus[index];
+    return state_admit_index(function, index);
+}
+
+/* Of a MIG device hardly anything but its name, memory and processes can be asked. That the answer is NOT_SUPPORTED for all else is
+ * assumed: seen in real output is only that of the utilization. */
+nvmlReturn_t state_admit_gpu(const char *function, nvmlDevice_t handle, const struct gpu **gpu) {
+    struct device device;
+    nvmlReturn_t refused = state_admit_device(function, handle, &device);
+    *gpu = device.gpu;
+    if (refused == NVML_SUCCESS && device.compute)
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
+    return refused;
 }
 
 nvmlReturn_t state_handle(const char *function, unsigned int index, nvmlDevice_t *handle) {
-    nvmlReturn_t refused = admit_index(function, index);
+    nvmlReturn_t refused = state_admit_index(function, index);
     if (refused == NVML_SUCCESS)
         *handle = &handles[index];
     return refused;
@@ -140,11 +163,15 @@ unsigned int state_index(const struct gpu *gpu) {
     return (unsigned int)(gpu - current->gpus);
 }
 
+nvmlDevice_t gpu_handle(const struct gpu *gpu) {
+    return &handles[state_index(gpu)];
+}
+
 nvmlReturn_t copy_string(const char *value, char *buffer, unsigned int length) {
     REQUIRE(buffer);
     size_t needed = strlen(value) + 1;
     if (length < needed)
-        return NVML_ERROR_INSUFFICIENT_SIZE;
+        return refuse(NVML_ERROR_INSUFFICIENT_SIZE);
     memcpy(buffer, value, needed);
     return NVML_SUCCESS;
 }
@@ -154,7 +181,7 @@ nvmlReturn_t claim(unsigned int needed, unsigned int *count, const void *buffer)
     unsigned int room = *count;
     *count = needed;
     if (room < needed)
-        return NVML_ERROR_INSUFFICIENT_SIZE;
+        return refuse(NVML_ERROR_INSUFFICIENT_SIZE);
     REQUIRE(buffer || needed == 0);
     return NVML_SUCCESS;
 }

@@ -11,15 +11,21 @@
 #define MAX_PROCESSES 256
 #define MAX_PROFILES 18
 #define MAX_PLACEMENTS 16
-#define MAX_FAULTS 16
+#define MAX_FAULTS 32
+#define MAX_HOLDERS 64
+#define MAX_INSTANCES 16 /* GPU instance ids: at most 0 to 14, see mig_rules.c */
+#define MAX_COMPUTE 8    /* compute instances of one GPU instance */
 #define MIB 1048576ULL
+#define ARCHITECTURE_AMPERE 7U
+#define ARCHITECTURE_HOPPER 9U
 
 enum process_type { PROCESS_COMPUTE, PROCESS_GRAPHICS, PROCESS_MPS };
 
 struct process {
     enum process_type type;
     unsigned int pid;
-    unsigned long long used; /* bytes, or NVML_VALUE_NOT_AVAILABLE */
+    unsigned long long used;                /* bytes, or NVML_VALUE_NOT_AVAILABLE */
+    unsigned int gpu_instance, compute_instance; /* NVML_NO_INSTANCE: on the whole GPU */
 };
 
 struct profile {
@@ -29,15 +35,34 @@ struct profile {
     unsigned int placement_size, placement_count, starts[MAX_PLACEMENTS];
 };
 
+#define FAULT_KILL (-9)
+
 struct fault {
     char function[64]; /* without _v2, _v3 */
-    nvmlReturn_t error;
+    unsigned int nth;  /* the call that fails, counted in this process; 0: every one */
+    int error;         /* nvmlReturn_t, or FAULT_KILL: SIGKILL in place of the call */
 };
 
 struct faults {
     struct fault list[MAX_FAULTS];
     unsigned int count;
 };
+
+/* A MIG device, as soon as it exists. Places of compute instances count compute slices. */
+struct compute_instance {
+    bool exists;
+    unsigned int slices, start, serial; /* the serial number tells it from one that was at its place before */
+};
+
+/* Its number in `instances` is its id. `start` counts memory units. */
+struct gpu_instance {
+    bool exists;
+    unsigned int profile, start; /* profile: position in `profiles` of the GPU */
+    struct compute_instance compute[MAX_COMPUTE];
+};
+
+/* How a pending MIG mode can become the current one where a reset is needed. */
+enum reset { RESET_BY_NVML, RESET_BY_COMMAND, RESET_BY_REBOOT };
 
 struct gpu {
     char name[96], uuid[80], serial[30], bus_id[32];
@@ -47,12 +72,13 @@ struct gpu {
     unsigned int power_default_mw, power_min_mw, power_max_mw, power_draw_mw;
     unsigned int clock_graphics_max, clock_memory_max, clock_video_max, clock_graphics, clock_memory;
     unsigned int utilization_gpu, utilization_memory, temperature, performance_state, persistence_mode, compute_mode;
-    unsigned int mig_capable, mig_mode, mig_pending, mig_max_devices;
+    unsigned int mig_capable, mig_mode, mig_pending, mig_max_devices, mig_units;
     unsigned int lost, xid, xid_count;
     struct process processes[MAX_PROCESSES];
     unsigned int process_count;
     struct profile profiles[MAX_PROFILES];
     unsigned int profile_count;
+    struct gpu_instance instances[MAX_INSTANCES];
     struct faults faults;
     unsigned int domain, bus, device; /* of bus_id */
 };
@@ -62,6 +88,9 @@ struct state {
     unsigned int cuda_driver_version, init_error;
     unsigned int privileged;      /* whether the caller is root, which some MIG queries ask for */
     unsigned int mig_independent; /* whether this driver lists MIG profiles also while MIG is disabled */
+    unsigned int reset;           /* enum reset */
+    unsigned int mig_serial;      /* of the last compute instance that was created on this node */
+    unsigned int holders[MAX_HOLDERS], holder_count; /* processes that hold NVML open without a context on a GPU */
     struct faults faults;
     struct gpu gpus[MAX_GPUS];
     unsigned int gpu_count;
@@ -77,6 +106,7 @@ bool state_parse(const char *path, struct state *state);
     __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock();      \
     const struct state *state __attribute__((unused));                                             \
     do {                                                                                           \
+        trace_begin(name);                                                                         \
         nvmlReturn_t refused = state_admit(name, &state);                                          \
         if (refused != NVML_SUCCESS)                                                               \
             return refused;                                                                        \
@@ -96,7 +126,26 @@ bool state_parse(const char *path, struct state *state);
 #define REQUIRE(condition)                                                               \
     do {                                                                                 \
         if (!(condition))                                                                \
-            return NVML_ERROR_INVALID_ARGUMENT;                                          \
+            return refuse(NVML_ERROR_INVALID_ARGUMENT);                                  \
+    } while (0)
+
+/* What a device handle may stand for: a GPU, or a compute instance of it as a MIG device. */
+struct device {
+    const struct gpu *gpu;
+    const struct gpu_instance *instance;    /* NULL: the whole GPU */
+    const struct compute_instance *compute; /* NULL: the whole GPU */
+    unsigned int gpu_instance_id, compute_instance_id;
+};
+
+/* Of the few functions that answer for a GPU and for a MIG device. */
+#define ENTER_DEVICE(handle)                                                                       \
+    ENTER();                                                                                       \
+    struct device device_;                                                                         \
+    const struct device *target = &device_;                                                        \
+    do {                                                                                           \
+        nvmlReturn_t refused = state_admit_device(__func__, handle, &device_);                     \
+        if (refused != NVML_SUCCESS)                                                               \
+            return refused;                                                                        \
     } while (0)
 
 /* A function that answers one string or number of the GPU. */
@@ -119,14 +168,27 @@ void state_unlock(int *locked);
 nvmlReturn_t state_initialize(bool without_gpus);
 nvmlReturn_t state_shutdown(void);
 nvmlReturn_t state_admit(const char *function, const struct state **state);
+nvmlReturn_t state_admit_index(const char *function, unsigned int index);
 nvmlReturn_t state_admit_gpu(const char *function, nvmlDevice_t handle, const struct gpu **gpu);
+nvmlReturn_t state_admit_device(const char *function, nvmlDevice_t handle, struct device *device);
+
+/* The state in use, for those who change its MIG side while they hold the lock of mig.lock. */
+struct state *state_current(void);
+/* Makes the next look read both files, whatever their times say. */
+void state_forget(void);
 
 /* What a look-up of that GPU answers: a lost one gives no handle. */
 nvmlReturn_t state_handle(const char *function, unsigned int index, nvmlDevice_t *handle);
 unsigned int state_index(const struct gpu *gpu);
+nvmlDevice_t gpu_handle(const struct gpu *gpu);
 
 /* The path of a file beside the library. */
 void state_path(const char *name, char *buffer, size_t size);
+
+/* Every error that a call ends with goes through here, so that the trace can tell it. */
+nvmlReturn_t refuse(nvmlReturn_t error);
+void trace_begin(const char *function);
+void trace_end(void);
 
 /* The convention of most lists: the caller says how many fit, and where they do not, only their number is written. */
 nvmlReturn_t claim(unsigned int needed, unsigned int *count, const void *buffer);

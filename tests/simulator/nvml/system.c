@@ -8,6 +8,7 @@
 
 NVML_API nvmlReturn_t nvmlInitWithFlags(unsigned int flags) {
     __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock();
+    trace_begin(__func__);
     REQUIRE((flags & ~(NVML_INIT_FLAG_NO_GPUS | NVML_INIT_FLAG_NO_ATTACH)) == 0);
     return state_initialize((flags & NVML_INIT_FLAG_NO_GPUS) != 0);
 }
@@ -22,6 +23,7 @@ NVML_API nvmlReturn_t nvmlInit(void) {
 
 NVML_API nvmlReturn_t nvmlShutdown(void) {
     __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock();
+    trace_begin(__func__);
     return state_shutdown();
 }
 
@@ -96,7 +98,7 @@ NVML_API nvmlReturn_t nvmlSystemGetProcessName(unsigned int pid, char *name, uns
     state_path(file, path, sizeof path);
     FILE *stream = fopen(path, "re");
     if (!stream)
-        return NVML_ERROR_NOT_FOUND;
+        return refuse(NVML_ERROR_NOT_FOUND);
     size_t read = fread(line, 1, sizeof line - 1, stream);
     fclose(stream);
     line[read] = '\0';

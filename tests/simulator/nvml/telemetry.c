@@ -9,7 +9,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUti
     ENTER_GPU(device);
     REQUIRE(rates);
     if (gpu->mig_mode) /* with MIG on, no single number tells how busy the card is */
-        return NVML_ERROR_NOT_SUPPORTED;
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
     *rates = (nvmlUtilization_t){.gpu = gpu->utilization_gpu, .memory = gpu->utilization_memory};
     return NVML_SUCCESS;
 }
@@ -20,7 +20,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUti
         ENTER_GPU(device);                                                                                  \
         REQUIRE(utilization && period);                                                                     \
         if (gpu->mig_mode)                                                                                  \
-            return NVML_ERROR_NOT_SUPPORTED;                                                                \
+            return refuse(NVML_ERROR_NOT_SUPPORTED);                                                                \
         *utilization = 0;                                                                                   \
         *period = 167000;                                                                                   \
         return NVML_SUCCESS;                                                                                \
@@ -42,7 +42,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTempera
     ENTER_GPU(device);
     REQUIRE(temperature);
     if (temperature->version != NVML_STRUCT_VERSION(nvmlTemperature_v1_t, 1))
-        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+        return refuse(NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
     REQUIRE(temperature->sensorType == 0);
     temperature->temperature = (int)gpu->temperature;
     return NVML_SUCCESS;
@@ -53,7 +53,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetTemperatureThreshold(nvmlDevice_t device, uns
     ENTER_GPU(device);
     REQUIRE(temperature && threshold < sizeof degrees / sizeof *degrees);
     if (degrees[threshold] == 0)
-        return NVML_ERROR_NOT_SUPPORTED;
+        return refuse(NVML_ERROR_NOT_SUPPORTED);
     *temperature = degrees[threshold];
     return NVML_SUCCESS;
 }
@@ -136,7 +136,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(nvmlDevice_t device, 
                                                            unsigned int *mhz) {
     ENTER_GPU(device);
     if (memory != gpu->clock_memory_max && memory != 405)
-        return NVML_ERROR_NOT_FOUND;
+        return refuse(NVML_ERROR_NOT_FOUND);
     return list_clocks(gpu->clock_graphics_max, 210, count, mhz);
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import re
 import subprocess
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -24,7 +25,10 @@ WITHOUT_INIT = {
     "nvmlGetExcludedDeviceCount",
 }
 # They answer no GPU at all, or look one up.
-WITHOUT_GPU = re.compile(r"nvml(System|Unit|Event)|nvmlDeviceGet(Count|HandleBy)")
+WITHOUT_GPU = re.compile(r"nvml(System|Unit|Event|SimulatorBoot)|nvmlDeviceGet(Count|HandleBy)")
+# They take the handle of a GPU instance or compute instance.
+OF_A_GPU_INSTANCE = re.compile(r"nvmlGpuInstance")
+OF_A_COMPUTE_INSTANCE = re.compile(r"nvmlComputeInstance")
 
 
 def exported() -> list[str]:
@@ -44,6 +48,30 @@ def call(node: Any, name: str, first: Any = None) -> int:
     room = ctypes.create_string_buffer(4096)
     rest = [ctypes.byref(room) for _unused in range(5)]
     return int(getattr(node.raw, name)(first, *rest))
+
+
+@dataclass
+class Handles:
+    """The handle that each function takes: of a GPU with MIG on, its one GPU instance, or the compute instance of that."""
+
+    node: Any
+    gpu: Any
+    instance: Any
+    compute: Any
+
+    def of(self, name: str) -> Any:
+        if OF_A_GPU_INSTANCE.match(name):
+            return self.instance
+        return self.compute if OF_A_COMPUTE_INSTANCE.match(name) else self.gpu
+
+
+@pytest.fixture
+def handles(make_node: Any) -> Handles:
+    node = make_node(["H20"])
+    gpu = node.handle()
+    node.nvml.nvmlDeviceSetMigMode(gpu, 1)
+    instance = node.nvml.nvmlDeviceCreateGpuInstance(gpu, 19)
+    return Handles(node, gpu, instance, node.nvml.nvmlGpuInstanceCreateComputeInstance(instance, 0))
 
 
 def base(name: str) -> str:
@@ -69,7 +97,8 @@ def test_functions_without_arguments_have_invalid_ones(node: Any) -> None:
     def nothing(name: str) -> int:
         return int(getattr(node.raw, name)(None, None, None, None, None, None))
 
-    assert {name: nothing(name) for name in ASKED} == dict.fromkeys(ASKED, NvmlError.INVALID_ARGUMENT)
+    names = [name for name in ASKED if name != "nvmlSimulatorBoot"]
+    assert {name: nothing(name) for name in names} == dict.fromkeys(names, NvmlError.INVALID_ARGUMENT)
 
 
 def test_functions_of_a_gpu_refuse_a_handle_that_is_none(node: Any) -> None:
@@ -78,20 +107,21 @@ def test_functions_of_a_gpu_refuse_a_handle_that_is_none(node: Any) -> None:
     assert found == dict.fromkeys(OF_A_GPU, NvmlError.INVALID_ARGUMENT)
 
 
-def test_functions_of_a_lost_gpu_say_so(node: Any) -> None:
-    handle = node.handle()
+def test_functions_of_a_lost_gpu_say_so(handles: Handles) -> None:
+    node = handles.node
     node.gpus.gpus[0].lost = True
     node.write()
-    assert {name: call(node, name, handle) for name in OF_A_GPU} == dict.fromkeys(OF_A_GPU, NvmlError.GPU_IS_LOST)
+    found = {name: call(node, name, handles.of(name)) for name in OF_A_GPU}
+    assert found == dict.fromkeys(OF_A_GPU, NvmlError.GPU_IS_LOST)
 
 
-def test_fault_of_a_gpus_function_is_what_it_gives(node: Any) -> None:
-    handle = node.handle()
+def test_fault_of_a_gpus_function_is_what_it_gives(handles: Handles) -> None:
+    node = handles.node
 
     def inject(name: str) -> int:
         node.gpus.gpus[0].faults = {base(name): NvmlError.IN_USE}
         node.write()
-        return call(node, name, handle)
+        return call(node, name, handles.of(name))
 
     assert {name: inject(name) for name in OF_A_GPU} == dict.fromkeys(OF_A_GPU, NvmlError.IN_USE)
 
@@ -117,7 +147,7 @@ def test_fault_does_not_reach_functions_whose_names_begin_alike(node: Any) -> No
 
 
 def test_what_only_root_may_do_is_not_permitted(node: Any) -> None:
-    names = [name for name in EXPORTED if re.match(r"nvmlDevice(Set|Clear|Reset|Create)", name)]
+    names = [name for name in EXPORTED if re.match(r"nvmlDevice(Set|Clear|Reset)", name) and "Mig" not in name]
     assert len(names) > 20
     found = {name: call(node, name, node.handle()) for name in names}
     assert found == dict.fromkeys(names, NvmlError.NO_PERMISSION)

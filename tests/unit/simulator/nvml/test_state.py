@@ -60,11 +60,11 @@ def test_more_than_the_library_holds_is_refused() -> None:
         gpus.text()
 
 
-def test_node_directory_holds_library_and_state_alone(tmp_path: Path) -> None:
+def test_node_directory_holds_library_command_and_state_alone(tmp_path: Path) -> None:
     install(tmp_path)
     install(tmp_path)
     NodeGpus.of("a", ["T4"]).write(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["libnvidia-ml.so.1", "nvml.state"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["libnvidia-ml.so.1", "nvidia-smi", "nvml.state"]
 
 
 def test_library_has_the_soname_and_is_built_once() -> None:
