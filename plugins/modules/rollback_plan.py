@@ -35,6 +35,7 @@ options:
       - Directory with the files that M(kubegpu.sharing.gpu_info) wrote. They tell which devices pods hold, and so which of
         them are stale once their node is back.
       - Without it, or for a pod that came later, a pod counts as stale if its node gets other device ids or fewer slots.
+      - A node whose MIG instances are to go back needs its file, which tells what stands there now, and so what has to go.
     type: path
   snapshot_run:
     description:
@@ -156,12 +157,13 @@ from typing import Any, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec, run_module
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import read_use
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.arguments import KUBE_AUTH_SPEC
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.documents import read_document, write_document
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.rollback import load_past
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import read_uses
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import read_facts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.options import plan_options, read_given
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import read_hosts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.obstacles import add_rehearsal
@@ -189,8 +191,9 @@ def run(params: Mapping[str, Any], api: KubeApi) -> Outcome:
     past, daemonsets = load_past(api, params["lock_namespace"], params["snapshot_run"])
     hosts = read_hosts(params["hosts"])
     nodes = [*params["nodes"], *((own or host for host, own in hosts.items()) if params["limited"] else ())]
-    uses = read_uses(params["facts_dir"], set(past.nodes) & set(cluster["nodes"]))
-    request = RollbackRequest(past, cluster, daemonsets, nodes, hosts, uses=uses, **read_given(params))
+    facts = read_facts(params["facts_dir"], set(past.nodes) & set(cluster["nodes"]))
+    uses = {node: read_use(found) for node, found in facts.items()}
+    request = RollbackRequest(past, cluster, daemonsets, nodes, hosts, uses=uses, facts=facts, **read_given(params))
     plan = add_rehearsal(build_rollback(request), cluster)
     if params["dest"]:
         write_document(params["dest"], plan, "plan")

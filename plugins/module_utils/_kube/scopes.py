@@ -59,19 +59,24 @@ def read_rules(params: Mapping[str, Any]) -> Rules:
 
 
 def read_uses(directory: str | None, nodes: Iterable[str]) -> dict[str, NodeUse]:
-    """What gpu_info's files tell of nodes. One without a file is left out.
+    """Which devices pods hold, as gpu_info's files tell it of nodes. One without a file is left out."""
+    return {node: read_use(facts) for node, facts in read_facts(directory, nodes).items()}
+
+
+def read_facts(directory: str | None, nodes: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """What gpu_info found on nodes. One without a file is left out.
 
     A file is called after its host, whose name is mostly the node's, so that rarely more is read than is needed.
     """
     missing = set(nodes)
     if not directory or not missing:
         return {}
-    found: dict[str, NodeUse] = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for path in _files(directory, missing):
         document = read_document(path, "facts")
         node = document.get("node") or document.get("host")
         if node in missing:
-            found[node] = read_use(document.get("facts") or {})
+            found[node] = document.get("facts") or {}
             missing.discard(node)
         if not missing:
             break

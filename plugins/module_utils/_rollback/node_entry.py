@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Sequence
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import Rules
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import NONE, Rules
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import Eviction, recreated_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import pods_from_before
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import MIG_PREFIX
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.nodes import Return
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.servers import Server
 
@@ -56,7 +57,7 @@ def node_entry(back: Return, fate: Fate, host: str | None, run: str) -> dict[str
         *([] if fate.reasons or not anew else [f"{len(anew)} stale pod{'s' if anew[1:] else ''} to recreate"]),
     ]
     count = state.labels.get(_COUNT_LABEL, "")
-    disruption = "affected" if fate.eviction.fit is not None or anew else "switch" if fate.moves else "none"
+    disruption = "affected" if fate.eviction.scope != NONE or anew else "switch" if fate.moves else "none"
     return {
         "host": host,
         "key": back.key,
@@ -66,7 +67,8 @@ def node_entry(back: Return, fate: Fate, host: str | None, run: str) -> dict[str
         "confidence": f"what run {run} found",
         "sharing": "as before",
         "replicas": {},
-        "mig_devices": {},
+        "mig": back.mig.entry() if back.mig else None,
+        "mig_devices": {name: count for name, count in expected.items() if name.startswith(MIG_PREFIX)},
         "slots_before": sum(state.resources.values()),
         "slots_after": sum(expected.values()),
         "from": {"key": state.key, "revision": state.revision, "resources": state.resources},
@@ -99,7 +101,12 @@ def _lost(back: Return, fate: Fate, ids_change: bool) -> list[dict[str, Any]]:
     none is if it keeps them: one that was put on slots which stay would be thrown out for nothing.
     """
     pods = [pod for pod in back.state.gpu_pods if not pod.get("terminating")]
-    known = {pod["uid"]: fate.use.loses(pod["uid"], back.expected) for pod in pods}
+    # Who holds a MIG device that goes has to leave; another one keeps what it holds.
+    parted = back.is_parted_otherwise
+    known = {
+        pod["uid"]: False if parted and pod["uid"] in fate.use.held else fate.use.loses(pod["uid"], back.expected)
+        for pod in pods
+    }
     return _named(pod for pod in pods if (ids_change if known[pod["uid"]] is None else known[pod["uid"]]))
 
 

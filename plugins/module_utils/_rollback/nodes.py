@@ -18,6 +18,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names impo
     REVISION_LABEL,
     WITHDRAWN,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.mig import MigBack
 
 _COUNT_LABEL = "nvidia.com/gpu.count"
 
@@ -39,10 +40,12 @@ class Return:
     """A node and what it was before the run.
 
     :param entry: of the snapshot.
+    :param mig: what becomes of its MIG instances; None if the run left them alone.
     """
 
     state: NodeState
     entry: Mapping[str, Any]
+    mig: MigBack | None = None
 
     @property
     def name(self) -> str:
@@ -88,7 +91,12 @@ class Return:
     @property
     def is_back(self) -> bool:
         """It is as it was, whoever has it in maintenance."""
-        return self.bears_it and self.state.resources == self.expected
+        return self.bears_it and self.state.resources == self.expected and not self.is_parted_otherwise
+
+    @property
+    def is_parted_otherwise(self) -> bool:
+        """Its MIG instances are not what they were."""
+        return self.mig is not None and self.mig.changes
 
     def ids_change(self, gpus: int = 0) -> bool:
         """Whether device ids that pods hold may be there no more afterwards, judged by the number of slots: now, and as an interrupted run found it.
@@ -100,6 +108,8 @@ class Return:
         now, noted, then = self.state.resources, self.state.noted_resources, self.expected
         if self.is_back or not then:
             return False
+        if self.is_parted_otherwise:
+            return True
         if any(found and set(found) != set(then) for found in (now, noted)):
             return True
         after, count = sum(then.values()), self.state.labels.get(_COUNT_LABEL, "")
@@ -121,6 +131,8 @@ def judge(back: Return, run: str) -> Judgement:
         return _judge_under_way(back, run)
     if back.is_back:
         return Judgement()
+    if back.mig is not None and _bears(state) == _set_by_run(back):
+        return _judge_layout(back, run)
     if back.bears_it:
         now, then = (_show(amounts) for amounts in (state.resources, back.expected))
         return Judgement(
@@ -165,6 +177,16 @@ def _judge_under_way(back: Return, run: str) -> Judgement:
         )
     left = f"left out of service by {who}" if note else "left without a plugin"
     return Judgement(reasons=[left if back.bears_it else f"{left}; {_way(back)}"])
+
+
+def _judge_layout(back: Return, run: str) -> Judgement:
+    """A node with MIG instances that bears what the run had set, which may be what it bore before: its layout tells."""
+    target = back.entry["target"] or {}
+    if back.mig is not None and back.mig.is_of_others(target.get("mig")):
+        return Judgement(left_alone=f"its MIG instances were changed after run {run}")
+    return Judgement(
+        reasons=[f"{_way(back)}, with the MIG instances of before" if back.is_parted_otherwise else _way(back)]
+    )
 
 
 def _way(back: Return) -> str:

@@ -109,7 +109,7 @@ def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
         **entry,
         "labels": dict(entry["labels"]),
         "resources": {name: resources[name] for name in sorted(resources) if resources[name]},
-        "target": {"key": target["key"], "revision": target["revision"]} if target else None,
+        "target": {"key": target["key"], "revision": target["revision"], "mig": target.get("mig")} if target else None,
     }
 
 

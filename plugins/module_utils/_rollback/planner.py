@@ -17,8 +17,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import (
     Eviction,
+    evict_from_lost,
     plan_eviction,
     refuse_overcommit,
+    without_pods,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import ACCEPTED, check_overcommit
@@ -34,6 +36,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import REVISION_LABEL
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.configs import describe_configs, lacking
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.mig import plan_mig_back
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.node_entry import Fate, node_entry
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.nodes import Return, judge
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.past import Past
@@ -57,6 +60,7 @@ class RollbackRequest:
     :param nodes: only these go back; empty: all of the snapshot.
     :param hosts: node by host; "" is the host's own name.
     :param uses: devices that pods hold, by node, where that is known.
+    :param facts: what gpu_info found on nodes that could be read; only those with a recorded MIG layout need it.
     :param wave: nodes in a wave, "25%" or a number; likewise max_unavailable.
     :param evict_force: pods without a controller may be evicted, and are lost; likewise evict_delete_emptydir_data.
     """
@@ -73,6 +77,7 @@ class RollbackRequest:
     evict_force: bool = False
     evict_delete_emptydir_data: bool = False
     uses: Mapping[str, NodeUse] = field(default_factory=dict)
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def build_rollback(request: RollbackRequest) -> dict[str, Any]:
@@ -132,7 +137,8 @@ class _Draft:
             if name not in self.states:
                 self.skipped[name] = "the cluster has no such node any more"
                 continue
-            back = Return(self.states[name], self.request.past.nodes[name])
+            entry, state = self.request.past.nodes[name], self.states[name]
+            back = Return(state, entry, plan_mig_back(entry.get("mig"), self.request.facts.get(name), state))
             judgement = judge(back, self.request.past.run)
             if judgement.left_alone:
                 self.skipped[name] = judgement.left_alone
@@ -148,12 +154,17 @@ class _Draft:
 
     def _add(self, back: Return, reasons: List[str], server: Server) -> None:
         name, moves = back.name, bool(reasons) and not back.is_back
-        surplus = check_overcommit(back.state, back.expected) if moves and not back.bears_it else []
+        lost = self._evict_from_lost(back) if moves else Eviction()
+        remaining = without_pods(back.state, lost.pods)
+        switches = moves and (back.is_parted_otherwise or not back.bears_it)
+        surplus = check_overcommit(remaining, back.expected) if switches else []
         problems = [*server.problems, *lacking(back, self.request.past, self.request.cluster)] if moves else []
-        eviction = self._eviction(back) if surplus else Eviction()
-        problems += eviction.problems
+        problems += back.mig.problems if moves and back.mig else []
+        room = self._make_room(back, remaining) if surplus else Eviction()
+        problems += [*lost.problems, *room.problems]
         if surplus and self.request.on_overcommit == "refuse":
-            problems += refuse_overcommit(back.state, back.expected)
+            problems += refuse_overcommit(remaining, back.expected)
+        eviction = Eviction(lost.devices, room.fit, [*lost.pods, *room.pods])
         if problems:
             self._leave(name, problems)
             return
@@ -170,10 +181,14 @@ class _Draft:
         self.backs[name] = back
         self.nodes[name] = node_entry(back, fate, self.hosts.get(name), self.request.past.run)
 
-    def _eviction(self, back: Return) -> Eviction:
+    def _evict_from_lost(self, back: Return) -> Eviction:
+        mig = back.mig.node if back.mig else None
+        return evict_from_lost(mig, back.state, self._use(back.name), self._rules())
+
+    def _make_room(self, back: Return, remaining: NodeState) -> Eviction:
         if self.request.on_overcommit != "evict":
             return Eviction()
-        return plan_eviction(back.state, back.expected, self._use(back.name), self._rules())
+        return plan_eviction(remaining, back.expected, self._use(back.name), self._rules())
 
     def _use(self, name: str) -> NodeUse:
         return self.request.uses.get(name, NodeUse())
