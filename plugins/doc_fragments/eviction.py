@@ -21,6 +21,14 @@ options:
     type: str
     choices: [as_planned, none, affected, gpu_pods, all]
     default: as_planned
+  evictions:
+    description:
+      - When pods that must leave are evicted. With O(state=in_maintenance).
+      - V(later) only looks whether they may be, cordons the nodes, and leaves it to another call with V(now) to evict them. So something
+        can be done in between that may fail, before any pod had to leave for it.
+    type: str
+    choices: [now, later]
+    default: now
   devices:
     description:
       - Ids of GPUs or MIG devices by node, for O(evict=affected). V(GPU-<uuid>) also means the slots of that GPU,

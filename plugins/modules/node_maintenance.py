@@ -62,14 +62,6 @@ options:
       - Without it nodes are taken out of service for their own sake, say for a repair. They are to come back as they were, and
         nothing is evicted unless O(evict) says so.
     type: path
-  evictions:
-    description:
-      - When pods that must leave are evicted. With O(state=in_maintenance).
-      - V(later) only looks whether they may be, cordons the nodes, and leaves it to another call with V(now) to evict them. So something
-        can be done in between that may fail, before any pod had to leave for it.
-    type: str
-    choices: [now, later]
-    default: now
   settle_seconds:
     description:
       - Seconds for which no new pod must have come to a cordoned node, as the scheduler learns of a cordon a little late.
