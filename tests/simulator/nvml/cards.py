@@ -18,9 +18,16 @@ _HERE = Path(__file__).parent
 # nvmlDeviceArchitecture_t
 ARCHITECTURES = {"Turing": 6, "Ampere": 7, "Ada Lovelace": 8, "Hopper": 9, "Blackwell": 10}
 
-# Media engines of a whole seven-slice card: (decoders, JPEG, OFA). An instance gets its share by compute slices, and a "+me" one
-# the engines that exist once. Derived from the unit columns of "nvidia-smi mig -lgip"; Hopper and later have one decoder a slice.
-_ENGINES = {"Ampere": (5, 1, 1), "Hopper": (7, 7, 1), "Blackwell": (7, 7, 1)}
+# Media engines of a whole card by architecture and compute slices: (decoders, JPEG, OFA). An instance gets its share by compute
+# slices, a "+me" one the engines that exist once, "+me.all" every one and "-me" none. Derived from the unit columns of
+# "nvidia-smi mig -lgip"; Hopper and later have one decoder a slice.
+_ENGINES = {
+    ("Ampere", 4): (4, 1, 1),
+    ("Ampere", 7): (5, 1, 1),
+    ("Hopper", 7): (7, 7, 1),
+    ("Blackwell", 7): (7, 7, 1),
+    ("Blackwell", 4): (4, 4, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -95,15 +102,30 @@ class Card:
         return ARCHITECTURES[self.architecture]
 
 
+def _engines(entry: Mapping[str, Any], whole: tuple[int, int, int], compute_slices: int) -> tuple[int, int, int]:
+    decoders, jpeg, ofa = whole
+    name, slices = entry["name"], entry["slices"]
+    if name.endswith("-me"):
+        return (0, 0, 0)
+    if slices == compute_slices or name.endswith("+me.all"):
+        return whole
+    least = int(name.endswith("+me"))
+    return (
+        max(decoders * slices // compute_slices, least),
+        max(jpeg * slices // compute_slices, least),
+        ofa * least,
+    )
+
+
 def _profile(entry: Mapping[str, Any], card: Mapping[str, Any], model: Mapping[str, Any]) -> MigProfile:
     slices, size = entry["slices"], entry["size"]
     share = size / model["memory_slices"]
     observed = entry["gib"]
     # Not found in real output: the share of what the driver leaves, rounded down to 128 MiB as the observed figures are.
     derived = math.floor((card["memory_total_mib"] - card["memory_reserved_mib"]) * share / 128) * 128
-    decoders, jpeg, ofa = _ENGINES[card["architecture"]]
-    whole = slices == model["compute_slices"]
-    has_media = whole or entry["name"].endswith("+me")
+    decoders, jpeg, ofa = _engines(
+        entry, _ENGINES[card["architecture"], model["compute_slices"]], model["compute_slices"]
+    )
     return MigProfile(
         name=entry["name"],
         enum=entry["enum"],
@@ -115,9 +137,9 @@ def _profile(entry: Mapping[str, Any], card: Mapping[str, Any], model: Mapping[s
         starts=tuple(entry["starts"]),
         size=size,
         copy_engines=size,
-        decoders=max(decoders * slices // model["compute_slices"], int(has_media)),
-        jpeg=max(jpeg * slices // model["compute_slices"], int(has_media)),
-        ofa=ofa if has_media else 0,
+        decoders=decoders,
+        jpeg=jpeg,
+        ofa=ofa,
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ TOTALS = {
     "H20": ("NVIDIA H20", 97871, "9.0", True),
     "H200": ("NVIDIA H200", 143771, "9.0", True),
     "B200": ("NVIDIA B200", 183359, "10.0", True),
+    "RTX-PRO-6000": ("NVIDIA RTX PRO 6000 Blackwell Server Edition", 97887, "12.0", True),
 }
 
 
@@ -57,7 +59,7 @@ def test_profile_is_named_by_its_share_of_the_card(card: Card) -> None:
     for profile in card.mig.profiles:
         eighths = math.ceil(8 * profile.memory_mib / card.memory_total_mib)
         memory = math.floor(eighths / 8 * whole + 0.5)
-        assert profile.name.split("+")[0] == f"{profile.compute_slices}g.{memory}gb"
+        assert re.split("[+-]", profile.name)[0] == f"{profile.compute_slices}g.{memory}gb"
 
 
 @pytest.mark.parametrize("card", MIG_CARDS, ids=lambda card: card.key)
