@@ -26,6 +26,8 @@ from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
 SCHEMA_VERSION = 1
+# What commonly keeps the driver open on a host, and is stopped there while MIG devices change.
+HOST_SERVICES = ("nvidia-persistenced", "nvidia-dcgm", "dcgm", "nvsm", "nvsm-core", "nvsm-api-gateway")
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     **plan_options(),
@@ -39,6 +41,8 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "node_name_variable": {"type": "str", "default": "kubegpu_node_name"},
     "limited": {"type": "bool", "default": False},
     "accept_live_memory": {"type": "list", "elements": "str", "default": []},
+    "mig_ignore_holders": {"type": "list", "elements": "str", "default": []},
+    "mig_host_services": {"type": "list", "elements": "str", "default": list(HOST_SERVICES)},
 }
 
 
@@ -108,7 +112,9 @@ def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str,
         cluster=cluster,
         host_facts={} if params["facts"] == "labels" else read_host_facts(params["facts_dir"], sorted(hosts)),
         hosts=hosts,
-        accept_live_memory=read_names(params["accept_live_memory"]),
+        **{
+            word: read_names(params[word]) for word in ("accept_live_memory", "mig_ignore_holders", "mig_host_services")
+        },
         **read_given(params),
         **{
             word: params[word]

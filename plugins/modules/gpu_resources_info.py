@@ -135,6 +135,13 @@ plugins:
       risks:
         - code: fail_on_init_error_false
           message: "failOnInitError is false: on a node whose driver or GPU is broken the plugin runs and advertises no GPU."
+daemonsets:
+  description:
+    - DaemonSets that have a pod on a GPU node, or are known to keep the NVIDIA driver open, with what they select and tolerate, their
+      images and programs, and those C(nodes).
+  returned: if O(dest) is not given
+  type: list
+  elements: dict
 label_users:
   description: Workloads that select or spread over nodes by the labels that plugins select on, and by NVIDIA's labels.
   returned: if O(dest) is not given

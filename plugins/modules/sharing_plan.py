@@ -42,7 +42,12 @@ options:
       - C(rename) calls the resource C(nvidia.com/gpu.shared). C(fail_requests_greater_than_one) (true) refuses pods that ask
         for more than one slot.
       - C(plugin_flags) is handed to the device plugin, in the shape of C(flags) in its config file.
-      - C(mig) and V(mps) are known words, and not supported yet.
+      - C(mig) lays out MIG devices, or switches MIG off. Its C(strategy) is V(mixed) (the default; every profile is a resource of
+        its own, such as C(nvidia.com/mig-1g.12gb)), V(single) (all MIG devices of a node are alike and go by C(nvidia.com/gpu)) or
+        V(none). Its C(devices) are counts by profile for every GPU, or a list of C(gpus) (V(all), indices, UUIDs, PCI addresses or
+        products) and C(devices). GPUs that such a list does not name stay whole. With C(sharing) the MIG devices are shared.
+        It takes facts that NVML read on the node.
+      - C(mps) is a known word of C(sharing), and not supported yet.
     type: raw
     required: true
   default_config:
@@ -99,6 +104,18 @@ options:
     type: list
     elements: str
     default: []
+  mig_ignore_holders:
+    description:
+      - What may keep the NVIDIA driver open on a node while its MIG devices change, as DaemonSets (C(namespace/name)), systemd units or
+        commands. It is left as it is.
+    type: list
+    elements: str
+    default: []
+  mig_host_services:
+    description: Systemd units that are stopped on a host while its MIG devices change, and started again.
+    type: list
+    elements: str
+    default: [nvidia-persistenced, nvidia-dcgm, dcgm, nvsm, nvsm-core, nvsm-api-gateway]
   dest:
     description:
       - File to which the plan is written, for the steps of a rollout to obey. Its directory is created if it does not exist.
@@ -179,13 +196,21 @@ wave_hosts:
   type: list
   elements: dict
   returned: success
+mig_nodes:
+  description: Names of the nodes that change and whose config has C(mig).
+  type: list
+  elements: str
+  returned: success
 plan:
   description:
     - The whole plan, as its file has it.
     - C(nodes) has for each node C(key), C(product), C(gpu_count), C(facts) and C(confidence), C(sharing), C(replicas), C(sizing)
       (with C(arithmetic), C(slot_mib), C(headroom_mib), C(utilization)), C(slots_before), C(slots_after), C(from), C(to),
-      C(expected_resources), C(changed) and C(reasons), C(disruption), C(release), C(ids_change), C(evict) (C(scope), C(fit) and
-      the C(pods) to expect), C(stale_pods), C(recreate) and C(was_unschedulable).
+      C(expected_resources), C(changed) and C(reasons), C(disruption), C(release), C(ids_change), C(evict) (C(scope), C(devices),
+      C(fit) and the C(pods) to expect), C(stale_pods), C(recreate) and C(was_unschedulable).
+    - A node whose config has C(mig) also has C(mig_devices) (by resource) and C(mig). This has C(strategy), C(changes), C(request) (the
+      options for M(kubegpu.sharing.mig_config)), C(gpus) (each with what is kept, destroyed and created, and who loses a device),
+      C(before) and C(after) (exact layouts), C(lost_devices), C(reset) and C(reset_coupled), and C(holders) of the driver.
     - C(rehearsal) tells for each of the C(waves) which pods are evicted and whether they have somewhere to go (C(evictions)),
       C(blocking_budgets), and how many slots are missing meanwhile (C(slots_missing_at_worst)) and afterwards
       (C(slots_missing)), then the C(worst) wave and a C(summary) in words. It reckons with GPU resources, node selectors,

@@ -20,6 +20,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.plugins i
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.requests import TERMINAL_PHASES, pod_requests
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.templates import LabelUsers, controller_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.daemonsets import read_daemonset
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.kinds import kind_of
 
 SCHEMA_VERSION = 1
 
@@ -58,6 +60,7 @@ class Inventory:
         self._nodes: dict[str, dict[str, Any]] = {}
         self._gpu_nodes: set[str] = set()
         self._plugins: dict[str, _FoundPlugin] = {}
+        self._daemonsets: dict[str, dict[str, Any]] = {}
         self._seen_pods: set[str] = set()
         self._label_users = LabelUsers()
         self._protected = ProtectedPods()
@@ -90,6 +93,8 @@ class Inventory:
         """Objects of one kind that make pods."""
         for obj in items:
             self._label_users.add_workload(kind, obj)
+            if kind == "DaemonSet":
+                self._daemonsets[obj["metadata"]["uid"]] = {**read_daemonset(obj), "nodes": set()}
             if kind == "DaemonSet" and obj["metadata"].get("namespace") == self._options.namespace:
                 self._lists["daemon_sets"].append(objects.read_daemon_set(obj))
             container = find_plugin_container(obj) if kind == "DaemonSet" else None
@@ -141,7 +146,8 @@ class Inventory:
     def to_dict(self) -> dict[str, Any]:
         """The cluster file's content, without the counts of requests."""
         plugins = self._finish_plugins()
-        keys = {key for plugin in plugins for key in _selected_keys(plugin)}
+        daemonsets = self._finish_daemonsets()
+        keys = {key for plugin in (*plugins, *daemonsets) for key in _selected_keys(plugin)}
         lists = {
             name: sorted(entries, key=str) if name == "dra_nodes" else entries for name, entries in self._lists.items()
         }
@@ -149,6 +155,7 @@ class Inventory:
             "schema_version": SCHEMA_VERSION,
             "nodes": {name: self._nodes[name] for name in sorted(self._nodes)},
             "plugins": plugins,
+            "daemonsets": daemonsets,
             "label_users": self._label_users.to_dict(keys, self._options.prefix),
             "totals": self._totals(),
             "budgets": self._protected.finish(),
@@ -161,6 +168,8 @@ class Inventory:
         owner = controller_of(pod)
         if owner and owner["uid"] in self._plugins:
             self._plugins[owner["uid"]].pods.append(pods.read_plugin_pod(pod))
+        if owner and owner["uid"] in self._daemonsets and spec.get("nodeName") in self._gpu_nodes:
+            self._daemonsets[owner["uid"]]["nodes"].add(spec["nodeName"])
         requests = pod_requests(spec, self._options.prefix)
         record = self._nodes.get(spec.get("nodeName") or "")
         phase = (pod.get("status") or {}).get("phase")
@@ -199,6 +208,15 @@ class Inventory:
             if plugin["uid"] in overlaps:
                 plugin["risks"].append(overlaps[plugin["uid"]])
         return plugins
+
+    def _finish_daemonsets(self) -> list[dict[str, Any]]:
+        """Those that have a pod on a GPU node, and those that would keep NVIDIA's driver open wherever they ran."""
+        listed = [
+            {**entry, "nodes": sorted(entry["nodes"])}
+            for entry in self._daemonsets.values()
+            if entry["nodes"] or kind_of(entry)
+        ]
+        return sorted(listed, key=lambda entry: (entry["namespace"], entry["name"]))
 
     def _totals(self) -> dict[str, dict[str, int]]:
         totals: dict[str, dict[str, int]] = {}

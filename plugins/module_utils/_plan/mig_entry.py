@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import Gpu
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.record import layout_of
@@ -13,12 +13,15 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.result import
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import NodeMig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_words import NONE
 
+NO_HOLDERS: Mapping[str, Any] = {"daemonsets": [], "host": [], "ignored": []}
 # Steps name ids that are others by the time they are taken, and the refusal is for plans that look at who is there.
 _LEFT_OUT = ("steps", "refused")
 
 
-def mig_entry(mig: NodeMig) -> dict[str, Any]:
+def mig_entry(mig: NodeMig, holders: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """As it stands at a node of the plan.
+
+    :param holders: what has NVML open on the node while nothing may.
 
     ``request`` holds arguments of mig_config, ``before`` and ``after`` are exact layouts, ``lost_devices`` ids of the devices that
     go, ``reset`` UUIDs of the GPUs that must be reset, ``holders`` what has NVML open on the node.
@@ -36,7 +39,7 @@ def mig_entry(mig: NodeMig) -> dict[str, Any]:
         "lost_devices": list(mig.lost_devices),
         "reset": list(mig.reset),
         "reset_coupled": mig.reset_coupled,
-        "holders": {"daemonsets": [], "host": []},
+        "holders": dict(holders or NO_HOLDERS),
     }
 
 

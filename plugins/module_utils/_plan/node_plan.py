@@ -107,6 +107,7 @@ class Change:
     :param evict: pods that leave it while it is out of service, as it stands in the plan.
     :param ids_change: device ids that its pods hold may vanish.
     :param recreate: stale pods are made anew once it serves.
+    :param holders: what keeps the driver open while its MIG devices change.
     """
 
     reasons: Sequence[str]
@@ -116,6 +117,7 @@ class Change:
     ids_change: bool = False
     recreate: bool = False
     release: Release | None = None
+    holders: Mapping[str, Any] | None = None
 
     @property
     def disruption(self) -> str:
@@ -140,7 +142,7 @@ def node_entry(context: NodeContext, change: Change) -> dict[str, Any]:
         "confidence": facts.confidence,
         "sharing": plan.sharing,
         "replicas": plan.replicas,
-        "mig": mig_entry(context.mig) if context.mig else None,
+        "mig": mig_entry(context.mig, change.holders) if context.mig else None,
         "mig_devices": context.mig.mig_devices if context.mig else {},
         "slots_before": sum(before.values()),
         "slots_after": sum(expected.values()),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.find import Request, find
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.checks import (
     Findings,
     check_names,
@@ -19,7 +20,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.checks impor
     missing_objects,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.compatibility import Outlook, compatibility
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import decide_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import PodsDecision, decide_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan, describe_key
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.left_alone import (
     bearers,
@@ -120,7 +121,28 @@ class _Draft:
             ids_change=bool(to_switch) and ids_change(context),
             recreate=bool(pods.recreated),
             release=self._release(context),
+            holders=self._holders(context, pods),
         )
+
+    def _holders(self, context: NodeContext, pods: PodsDecision) -> Mapping[str, Any] | None:
+        """What keeps the driver open on a node whose MIG devices change, and has to be paused."""
+        if context.mig is None or not context.mig.changing:
+            return None
+        request = self.wanted.request
+        found = find(
+            context.state.name,
+            request.cluster,
+            request.host_facts.get(context.host or ""),
+            Request(
+                gone=frozenset(map(daemonset_of, context.incumbents)),
+                scope=pods.eviction.scope,
+                leaving=frozenset(pod["uid"] for pod in pods.eviction.pods),
+                ignore=request.mig_ignore_holders,
+                host_services=request.mig_host_services,
+            ),
+        )
+        self.findings.problems.add(context.state.name, *found.problems)
+        return found.to_dict()
 
     def _plans(self) -> Dict[str, KeyPlan]:
         return {key: decided.plan for key, decided in self.found.keys.items() if decided.plan}

@@ -33,6 +33,8 @@ class PlanRequest:
     :param accept_live_memory: nodes whose running processes may exceed the planned slots.
     :param on_overcommit: refuse, evict or accept.
     :param stale_pods: report or recreate.
+    :param mig_ignore_holders: what may keep the driver open while MIG devices change: DaemonSets, units or commands.
+    :param mig_host_services: systemd units that are stopped for that time.
     :param evict_force: pods without a controller may be evicted, and are lost; likewise evict_delete_emptydir_data.
     """
 
@@ -52,6 +54,8 @@ class PlanRequest:
     stale_pods: str = "report"
     evict_force: bool = False
     evict_delete_emptydir_data: bool = False
+    mig_ignore_holders: Tuple[str, ...] = ()
+    mig_host_services: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -287,6 +287,24 @@ class TestOtherObjects:
         )
         assert inventory.to_dict()["daemon_sets"] == [{"name": "a", "managed": True}, {"name": "b", "managed": False}]
 
+    def test_daemonsets_on_gpu_nodes_and_those_that_hold_the_driver_are_told(
+        self, inventory: Inventory, node: Any, pod: Any, daemonset: Any
+    ) -> None:
+        def of(name: str) -> Any:
+            container = {"name": name, "image": f"registry/{name}:v1"}
+            return daemonset(name, container=container, pod={"nodeSelector": {"ours/gpu": "yes"}})
+
+        inventory.add_nodes([node("gpu-1", gpus=1), node("gpu-2", gpus=1), node("cpu-1")])
+        inventory.add_workloads("DaemonSet", [of("logs"), of("dcgm-exporter"), of("storage")])
+        for name, where in (("logs", "gpu-2"), ("logs", "cpu-1"), ("storage", "cpu-1")):
+            inventory.add_pods([pod(f"{name}-{where}", node=where, owner=("DaemonSet", name, f"uid-{name}"))])
+        content = inventory.to_dict()
+        assert [(one["name"], one["nodes"]) for one in content["daemonsets"]] == [
+            ("dcgm-exporter", []),
+            ("logs", ["gpu-2"]),
+        ]
+        assert len(content["label_users"]["ours/gpu"]) == 3
+
     def test_snapshots_are_told_once_and_only_if_complete(self, inventory: Inventory) -> None:
         def config_map(name: str, run: str) -> dict[str, Any]:
             labels = {"kubegpu.sharing/run": run, "app.kubernetes.io/managed-by": "kubegpu.sharing"}
