@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the hosts of a wave are to do about their MIG instances."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: mig_steps
+short_description: Tell what hosts are to do about MIG instances, as a plan says it
+version_added: 0.1.0
+author: kubegpu.sharing maintainers (@kubegpu)
+description:
+  - Reads a plan once for all nodes of a wave, since that of a large fleet is large, and tells for each node of which the plan has
+    MIG instances what the role P(kubegpu.sharing.mig_config#role) needs.
+  - Nodes of which MIG is left alone are left out.
+positional: nodes, cluster_path
+options:
+  _input:
+    description: The file of the plan.
+    type: path
+    required: true
+  nodes:
+    description: The nodes of the wave.
+    type: list
+    elements: str
+    required: true
+  cluster_path:
+    description: The file that M(kubegpu.sharing.gpu_resources_info) wrote, for the names of pods. Empty, pods go by their UIDs.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Fix what the hosts are to do
+  ansible.builtin.set_fact:
+    mig_steps: "{{ run_dir ~ '/plan.json' | kubegpu.sharing.mig_steps(['gpu-1', 'gpu-2']) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - By node C(request) (arguments of M(kubegpu.sharing.mig_config)), C(node_emptied) (V(all) if every pod is evicted that can be, so that
+      the host may reboot, else V(none)) and C(pods), namespace and name of the node's pods by UID.
+  type: dict
+  sample:
+    gpu-1:
+      request: {state: present, mig_devices: {1g.12gb: 7}}
+      node_emptied: none
+      pods: {3f6a1c2d-0000-4b6e-8f1b-2f2e2d2c2b2a: default/notebook-0}
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
+
+
+def mig_steps(plan_path: Any, nodes: Sequence[str], cluster_path: Any = "") -> dict[str, Any]:
+    """Steps by node."""
+    entries = _nodes_of(plan_path)
+    with_mig = [node for node in to_plain(nodes) if (entries.get(node) or {}).get("mig")]
+    found = _nodes_of(cluster_path) if with_mig and cluster_path else {}
+    return {node: _step(entries[node], found.get(node) or {}) for node in with_mig}
+
+
+def _step(entry: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "request": entry["mig"]["request"],
+        "node_emptied": "all" if (entry.get("evict") or {}).get("scope") == "all" else "none",
+        "pods": {pod["uid"]: f"{pod['namespace']}/{pod['name']}" for pod in found.get("pods") or ()},
+    }
+
+
+def _nodes_of(path: Any) -> dict[str, Any]:
+    try:
+        with open(str(to_plain(path)), encoding="utf-8") as stream:
+            return json.load(stream).get("nodes") or {}
+    except (OSError, ValueError, AttributeError) as error:
+        raise AnsibleFilterError(
+            f"mig_steps: {path} cannot be read as the file of a plan or a cluster: {error}"
+        ) from error
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        """Name to function."""
+        return {"mig_steps": mig_steps}
