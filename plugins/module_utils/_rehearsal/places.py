@@ -14,13 +14,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Deque, Iterable, Mapping
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.names import TAINT_KEY
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.placement import tolerates
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.selection import selects
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import is_plugin_resource
 
 _KEEPS_AWAY = ("NoSchedule", "NoExecute")
-# The cordon itself, and what the node controller adds for it: told by other fields.
-_CORDON = "node.kubernetes.io/unschedulable"
+# The cordon itself, and what the node controller adds for it: told by other fields. And what a run sets for a time, and lifts.
+_FOR_A_TIME = ("node.kubernetes.io/unschedulable", TAINT_KEY)
 
 
 def kind_of(pod: Mapping[str, Any]) -> str:
@@ -171,7 +172,7 @@ def _read_node(entry: Mapping[str, Any]) -> _Node:
     taints = [
         taint
         for taint in entry.get("taints") or ()
-        if taint.get("effect") in _KEEPS_AWAY and taint.get("key") != _CORDON
+        if taint.get("effect") in _KEEPS_AWAY and taint.get("key") not in _FOR_A_TIME
     ]
     in_service = not entry.get("unschedulable") and bool(entry.get("ready", True))
     return _Node(entry.get("labels") or {}, taints, free, in_service)

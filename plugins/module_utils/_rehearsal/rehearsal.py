@@ -146,7 +146,7 @@ class _Stage:
 
         They are evicted by what the run finds then, so no plan names them. That they are missing, it is to be reckoned with.
         """
-        fit = (self._plan_nodes[name].get("evict") or {}).get("fit") or {}
+        fit = _fit_of(self._plan_nodes[name])
         came, held = self._places.came_to(name), self._held(name, evicted)
         for resource, slots in sorted(fit.items()):
             for pod in [pod for pod in reversed(came) if gpu_requests(pod).get(resource)]:
@@ -199,7 +199,8 @@ class _NodePods:
     def __init__(self, planned: Entry, entry: Entry) -> None:
         evict = planned.get("evict") or {}
         wanted = evict.get("pods") or []
-        if not wanted and evict.get("scope", "none") != "none":
+        # Who holds devices that go, the plan has looked up; nobody is an answer too.
+        if not wanted and evict.get("scope", "none") != "none" and not evict.get("devices"):
             wanted = expected_pods(NodeState("", entry), evict)
         stale = planned.get("stale_pods") or [] if planned.get("recreate") else []
         by_uid = {pod.get("uid"): pod for pod in entry.get("pods") or ()} if wanted or stale else {}
@@ -207,6 +208,15 @@ class _NodePods:
         self.evicted: list[Entry] = [by_uid.get(pod["uid"], pod) for pod in wanted]
         found = [by_uid[pod["uid"]] for pod in stale if pod["uid"] in by_uid]
         self.recreated: list[Entry] = [pod for pod in found if _is_made_anew(pod)]
+
+
+def _fit_of(planned: Entry) -> Mapping[str, int]:
+    """Slots that pods must fit into; where devices go, whoever holds one of them leaves, and so the rest fits what there will be."""
+    evict = planned.get("evict") or {}
+    if not evict.get("devices"):
+        return evict.get("fit") or {}
+    expected = planned.get("expected_resources") or {}
+    return {resource: expected.get(resource, 0) for resource in {*(planned.get("resources_before") or ()), *expected}}
 
 
 def _is_made_anew(pod: Entry) -> bool:
@@ -219,6 +229,7 @@ def _stays_in_service(planned: Entry) -> bool:
     before, to = planned.get("from") or {}, planned["to"]
     same = all(before.get(word) == to.get(word) for word in ("key", "revision", "resources"))
     settled = same and bool(planned.get("recreate")) and not planned.get("release")
+    settled = settled and not (planned.get("mig") or {}).get("changes")
     return settled and (planned.get("evict") or {}).get("scope", "none") == "none"
 
 

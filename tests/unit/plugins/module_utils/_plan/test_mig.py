@@ -17,6 +17,7 @@ from unit.plugins.module_utils._plan.mig_fleet import OWNED, allocation, carry_o
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
 
 SEVEN = {"devices": {"1g.12gb": 7}}
 ONE_G = "nvidia.com/mig-1g.12gb"
@@ -396,3 +397,36 @@ def test_lost_devices_are_those_that_are_there_no_more(before: dict[str, int], a
     has = {one["uuid"] for one in result.host_facts["h20"]["gpus"][0]["mig"]["devices"]}
     assert set(plan["nodes"]["h20"]["mig"]["lost_devices"]) == had - has
     assert build_plan(result)["empty"]
+
+
+def test_rehearsal_reckons_with_names_that_vanish_and_names_that_come() -> None:
+    pods = [fleet.pod("job", {"nvidia.com/gpu": 1}, owner=OWNED)]
+    waiting = fleet.pod("waits", {ONE_G: 1}, phase="Pending")
+    wanted = request([h20()], SEVEN, fleet.node(1, pods), [allocation(pods[0], "GPU-h20-0", resource="nvidia.com/gpu")])
+    wanted = replace(wanted, cluster={**wanted.cluster, "pending": [waiting]})
+    [wave] = rehearse(build_plan(wanted), wanted.cluster)["waves"]
+    [eviction] = wave["evictions"]
+    assert (eviction["verdict"], eviction["later"]) == ("no_place", None)
+    assert eviction["reason"] == "no node that it may use has 1 nvidia.com/gpu free"
+    assert (wave["slots_missing"], wave["gpu_slots_in_cluster"]) == (1, 1)
+
+
+def test_rehearsal_of_devices_that_nobody_holds_evicts_nobody() -> None:
+    pods = [fleet.pod("job", {ONE_G: 1})]
+    gpu = h20(("3g.48gb", 4), ("1g.12gb", 0))
+    wanted = request([gpu], SEVEN, node({ONE_G: 1, THREE_G: 1}, pods), [allocation(pods[0], "MIG-h20-0-2")])
+    plan = build_plan(wanted)
+    assert plan["nodes"]["h20"]["mig"]["lost_devices"] == ["MIG-h20-0-1"]
+    [wave] = rehearse(plan, wanted.cluster)["waves"]
+    assert (wave["evictions"], wave["slots_missing_at_worst"]) == ([], 0)
+
+
+def test_taint_that_a_killed_run_left_is_no_obstacle() -> None:
+    taint = {"key": "kubegpu.sharing/maintenance", "value": "nvml", "effect": "NoSchedule"}
+    note = {"run": "killed", "was_unschedulable": False, "restore": {}}
+    entry = fleet.node(1, taints=[taint], maintenance=note, unschedulable=True)
+    waiting = fleet.pod("waits", {ONE_G: 1}, phase="Pending")
+    wanted = request([h20()], SEVEN, entry)
+    wanted = replace(wanted, cluster={**wanted.cluster, "pending": [waiting]})
+    plan = build_plan(wanted)
+    assert rehearse(plan, wanted.cluster)["waves"][0]["slots_missing"] == 0
