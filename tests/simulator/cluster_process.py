@@ -171,5 +171,6 @@ def _state(simulation: Simulation) -> Object:
         "time": simulation.engine.time,
         "settled": simulation.engine.settled,
         "failures": simulation.engine.failures,
+        "broken_pods": [item for agent in agents.values() for item in agent.use.broken()],
         "boot_ids": {name: agent.boot_id for name, agent in agents.items()},
     }

@@ -9,7 +9,7 @@ A scenario is YAML (or the same as a dictionary)::
     nodes:
       - name: gpu-l20               # with count: N the name holds {n}
         labels: {node.kubernetes.io/instance-type: PNV5b.8XLARGE96}
-        gpus: [{card: L20, count: 1}]
+        gpus: [{card: L20, count: 1}]   # with mig: {mode: enabled, devices: {1g.12gb: 7}} a card that is cut
         driver_version: 570.158.01
     history:                        # replayed in order, each step until the cluster is at rest
       - age: 200d
@@ -17,7 +17,7 @@ A scenario is YAML (or the same as a dictionary)::
 
 ``pods`` of a node is how many it takes (110), ``host_services`` are systemd services that keep NVML open.
 What pods do is in annotations of theirs or of their template: ``simulator.kubegpu/gpu-memory-mib``,
-``…/start-seconds`` and ``…/stop-seconds`` (simulated), ``…/ignores-sigterm: "true"`` for one that ends only when
+``…/gpu-use-after-seconds``, ``…/start-seconds`` and ``…/stop-seconds`` (simulated), ``…/ignores-sigterm: "true"`` for one that ends only when
 it is killed, at the end of its grace period, and ``…/holds-nvml: "true"`` for one that keeps NVML open, as exporters do.
 
 Reading is strict: unknown keys and wrong values are errors, all of them at once.
@@ -35,6 +35,7 @@ from typing import Any
 
 import yaml
 
+from simulator.controllers.kubelet.node_mig import MigSpec
 from simulator.controllers.kubelet.spec import NodeSpec
 from simulator.scenario_check import names_of, parse_age, problems_of
 
@@ -123,7 +124,8 @@ def _parse(content: Any, source: str) -> Scenario:
 def _nodes(content: Object) -> Iterator[NodeSpec]:
     number = 0
     for node in content["nodes"]:
-        cards = tuple(item["card"] for item in node.get("gpus", []) for _unused in range(item.get("count", 1)))
+        gpus = [item for item in node.get("gpus", []) for _unused in range(item.get("count", 1))]
+        cards = tuple(item["card"] for item in gpus)
         optional = {
             key: node[key]
             for key in ("driver_version", "pods", "cgroup_version", "cgroup_driver", "container_runtime", "nvml_fault")
@@ -135,6 +137,7 @@ def _nodes(content: Object) -> Iterator[NodeSpec]:
             yield NodeSpec(
                 name=name,
                 cards=cards,
+                mig=tuple(_mig(item) for item in gpus),
                 labels={key: str(value) for key, value in node.get("labels", {}).items()},
                 annotations=node.get("annotations", {}),
                 taints=tuple(node.get("taints", ())),
@@ -145,6 +148,11 @@ def _nodes(content: Object) -> Iterator[NodeSpec]:
                 pod_network=f"10.{128 + (number >> 8 & 127)}.{number & 255}",
                 **optional,
             )
+
+
+def _mig(gpu: Object) -> MigSpec:
+    given = gpu.get("mig") or {}
+    return MigSpec(enabled=given.get("mode") == "enabled", devices=given.get("devices") or {})
 
 
 def _step(step: Object) -> Step:

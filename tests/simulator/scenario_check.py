@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from simulator.nvml.cards import CARDS
+from simulator.nvml.cards import CARDS, Card
+from simulator.nvml.mig_layouts import place
 from simulator.nvml.state import NvmlError
 
 Object = dict[str, Any]
@@ -42,11 +43,14 @@ NODE_KEYS = {
     "nvml_fault": str,
     "host_services": list,
 }
+GPU_KEYS = {"card": str, "count": int, "mig": dict}
+MIG_KEYS = {"mode": str, "devices": dict}
 STEP_KEYS = {"age": str, "apply": list, "delete": list, "label_nodes": dict, "cordon": list}
 CHOICES = {
     "cgroup_version": (1, 2),
     "cgroup_driver": ("systemd", "cgroupfs"),
     "container_runtime": ("containerd", "cri-o", "docker"),
+    "mode": ("enabled", "disabled"),
     "nvml_fault": tuple(error.name for error in NvmlError),
 }
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -109,9 +113,33 @@ def _check_node(where: str, node: Object, names: set[str]) -> Iterator[str]:
         if not isinstance(unit, str) or not unit.endswith(".service"):
             yield f"{where}.host_services: {unit!r} is no systemd service such as nvidia-dcgm.service"
     for position, item in enumerate(node.get("gpus") or [] if isinstance(node.get("gpus"), list) else []):
-        yield from _check_mapping(f"{where}.gpus[{position}]", item, {"card": str, "count": int}, required=("card",))
-        if isinstance(item, dict) and isinstance(item.get("card"), str) and item["card"] not in CARDS:
-            yield f"{where}.gpus[{position}]: no card {item['card']!r}; there are {', '.join(CARDS)}"
+        yield from _check_gpu(f"{where}.gpus[{position}]", item)
+
+
+def _check_gpu(where: str, gpu: Any) -> Iterator[str]:
+    yield from _check_mapping(where, gpu, GPU_KEYS, required=("card",))
+    if not isinstance(gpu, dict) or not isinstance(gpu.get("card"), str):
+        return
+    if gpu["card"] not in CARDS:
+        yield f"{where}: no card {gpu['card']!r}; there are {', '.join(CARDS)}"
+    elif isinstance(gpu.get("mig"), dict):
+        yield from _check_mig(f"{where}.mig", gpu["mig"], CARDS[gpu["card"]])
+
+
+def _check_mig(where: str, given: Object, card: Card) -> Iterator[str]:
+    yield from _check_mapping(where, given, MIG_KEYS, required=("mode",))
+    devices = given.get("devices") or {}
+    if card.mig is None:
+        yield f"{where}: {card.key} knows no MIG"
+    elif not isinstance(devices, dict) or not all(type(count) is int and count > 0 for count in devices.values()):
+        yield f"{where}.devices: must be counts of at least 1 by profile, such as 1g.12gb: 7"
+    elif devices and given.get("mode") != "enabled":
+        yield f"{where}: devices need mode: enabled"
+    else:
+        try:
+            place(card.mig, devices)
+        except (KeyError, ValueError) as error:
+            yield f"{where}.devices: {error.args[0]}"
 
 
 def _check_step(where: str, step: Object, ages: list[timedelta]) -> Iterator[str]:

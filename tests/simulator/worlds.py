@@ -23,6 +23,22 @@ def gpu_node(name: str = "gpu-1", card: str = "T4", count: int = 2, **more: Any)
     return {"name": name, "labels": labels, "gpus": [{"card": card, "count": count}], **more}
 
 
+def mig_node(
+    devices: dict[str, int] | None = None, name: str = "gpu-1", card: str = "H20", count: int = 1, **more: Any
+) -> Object:
+    """Every card cut alike; without ``devices`` the mode is on and nothing is made. ``more`` cards may come in ``gpus``."""
+    cut = {"card": card, "count": count, "mig": {"mode": "enabled", "devices": devices or {}}}
+    return gpu_node(name) | {**more, "gpus": [cut, *more.get("gpus", [])]}
+
+
+def mig_plugin(strategy: str = "mixed", name: str = "plugin", **options: Any) -> Object:
+    """A plugin that NVML tells of MIG devices: with SYS_ADMIN, and the variable by which it asks for the monitor device."""
+    env = {"NVIDIA_MIG_MONITOR_DEVICES": "all", **options.pop("env", {})}
+    manifest = plugin(name, args=[f"--mig-strategy={strategy}", *options.pop("args", [])], env=env, **options)
+    manifest["spec"]["template"]["spec"]["containers"][0]["securityContext"] = {"capabilities": {"add": ["SYS_ADMIN"]}}
+    return manifest
+
+
 def world(
     *nodes: Object, apply: Sequence[Object] = (), facts: Facts = ALL, directory: Path | None = None, **more: Any
 ) -> Simulation:

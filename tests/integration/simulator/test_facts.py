@@ -21,6 +21,8 @@ from simulator.worlds import (
     deployment,
     gpu_node,
     gpu_pod,
+    mig_node,
+    mig_plugin,
     plugin,
     shared_plugin,
     sharing,
@@ -304,6 +306,27 @@ def test_command_line_beats_environment_beats_file() -> None:
     assert_fact("command_line_first", observe, ("single", True))
 
 
+def test_strategy_on_the_command_line_beats_the_files() -> None:
+    def observe(facts: Facts) -> Any:
+        text = '{"version": "v1", "flags": {"migStrategy": "mixed"}}'
+        manifest = mig_plugin("single", args=["--config-file=/config/config.yaml"], config="config")
+        simulation = world(mig_node({"1g.12gb": 7}), apply=[config_map(config_yaml=text), manifest], facts=facts)
+        return simulation.allocatable("gpu-1"), simulation.allocatable("gpu-1", "nvidia.com/mig-1g.12gb")
+
+    assert_fact("command_line_first", observe, (7, None))
+
+
+def test_plugin_for_mig_needs_sys_admin() -> None:
+    def observe(facts: Facts) -> Any:
+        manifest = plugin(args=["--mig-strategy=mixed", "--fail-on-init-error=false"])
+        simulation = world(mig_node({"1g.12gb": 7}), apply=[manifest], facts=facts)
+        (running,) = simulation.pods(NAMESPACE, plugin="plugin")
+        log = simulation.log(running, "plugin", {"previous": "true"}) or ""
+        return is_ready(running), "error getting device memory info: Insufficient Permissions" in log
+
+    assert_fact("mig_needs_sys_admin", observe, (False, True))
+
+
 # 7. Errors that hide, and a config-manager that does not wait.
 
 
@@ -368,6 +391,14 @@ def test_config_manager_exits_on_a_key_that_its_volume_does_not_show_yet() -> No
 
 
 # 9. GFD.
+
+
+def test_gfd_changes_the_product_label_of_cards_that_are_cut() -> None:
+    def observe(facts: Facts) -> Any:
+        simulation = world(mig_node({"1g.12gb": 7}, gfd=True), apply=[mig_plugin("single")], facts=facts)
+        return simulation.agent("gpu-1").labels()["nvidia.com/gpu.product"]
+
+    assert_fact("gfd_suffixes_product", observe, "NVIDIA-H20-MIG-1g.12gb")
 
 
 def test_gfd_changes_the_product_label_of_shared_cards() -> None:
@@ -502,11 +533,8 @@ LISTED = {
         ("template_change_rolls", "reread_on_kubelet_restart", "config_map_lags", "affinity_moves_on_delete"),
     ),
     6: Listed(
-        "command line beats environment beats file",
-        ("command_line_first",),
-        {
-            "a plugin for MIG needs SYS_ADMIN": "the plugin here serves whole cards only, and no rollout plans MIG devices"
-        },
+        "command line beats environment beats file, a plugin for MIG needs SYS_ADMIN",
+        ("command_line_first", "mig_needs_sys_admin"),
     ),
     7: Listed(
         "failOnInitError hides, the config-manager exits",

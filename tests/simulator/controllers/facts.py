@@ -31,6 +31,8 @@ class Facts:
     reread_on_kubelet_restart: bool = True
     #: Command line beats environment beats file.
     command_line_first: bool = True
+    #: NVML tells a program of MIG devices only with CAP_SYS_ADMIN and the monitor capability's device.
+    mig_needs_sys_admin: bool = True
     #: failOnInitError=false keeps a plugin on a broken node Running with 0 GPUs.
     fail_on_init_error_hides: bool = True
     #: The config-manager exits when the label names a key that its volume does not show.

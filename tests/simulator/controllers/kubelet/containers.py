@@ -139,6 +139,8 @@ class Container:
         if self.pod.may_run:
             self.restarts += 1
             self._start_again()
+            if self.running:
+                self.pod.node.use.begin(self.pod)
 
     def _start_again(self) -> None:
         if "terminated" in self.state:

@@ -21,12 +21,18 @@ class AllocationError(Exception):
 
 @dataclass(frozen=True)
 class Device:
-    """One advertised device. ``card`` is the physical card that it is (a share of)."""
+    """One advertised device. ``card`` is the physical card that it is on, ``unit`` the card or MIG device that it is (a share of)."""
 
     id: str
     card: str
     numa: int = -1
     healthy: bool = True
+    unit: str = ""
+
+    @property
+    def shared(self) -> str:
+        """The UUID of what it is a share of."""
+        return self.unit or self.card
 
 
 @dataclass
@@ -152,7 +158,7 @@ class DeviceManager:
             )
 
     def _choose(self, endpoint: Endpoint, number: int) -> list[Device]:
-        """Free devices, spread over the cards by what *their ids* say is in use.
+        """Free devices, spread over cards and MIG devices by what *their ids* say is in use.
 
         An id from before a change of the sharing mode is nobody's here: the card that it stands for looks idle.
         """
@@ -166,11 +172,11 @@ class DeviceManager:
             raise AllocationError(text)
         load: dict[str, int] = {}
         for device in endpoint.devices.values():
-            load[device.card] = load.get(device.card, 0) + (device.id in used)
+            load[device.shared] = load.get(device.shared, 0) + (device.id in used)
         chosen: list[Device] = []
         for _unused in range(number):
-            device = min((item for item in free if item not in chosen), key=lambda item: load[item.card])
-            load[device.card] += 1
+            device = min((item for item in free if item not in chosen), key=lambda item: load[item.shared])
+            load[device.shared] += 1
             chosen.append(device)
         return chosen
 

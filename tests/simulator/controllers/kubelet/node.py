@@ -14,7 +14,9 @@ from simulator.controllers.kubelet.admission import out_of
 from simulator.controllers.kubelet.containers import Container
 from simulator.controllers.kubelet.devices import GRACE_SECONDS, AllocationError, DeviceManager, Endpoint
 from simulator.controllers.kubelet.files import NodeFiles
+from simulator.controllers.kubelet.gpu_use import GpuUse
 from simulator.controllers.kubelet.hooks import hook_problem
+from simulator.controllers.kubelet.node_mig import NodeMig
 from simulator.controllers.kubelet.node_status import first_boot_id, node_object, node_status
 from simulator.controllers.kubelet.outage import Outage
 from simulator.controllers.kubelet.plugin_config import Settings
@@ -45,6 +47,8 @@ class NodeAgent:
         self.address = spec.address
         self.boot_id = first_boot_id(spec.name)
         self.gpus = node_gpus(spec, context.facts)
+        self.mig = NodeMig(self.gpus, spec.mig, directory if spec.cards else None)
+        self.use = GpuUse(self)
         self.files = NodeFiles(directory, spec) if directory is not None and spec.cards else None
         self.devices = DeviceManager(context.facts, lambda: context.engine.time)
         self.processes = ProcessTable(self.gpus, self.files)
@@ -56,6 +60,8 @@ class NodeAgent:
         self._phase = crc32(spec.name.encode()) % 1000 / 1000 * STATUS_PERIOD_SECONDS
         self._addresses: dict[str, int] = {}
         self._known_checkpoint = ""
+        #: Labels that GPU Feature Discovery has put on the node: it takes them off again.
+        self._discovered = set(_first_labels(spec, context.facts, self.mig))
 
     # Registration and status.
 
@@ -64,6 +70,7 @@ class NodeAgent:
         if self.files is not None:
             self.files.set_up()
             self.files.write_gpus(self.gpus)
+            self.mig.set_up()
         self.processes.start_services(self.spec.services)
         self._write_checkpoint()
 
@@ -102,13 +109,11 @@ class NodeAgent:
 
     # Sockets of device plugins.
 
-    def serve_socket(self, socket: str, plugin: DevicePlugin, endpoint: Endpoint, settings: Settings) -> None:
+    def serve_socket(self, socket: str, plugin: DevicePlugin, endpoint: Endpoint) -> None:
         """A plugin listens on the socket file (in place of whoever did before) and registers its resource."""
         self._sockets[socket] = plugin
         self.devices.register(endpoint)
         self.status_changed()
-        if self.spec.gfd:
-            self.context.engine.later(GFD_SECONDS, self._label, settings)
 
     def remove_socket(self, socket: str, plugin: DevicePlugin) -> None:
         """A plugin removes the file that it believes to be its own."""
@@ -141,13 +146,19 @@ class NodeAgent:
         self._sockets.clear()
         self.devices.restart()
 
+    def discover(self, settings: Settings) -> None:
+        """GPU Feature Discovery looks again, a little after a plugin did: it runs with the same settings."""
+        if self.spec.gfd:
+            self.context.engine.later(GFD_SECONDS, self._label, settings)
+
     def _label(self, settings: Settings) -> None:
         node = self.context.store.get("nodes", None, self.name)
-        if node is None:
+        found = gfd.labels(self.gpus, settings, self.context.facts, self.mig.view())
+        if node is None or not found:
             return
-        old = node["metadata"].get("labels") or {}
-        new = {**old, **gfd.labels(self.gpus, settings, self.context.facts)}
-        self.context.store.put("nodes", {**node, "metadata": {**node["metadata"], "labels": new}})
+        kept = {name: value for name, value in self.labels().items() if name not in self._discovered}
+        self._discovered = set(found)
+        self.context.store.put("nodes", {**node, "metadata": {**node["metadata"], "labels": {**kept, **found}}})
 
     # Pods.
 
@@ -239,11 +250,6 @@ class NodeAgent:
                 self.files.remove_pod(runtime.uid)
         self._write_checkpoint()
 
-    def pod_started(self, runtime: PodRuntime) -> None:
-        allocations = self.devices.held_by(runtime.uid)
-        if allocations:
-            self.processes.start(runtime.pod, runtime.containers, allocations)
-
     def pod_address(self, runtime: PodRuntime) -> str:
         if runtime.pod["spec"].get("hostNetwork"):
             return self.address
@@ -256,7 +262,9 @@ class NodeAgent:
 
     def start_problem(self, container: Container) -> str | None:
         """Why the container runtime would not start the container."""
-        return hook_problem(container.spec, container.environment()) if self.spec.cards else None
+        if not self.spec.cards:
+            return None
+        return hook_problem(container.spec, container.environment(), self.use.missing(container))
 
     # What happens to a node.
 
@@ -317,8 +325,13 @@ class NodeAgent:
 
 def registered_node(spec: NodeSpec, facts: Facts, now: str) -> Object:
     """The object of a node that its kubelet has just registered."""
-    labels = gfd.labels(node_gpus(spec, facts), Settings(), facts) if spec.gfd else {}
-    return node_object(spec, now, labels)
+    mig = NodeMig(node_gpus(spec, facts), spec.mig, None)
+    return node_object(spec, now, _first_labels(spec, facts, mig))
+
+
+def _first_labels(spec: NodeSpec, facts: Facts, mig: NodeMig) -> dict[str, str]:
+    """What GPU Feature Discovery says before any plugin's settings are known."""
+    return gfd.labels(mig.gpus, Settings(), facts, mig.view()) if spec.gfd else {}
 
 
 def node_gpus(spec: NodeSpec, facts: Facts) -> NodeGpus:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.controllers.kubelet.containers import Container
 from simulator.controllers.kubelet.devices import SEPARATOR, AllocationError, Device, Endpoint
+from simulator.controllers.kubelet.enumeration import Enumeration, Unit
+from simulator.controllers.kubelet.hooks import may_monitor_mig
 from simulator.controllers.kubelet.plugin_config import PluginError, Settings, parse_version, read_settings
 from simulator.nvml.state import NodeGpus
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 IMAGE = "k8s-device-plugin"
-GPU = "nvidia.com/gpu"
 #: From the start of the program to its registration.
 REGISTRATION_SECONDS = 0.05
 CONFIG_LABEL = "nvidia.com/device-plugin.config"
@@ -144,8 +145,8 @@ class DevicePlugin(Container):
             return ""
 
     def _start_plugins(self, settings: Settings) -> None:
-        gpus = self.pod.node.gpus
-        problem = _init_problem(gpus)
+        self.pod.node.discover(settings)
+        problem = _init_problem(self.pod.node.gpus)
         if problem:
             self.log(f"W factory.go:58] {problem}")
             self.log("E factory.go:113] If this is a GPU node, did you configure the NVIDIA Container Toolkit?")
@@ -163,10 +164,23 @@ class DevicePlugin(Container):
         self._serve(settings)
 
     def _serve(self, settings: Settings) -> None:
-        replicas = settings.replicas.get(GPU, 0)
-        resource = f"{GPU}.shared" if replicas and settings.rename else GPU
+        """Find the devices as they are now, and serve each resource on a socket of its own."""
+        node = self.pod.node
+        may_monitor = may_monitor_mig(self.spec, self.environment()) or not self.pod.facts.mig_needs_sys_admin
+        found = Enumeration(node.gpus, node.mig.view(), settings.mig_strategy, may_monitor, self.version).units()
+        if not found:
+            self.log("I main.go:287] No devices found. Waiting indefinitely.")
+            return
+        self.open_nvml()
+        for resource, units in sorted(found.items()):
+            self._serve_resource(settings, resource, units)
+
+    def _serve_resource(self, settings: Settings, resource: str, units: list[Unit]) -> None:
+        replicas = settings.replicas.get(resource, 0)
+        if replicas and settings.rename:
+            resource = f"{resource}.shared"
         socket = f"nvidia-{resource.partition('/')[2]}.sock"
-        devices = advertised(self.pod.node.gpus, replicas, keep_ids=not self.pod.facts.ids_change_with_sharing)
+        devices = advertised(self.pod.node.gpus, units, replicas, keep_ids=not self.pod.facts.ids_change_with_sharing)
         self.log(f"I server.go:195] Starting GRPC server for '{resource}'")
         self.log(f"I server.go:139] Starting to serve '{resource}' on /var/lib/kubelet/device-plugins/{socket}")
         limited = settings.fail_requests_greater_than_one and self.pod.facts.shared_requests_limited
@@ -176,22 +190,25 @@ class DevicePlugin(Container):
                 text = f"request for '{resource}: {len(ids)}' too large: maximum request size for shared resources is 1"
                 raise AllocationError(f"rpc error: code = Unknown desc = {text}")
 
-        self.serving = [socket]
-        self.open_nvml()
-        self.pod.node.serve_socket(socket, self, Endpoint(resource, socket, devices, allocate), settings)
+        self.serving.append(socket)
+        self.pod.node.serve_socket(socket, self, Endpoint(resource, socket, devices, allocate))
         self.log(f"I server.go:146] Registered device plugin for '{resource}' with Kubelet")
 
 
-def advertised(gpus: NodeGpus, replicas: int, *, keep_ids: bool = False) -> dict[str, Device]:
-    """Devices by id: the card's UUID, or that many shares of it. With ``keep_ids`` the first share bears the UUID alone."""
+def advertised(gpus: NodeGpus, units: list[Unit], replicas: int, *, keep_ids: bool = False) -> dict[str, Device]:
+    """Devices by id: a unit's UUID, or that many shares of it. With ``keep_ids`` the first share bears the UUID alone.
+
+    Nothing tells the plugin later that a MIG device is gone: it watches the GPU for critical Xids, and no more.
+    """
     devices: dict[str, Device] = {}
     count = len(gpus.gpus)
     for share in range(max(1, replicas)):
-        for gpu in gpus.gpus:
+        for unit in units:
+            gpu = unit.gpu
             numa = -1 if count < 2 else int(gpu.index >= (count + 1) // 2)
             bare = not replicas or (keep_ids and share == 0)
-            name = gpu.uuid if bare else f"{gpu.uuid}{SEPARATOR}{share}"
-            devices[name] = Device(name, gpu.uuid, numa, healthy=not gpu.lost and not gpu.xid)
+            name = unit.uuid if bare else f"{unit.uuid}{SEPARATOR}{share}"
+            devices[name] = Device(name, gpu.uuid, numa, healthy=not gpu.lost and not gpu.xid, unit=unit.uuid)
     return devices
 
 

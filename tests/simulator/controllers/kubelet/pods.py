@@ -113,7 +113,7 @@ class PodRuntime:
             container.start()
             if container.running:
                 self.event("Started", f"Started container {container.name}")
-        self.node.pod_started(self)
+        self.node.use.begin(self)
         self.report()
 
     def _run_init_containers(self) -> bool:
@@ -190,6 +190,7 @@ class PodRuntime:
 
     def end(self) -> None:
         """All containers end in order."""
+        self.node.use.note(self)
         self.may_run = False
         if self._timer is not None:
             self._timer.cancel()
@@ -198,6 +199,7 @@ class PodRuntime:
         self.started = False
 
     def power_off(self) -> None:
+        self.node.use.note(self)
         if self._timer is not None:
             self._timer.cancel()
         for container in [*self.containers, *self._sidecars()]:
@@ -211,7 +213,7 @@ class PodRuntime:
     def _boot(self) -> None:
         for container in [*self._sidecars(), *self.containers]:
             container.boot()
-        self.node.pod_started(self)
+        self.node.use.begin(self)
         self.report()
 
     def reject(self, reason: str, message: str) -> None:

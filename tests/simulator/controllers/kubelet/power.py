@@ -30,6 +30,7 @@ class PowerCycle:
         self._node.processes.clear()
         if self._node.files is not None:
             self._node.files.lose_tmpfs()
+        self._node.mig.reboot()
         self._node.context.engine.later(BOOT_SECONDS, self._boot)
 
     def _boot(self) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.controllers.kubelet.containers import Container
-from simulator.controllers.kubelet.devices import Allocation
+from simulator.controllers.kubelet.devices import Allocation, Device
 from simulator.controllers.kubelet.files import NodeFiles, NodeProcess
+from simulator.controllers.kubelet.mig import MigDevice, MigView
 from simulator.controllers.meta import ANNOTATION_PREFIX
 from simulator.nvml.state import Gpu, NodeGpus, Process
 
@@ -32,6 +33,24 @@ def process_memory_mib(pod: Object, product: str) -> int | None:
     return None if value is None else int(value)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A card or a MIG device of one that a container was given; ``usable``: a program finds it."""
+
+    gpu: Gpu
+    mig: MigDevice | None
+    usable: bool
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (f"/dev/nvidia{self.gpu.index}", *(self.mig.cap_paths if self.mig else ()))
+
+    def process(self, pid: int, used_mib: int) -> Process:
+        if self.mig is None:
+            return Process(pid, used_mib)
+        return Process(pid, used_mib, gpu_instance=self.mig.gpu_instance, compute_instance=self.mig.compute_instance)
+
+
 @dataclass
 class ProcessTable:
     """Who runs on which card of one node, and who has NVML open."""
@@ -44,17 +63,38 @@ class ProcessTable:
     _next_holder: int = FIRST_HOLDER_PID
     _of_pod: dict[str, list[int]] = field(default_factory=dict)
 
-    def start(self, pod: Object, containers: list[Container], allocations: list[Allocation]) -> None:
-        """A process in every container that holds devices, on every card that it holds."""
-        uid = pod["metadata"]["uid"]
+    def start(
+        self, pod: Object, containers: list[Container], allocations: list[Allocation], mig: MigView
+    ) -> list[Container]:
+        """A process in every container that holds devices, on every card or MIG device that it holds.
+
+        Returns the containers whose program wanted a GPU and found none: a MIG device that was destroyed, or a card
+        that is cut though it was given away whole.
+        """
+        uid, without = pod["metadata"]["uid"], []
         self.end(uid)
         for container in containers:
             held = [device for item in allocations if item.container == container.name for device in item.devices]
-            cards = [gpu for gpu in self.gpus.gpus if gpu.uuid in {device.card for device in held}]
-            loads = [(gpu, process_memory_mib(pod, gpu.card.product)) for gpu in cards]
-            if any(used for _unused, used in loads):
-                self._run(pod, container, [(gpu, used) for gpu, used in loads if used])
+            places = self._places(held, mig)
+            loads = [(place, process_memory_mib(pod, place.gpu.card.product)) for place in places]
+            wanted = [(place, used) for place, used in loads if used]
+            usable = [(place, used) for place, used in wanted if place.usable]
+            if usable:
+                self._run(pod, container, usable)
+            elif wanted:
+                without.append(container)
         self._write()
+        return without
+
+    def _places(self, held: list[Device], mig: MigView) -> list[_Place]:
+        """Cards by index, each once, and MIG devices."""
+        found = []
+        for gpu in self.gpus.gpus:
+            for name in sorted({device.shared for device in held if device.card == gpu.uuid}):
+                device = mig.find(name)
+                cut = mig.is_enabled(gpu)
+                found.append(_Place(gpu, device, usable=device is not None or (name == gpu.uuid and not cut)))
+        return found
 
     def end(self, uid: str) -> None:
         pids = set(self._of_pod.pop(uid, ()))
@@ -108,21 +148,23 @@ class ProcessTable:
             self.files.clear_processes()
         self._write()
 
-    def _run(self, pod: Object, container: Container, loads: list[tuple[Gpu, int]]) -> None:
+    def _run(self, pod: Object, container: Container, loads: list[tuple[_Place, int]]) -> None:
         pid = self._next_pid
         self._next_pid += PID_STEP
         uid = pod["metadata"]["uid"]
         self._of_pod.setdefault(uid, []).append(pid)
-        for gpu, used in loads:
-            gpu.processes = [*gpu.processes, Process(pid, used)]
+        devices = ["/dev/nvidiactl", "/dev/nvidia-uvm"]
+        for place, used in loads:
+            place.gpu.processes = [*place.gpu.processes, place.process(pid, used)]
+            devices += [path for path in place.paths if path not in devices]
         words = [*(container.spec.get("command") or []), *(container.spec.get("args") or [])]
         command = tuple(words) or DEFAULT_COMMAND
-        devices = ("/dev/nvidiactl", "/dev/nvidia-uvm", *(f"/dev/nvidia{gpu.index}" for gpu, _unused in loads))
         qos = (pod.get("status") or {}).get("qosClass", "BestEffort")
         if self.files is not None:
-            self.files.add_process(NodeProcess(pid, command, uid, container.id, qos, devices))
+            self.files.add_process(NodeProcess(pid, command, uid, container.id, qos, tuple(devices)))
 
     def _write(self) -> None:
+        self.gpus.holders = sorted(self.holders.values())
         if self.files is not None:
             self.files.write_gpus(self.gpus)
 

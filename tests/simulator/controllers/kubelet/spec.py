@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.controllers.kubelet.node_mig import MigSpec
+
 Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """A node of the scenario. ``cards`` are keys of the simulated NVML's card table, one per GPU, by index."""
+    """A node of the scenario. ``cards`` are keys of the simulated NVML's card table, one per GPU, by index, and ``mig`` likewise."""
 
     name: str
     cards: tuple[str, ...] = ()
+    mig: tuple[MigSpec, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
     taints: tuple[Object, ...] = ()
