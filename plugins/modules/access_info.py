@@ -26,7 +26,8 @@ options:
   plan_path:
     description:
       - File with the plan to be rolled out. Its namespace is the one that counts. The DaemonSets that it takes off nodes, or
-        brings back, are asked about as well, and evictions if it has pods evicted.
+        brings back, are asked about as well, evictions if it has pods evicted, and a list of all DaemonSets if it lays out MIG
+        instances.
       - If not given, what any rollout needs is asked about.
     type: path
   namespace:

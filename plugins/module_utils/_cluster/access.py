@@ -81,6 +81,8 @@ def needed_access(plan: RolloutPlan | None, namespace: str) -> list[Access]:
         if _evicts(plan):
             needs.update(_all(("create",), "pods/eviction"))
             needs.update(_all(("list",), "poddisruptionbudgets", "", _POLICY))
+        if any(target.changes_layout for target in plan.nodes.values()):
+            needs.update(_all(("list",), "daemonsets", "", _APPS))  # whichever keeps the driver open is paused
     return sorted(needs)
 
 

@@ -61,6 +61,7 @@ _NEVER_NEGATIVE = (
     "timeout_seconds",
     "soak_seconds",
     "settle_seconds",
+    "return_seconds",
     "wait_seconds",
     "eviction_timeout_seconds",
     "eviction_retry_seconds",

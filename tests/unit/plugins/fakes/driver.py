@@ -15,6 +15,7 @@ from ansible_collections.kubegpu.sharing.plugins.modules import (
     device_plugin,
     maintenance_lock,
     node_maintenance,
+    nvml_holders,
     rollout_snapshot,
 )
 
@@ -52,6 +53,12 @@ class Driver:
 
     def in_maintenance(self, **more: Any) -> Result:
         return self._call(node_maintenance, state="in_maintenance", **more)
+
+    def paused(self, **more: Any) -> Result:
+        return self._call(nvml_holders, state="paused", **more)
+
+    def resumed(self, **more: Any) -> Result:
+        return self._call(nvml_holders, state="resumed", **more)
 
     def withdrawn(self, **more: Any) -> Result:
         return self._call(device_plugin, state="withdrawn", **more)

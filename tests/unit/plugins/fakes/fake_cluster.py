@@ -27,6 +27,7 @@ FOREIGN = "kube-system/nvidia-device-plugin-daemonset"
 FOREIGN_PATH = "/apis/apps/v1/namespaces/kube-system/daemonsets/nvidia-device-plugin-daemonset"
 LABEL = {"nvidia-device-enable": "enable"}
 NAMESPACE = "kubegpu-system"
+EXPORTER_IMAGE = "registry.example/nvidia/dcgm-exporter:4.2.3"
 REPLICAS = {"l20": 8, "t4": 3}
 REVISIONS = {"l20": "0a1b2c3d4e", "t4": "1a2b3c4d5e"}
 
@@ -71,6 +72,17 @@ class FakeCluster:
     def schedulable(self, name: str) -> bool:
         return not self.node(name)["spec"].get("unschedulable")
 
+    def run_everywhere(self, name: str, **pod_spec: Any) -> None:
+        """A DaemonSet of namespace "monitoring" that keeps the driver open."""
+        spec = {"containers": [{"name": "exporter", "image": EXPORTER_IMAGE}], **pod_spec}
+        path = f"/apis/apps/v1/namespaces/monitoring/daemonsets/{name}"
+        self.api.put(path, daemonset(name, "monitoring", spec, {"app": name}))
+
+    def pods_of(self, name: str, node: str) -> list[str]:
+        """Names of a DaemonSet's pods on a node."""
+        owned = [pod for pod in self.plugin_pods(node) if pod["metadata"]["ownerReferences"][0]["name"] == name]
+        return [pod["metadata"]["name"] for pod in owned]
+
     def plan(self, path: Path, **changes: Any) -> str:
         """Write a plan that moves every node off the foreign plugin, onto the revision of its key."""
         document = {**plan_document(self.keys, self.method, self.api.objects[FOREIGN_PATH]), **changes}
@@ -99,6 +111,8 @@ class FakeCluster:
         elif "/daemonsets/" in path:
             for name in self.keys:
                 self._sync(name)
+        elif "/pods/" in path and kind == "DELETED" and _is_reaped(obj):
+            self._sync(obj["spec"]["nodeName"])
 
     def _sync(self, name: str) -> None:
         """What the DaemonSet controller does about a node: the pods that belong there, and no others."""
@@ -110,12 +124,12 @@ class FakeCluster:
         names = {f"{daemonset['metadata']['name']}-{name}" for daemonset in wanted}
         changed = False
         for pod in self.plugin_pods(name):
-            if pod["metadata"]["name"] not in names and _is_plugin(pod):
+            if pod["metadata"]["name"] not in names and _is_reaped(pod):
                 api.remove(_pod_path(pod))
                 changed = True
         for owner in wanted:
             pod = self._pod_of(owner, name)
-            if _pod_path(pod) not in api.objects:
+            if _pod_path(pod) not in api.objects and _is_tolerated(owner, node):
                 api.put(_pod_path(pod), pod)
                 changed = True
         if changed:
@@ -143,7 +157,7 @@ class FakeCluster:
                 "labels": dict(labels),
                 "ownerReferences": [{"kind": "DaemonSet", "name": metadata["name"], "controller": True}],
             },
-            "spec": {"nodeName": node, "containers": [_container("plugin")]},
+            "spec": {"nodeName": node, "containers": daemonset["spec"]["template"]["spec"]["containers"]},
             "status": status,
         }
 
@@ -261,6 +275,17 @@ def _pod_path(pod: Mapping[str, Any]) -> str:
 
 def _is_plugin(pod: Mapping[str, Any]) -> bool:
     return pod["spec"]["containers"][0]["image"].endswith("/k8s-device-plugin:v0.17.1")
+
+
+def _is_reaped(pod: Mapping[str, Any]) -> bool:
+    """The controller takes it off a node that it does not belong to."""
+    return _is_plugin(pod) or pod["spec"]["containers"][0]["image"] == EXPORTER_IMAGE
+
+
+def _is_tolerated(daemonset: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
+    """A new pod may come. One that runs stays, whatever the node's taints."""
+    tolerated = daemonset["spec"]["template"]["spec"].get("tolerations") or []
+    return not node["spec"].get("taints") or {"operator": "Exists"} in tolerated
 
 
 def _selects(daemonset: Mapping[str, Any], node: Mapping[str, Any]) -> bool:

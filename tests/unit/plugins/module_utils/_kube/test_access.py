@@ -12,6 +12,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.access im
     needed_access,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.access import find_missing
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig import MigStep
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import (
     DaemonSetRelease,
     EvictionWish,
@@ -64,6 +65,14 @@ def test_needed_access_evicts_only_where_the_plan_does() -> None:
         needs = needed_access(RolloutPlan("0a", "gpu", {"gpu-1": target}, stale_pods=stale), "gpu")
         assert (evict in needs, Access("poddisruptionbudgets", "list", "", "policy") in needs) == (wanted, wanted)
     assert evict not in needed_access(None, "gpu")
+
+
+def test_needed_access_lists_all_daemonsets_only_where_a_mig_layout_changes() -> None:
+    everywhere = Access("daemonsets", "list", "", "apps")
+    for changes in (True, False):
+        target = NodeTarget("gpu-1", "h20", "0a", {}, mig=MigStep(changes))
+        assert (everywhere in needed_access(RolloutPlan("0a", "gpu", {"gpu-1": target}), "gpu")) == changes
+    assert everywhere not in needed_access(None, "gpu")
 
 
 def test_needed_access_of_a_rollback_reads_who_comes_back_and_patches_what_it_reverts() -> None:
