@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import write_json
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._pynvml import run_with_pynvml
 
 SCHEMA_VERSION = 1
 # Options that mean something on the control node only.
@@ -46,29 +46,8 @@ class ActionModule(ActionBase):
         return result
 
     def _read_node(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Run the module; if the node has no usable pynvml, run it again with ours."""
         module_args = {name: value for name, value in options.items() if name not in _CONTROL_NODE_OPTIONS}
-        result = self._execute_module(
-            module_name="kubegpu.sharing.gpu_info", module_args=module_args, task_vars=task_vars
-        )
-        problem = result.get("pynvml_problem")
-        if not result.get("failed") or not problem or module_args.get("pynvml_path"):
-            return result
-        source = _find_pynvml(task_vars.get("inventory_hostname", "the node"), problem)
-        if self._connection._shell.tmpdir is None:
-            self._make_tmp_path()
-        try:
-            remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "pynvml.py")
-            self._transfer_file(source, remote)
-            # when the module becomes another user, that user has to be able to read the file
-            self._fixup_perms2((self._connection._shell.tmpdir, remote))
-            return self._execute_module(
-                module_name="kubegpu.sharing.gpu_info",
-                module_args={**module_args, "pynvml_path": remote},
-                task_vars=task_vars,
-            )
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return run_with_pynvml(self, "kubegpu.sharing.gpu_info", module_args, task_vars)
 
     def _facts_path(self, task_vars: dict[str, Any]) -> str | None:
         directory = self._task.args.get("facts_dir")
@@ -92,23 +71,6 @@ class ActionModule(ActionBase):
             "facts": to_plain(facts),
         }
         write_json(path, document)
-
-
-def _find_pynvml(host: str, problem: str) -> str:
-    """The control node's pynvml.py."""
-    spec = importlib.util.find_spec("pynvml")
-    if spec is None or not spec.origin or not spec.origin.endswith("pynvml.py"):
-        found = (
-            "has none"
-            if spec is None
-            else f"has a package of that name at {spec.origin}, which is not NVIDIA's single file"
-        )
-        raise KubeGpuError(
-            f"Reading the GPUs of {host} needs the Python module pynvml: on the node, {problem}; the control node {found}. "
-            "Install nvidia-ml-py (12.535.108 or later) for the Python that runs Ansible.",
-            pynvml_problem=problem,
-        )
-    return spec.origin
 
 
 def _remove(path: str) -> None:

@@ -40,7 +40,7 @@ PURE = (
 CONTROL_NODE_LIBRARIES = {"jinja2", "jmespath", "tabulate", "yaml"}
 # Node-side code finds the standard library and what travels with a module.
 NODE_LIBRARIES = {"ansible.module_utils", "pynvml"}
-NODE_MODULES = ("gpu_info",)
+NODE_MODULES = ("gpu_info", "mig_config")
 COLLECTION_PACKAGE = f"ansible_collections.{COLLECTION}"
 
 

@@ -42,6 +42,15 @@ class RecordedInstance:
     def __str__(self) -> str:
         return f"{self.profile} at {self.place.start}"
 
+    def to_dict(self) -> Dict[str, Any]:
+        """As it stands in documents."""
+        return {
+            "profile": self.profile,
+            "start": self.place.start,
+            "size": self.place.size,
+            "compute": [{"slices": slices, "start": start} for slices, start in self.compute],
+        }
+
 
 @dataclass(frozen=True)
 class RecordedGpu:
@@ -56,6 +65,16 @@ class RecordedGpu:
     product: str
     mode: str
     instances: Tuple[RecordedInstance, ...] = ()
+
+    def to_dict(self) -> Dict[str, Any]:
+        """As it stands in documents."""
+        return {
+            "uuid": self.uuid,
+            "pci_bus_id": self.pci_bus_id,
+            "product": self.product,
+            "mode": self.mode,
+            "instances": [one.to_dict() for one in self.instances],
+        }
 
     def stands(self, gpu: Gpu) -> bool:
         """Whether a GPU is exactly that, apart from ids and from places that are not known."""
@@ -85,7 +104,7 @@ def match_compute(
 
 def layout_of(gpus: Iterable[Gpu]) -> Dict[str, Any]:
     """The document that describes GPUs as they stand."""
-    return {"schema_version": SCHEMA_VERSION, "gpus": [_describe(gpu) for gpu in gpus]}
+    return to_layout(map(record_gpu, gpus))
 
 
 def layout_hash(layout: Mapping[str, Any]) -> str:
@@ -93,22 +112,18 @@ def layout_hash(layout: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(layout, sort_keys=True).encode()).hexdigest()
 
 
-def _describe(gpu: Gpu) -> Dict[str, Any]:
-    return {
-        "uuid": gpu.uuid,
-        "pci_bus_id": gpu.pci_bus_id,
-        "product": gpu.product,
-        "mode": gpu.mode,
-        "instances": [
-            {
-                "profile": one.profile,
-                "start": one.place.start,
-                "size": one.place.size,
-                "compute": [{"slices": part.slices, "start": part.start} for part in one.compute],
-            }
-            for one in sorted(gpu.instances, key=lambda one: one.place)
-        ],
-    }
+def record_gpu(gpu: Gpu) -> RecordedGpu:
+    """A GPU as it stands, as it is recorded."""
+    instances = (
+        RecordedInstance(one.profile, one.place, tuple((part.slices, part.start) for part in one.compute))
+        for one in sorted(gpu.instances, key=lambda one: one.place)
+    )
+    return RecordedGpu(str(gpu), gpu.uuid, gpu.pci_bus_id, gpu.product, gpu.mode, tuple(instances))
+
+
+def to_layout(recorded: Iterable[RecordedGpu]) -> Dict[str, Any]:
+    """The document of GPUs that were recorded."""
+    return {"schema_version": SCHEMA_VERSION, "gpus": [one.to_dict() for one in recorded]}
 
 
 def read_layout(where: str, document: Any) -> Tuple[RecordedGpu, ...]:

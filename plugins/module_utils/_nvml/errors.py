@@ -20,6 +20,8 @@ GPU_IS_LOST = 15
 RESET_REQUIRED = 16
 OPERATING_SYSTEM = 17
 LIB_RM_VERSION_MISMATCH = 18
+IN_USE = 19
+INSUFFICIENT_RESOURCES = 23
 GPU_NOT_FOUND = 28
 
 # What a library answers that knows a question but not the card, or not yet the question.

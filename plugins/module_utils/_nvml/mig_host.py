@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host whose GPUs have MIG: reading them as the planner wants them, and the steps of a plan. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.facts import read_gpu as understand
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.facts import read_in_use
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import Gpu
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml import reader
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import (
+    GPU_IS_LOST,
+    IN_USE,
+    INSUFFICIENT_RESOURCES,
+    NO_PERMISSION,
+    NOT_SUPPORTED,
+    NvmlError,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.holders import show_holders
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import Gpu as NvmlGpu
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import Nvml
+
+Step = Mapping[str, Any]
+
+_CURES = {
+    INSUFFICIENT_RESOURCES: "The card has less room than it told; what stands on it may have been made by another tool meanwhile.",
+    NOT_SUPPORTED: "The driver does not do this on this card: compare its version with the card's least one for MIG.",
+    NO_PERMISSION: "Changing MIG needs root, and in a container the capability SYS_ADMIN: run with become.",
+    GPU_IS_LOST: "It has fallen off the bus (Xid 79): cordon the node, then reset the GPU or reboot.",
+}
+
+
+class StepError(KubeGpuError):
+    """A step failed. The message says which, and what was observed."""
+
+
+@dataclass(frozen=True)
+class MigHost:
+    """One host.
+
+    :param allocations: pod_uid and device_ids, of pods that live.
+    :param pods: namespace/name by UID.
+    """
+
+    nvml: Nvml
+    files: NodeFiles
+    allocations: Sequence[Mapping[str, Any]] = ()
+    pods: Optional[Mapping[str, str]] = None
+
+    def read(self) -> Tuple[List[Gpu], Dict[int, str]]:
+        """All GPUs, and why nothing can be planned for some, by index.
+
+        :raises StepError: NVML does not even count them.
+        """
+        gpus: List[Gpu] = []
+        unfit: Dict[int, str] = {}
+        try:
+            count = self.nvml.gpu_count()
+        except NvmlError as error:
+            raise StepError(f"Counting the GPUs failed: {error}. Nothing was changed.") from error
+        for index in range(count):
+            gpu, reason = self._read(index)
+            gpus.append(gpu)
+            if reason:
+                unfit[index] = reason
+        return gpus, unfit
+
+    def read_gpu(self, index: int) -> Gpu:
+        """One GPU.
+
+        :raises StepError: it does not answer.
+        """
+        gpu, reason = self._read(index)
+        if reason:
+            raise StepError(reason)
+        return gpu
+
+    def _read(self, index: int) -> Tuple[Gpu, Optional[str]]:
+        facts = reader.read_gpu(self.nvml, index, self.files)
+        reason = facts["reason"]
+        mig = facts["mig"] or {}
+        if not reason and mig.get("instances_reason"):
+            reason = f"GPU {index}: {mig['instances_reason']}"
+        return understand(facts, read_in_use(facts, self.allocations, self.pods)), reason
+
+    def perform(self, gpu: Gpu, step: Step) -> int:
+        """Carry out one step.
+
+        :returns: the id of what was created; of a change of mode 0, or why it waits, as an NVML error code.
+        :raises StepError: it failed.
+        """
+        try:
+            return self._perform(self.nvml.gpu(gpu.index), step)
+        except NvmlError as error:
+            raise self._explain(gpu, step, error) from error
+
+    def _perform(self, handle: NvmlGpu, step: Step) -> int:
+        kind = step["step"]
+        if kind == "set_mode":
+            return handle.set_mig_mode(step["mode"] == "enabled")
+        if kind == "create_gpu_instance":
+            return handle.create_gpu_instance(step["profile_id"], step["start"], step["size"])
+        if kind == "create_compute_instance":
+            return handle.create_compute_instance(
+                step["gpu_instance_id"], step["compute_slices"], step["compute_start"]
+            )
+        if kind == "destroy_compute_instance":
+            handle.destroy_compute_instance(step["gpu_instance_id"], step["compute_instance_id"])
+        else:
+            handle.destroy_gpu_instance(step["gpu_instance_id"])
+        return 0
+
+    def refuse_mode(self, gpu: Gpu, step: Step) -> StepError:
+        """The error for a mode that was accepted and cannot come, because somebody holds the GPU."""
+        return StepError(
+            f"{gpu}: {show_step(step)} waits, because the GPU is in use (NVML activation status {IN_USE}). {self._holders()} "
+            "Stop them (nvidia-persistenced, DCGM, exporters and the device plugin hold a GPU without running anything on it), "
+            "then run again."
+        )
+
+    def is_passed_through(self, index: int) -> bool:
+        """Whether a GPU belongs to another host that gave it to this virtual machine, so that only a reboot resets it."""
+        try:
+            return self.nvml.gpu(index).is_passed_through()
+        except NvmlError:
+            return False
+
+    def _explain(self, gpu: Gpu, step: Step, error: NvmlError) -> StepError:
+        cure = self._holders() if error.code == IN_USE else _CURES.get(error.code, "Look for NVRM in the kernel log.")
+        return StepError(f"{gpu}: {show_step(step)} failed: {error}. {cure}", nvml_error=error.code)
+
+    def _holders(self) -> str:
+        holders, reason = self.files.holders()
+        return show_holders(holders, reason, self.pods or {})
+
+
+def show_step(step: Step) -> str:
+    """A step in words: "create 1g.12gb at 3"."""
+    kind = step["step"]
+    if kind == "set_mode":
+        return "enable MIG mode" if step["mode"] == "enabled" else "disable MIG mode"
+    where = f"{step['profile']} at {step['start']}"
+    if kind == "destroy_compute_instance":
+        return f"destroy compute instance {step['compute_instance_id']} of {where}"
+    if kind == "create_compute_instance":
+        return f"create compute instance {step['device']} in {where}"
+    return f"{'destroy' if kind == 'destroy_gpu_instance' else 'create'} {where}"

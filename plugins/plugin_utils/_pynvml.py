@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring pynvml to nodes that lack it. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+
+
+def run_with_pynvml(
+    action: ActionBase, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
+) -> dict[str, Any]:
+    """Run a module; if the node has no usable pynvml, which is found out before anything else, run it again with ours.
+
+    :raises KubeGpuError: the control node has none either.
+    """
+    result: dict[str, Any] = action._execute_module(
+        module_name=module_name, module_args=module_args, task_vars=task_vars
+    )
+    problem = result.get("pynvml_problem")
+    if not result.get("failed") or not problem or module_args.get("pynvml_path"):
+        return result
+    source = _find_pynvml(task_vars.get("inventory_hostname", "the node"), problem)
+    shell = action._connection._shell
+    if shell.tmpdir is None:
+        action._make_tmp_path()
+    try:
+        remote = shell.join_path(shell.tmpdir, "pynvml.py")
+        action._transfer_file(source, remote)
+        # when the module becomes another user, that user has to be able to read the file
+        action._fixup_perms2((shell.tmpdir, remote))
+        again: dict[str, Any] = action._execute_module(
+            module_name=module_name, module_args={**module_args, "pynvml_path": remote}, task_vars=task_vars
+        )
+        return again
+    finally:
+        action._remove_tmp_path(shell.tmpdir)
+
+
+def _find_pynvml(host: str, problem: str) -> str:
+    """The control node's pynvml.py."""
+    spec = importlib.util.find_spec("pynvml")
+    if spec is None or not spec.origin or not spec.origin.endswith("pynvml.py"):
+        found = (
+            "has none"
+            if spec is None
+            else f"has a package of that name at {spec.origin}, which is not NVIDIA's single file"
+        )
+        raise KubeGpuError(
+            f"Reaching the GPUs of {host} through NVML needs the Python module pynvml: on the node, {problem}; the control node {found}. "
+            "Install nvidia-ml-py (12.535.108 or later) for the Python that runs Ansible.",
+            pynvml_problem=problem,
+        )
+    return spec.origin

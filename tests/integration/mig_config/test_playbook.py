@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mig_config by ansible-playbook: check mode, the real thing, and again; a file of mig-parted; a node without pynvml."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from integration.mig_config.node import Node
+
+pytestmark = [pytest.mark.integration, pytest.mark.oldest]
+
+ANSIBLE_PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
+SEVEN = tuple(("1g.12gb", start) for start in range(7))
+MIG_PARTED = """\
+version: v1
+mig-configs:
+  balanced:
+    - device-filter: ["0x20B710DE"]
+      devices: all
+      mig-enabled: true
+      mig-devices: {1g.6gb: 2, 2g.12gb: 1}
+    - device-filter: "0x232910DE"
+      devices: all
+      mig-enabled: true
+      mig-devices:
+        1g.12gb: 4
+        3g.48gb: 1
+"""
+
+
+def play(node: Node, *tasks: dict[str, Any], python: str = sys.executable) -> list[dict[str, Any]]:
+    """Results of mig_config with these options, one task each; ``check_mode`` among them is the task's."""
+    common = {
+        "nvml_library": str(node.directory / "libnvidia-ml.so.1"),
+        "proc_root": str(node.directory / "proc"),
+        "kubelet_root": str(node.directory / "kubelet"),
+        "lock_path": str(node.directory / "lock"),
+        "state_dir": str(node.state_dir),
+        "ready_path": str(node.ready),
+    }
+    written = []
+    for number, options in enumerate(tasks):
+        check_mode = options.pop("check_mode", False)
+        written += [
+            {
+                "name": f"Configure {number}",
+                "kubegpu.sharing.mig_config": {**common, **options},
+                "check_mode": check_mode,
+                "register": "result",
+                "ignore_errors": True,
+            },
+            {
+                "name": f"Keep {number}",
+                "ansible.builtin.copy": {
+                    "content": "{{ result | to_json }}",
+                    "dest": str(node.directory / f"result{number}.json"),
+                    "mode": "0600",
+                },
+            },
+        ]
+    host = {"ansible_connection": "local", "ansible_python_interpreter": python}
+    playbook = node.directory / "play.yml"
+    playbook.write_text(
+        yaml.safe_dump([{"hosts": "all", "gather_facts": False, "vars": host, "tasks": written}]), encoding="utf-8"
+    )
+    done = subprocess.run(
+        [str(ANSIBLE_PLAYBOOK), "-i", "node,", str(playbook)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads((node.directory / f"result{number}.json").read_text()) for number in range(len(tasks))]
+
+
+def bare_python(directory: Path) -> str:
+    """A Python that has only the standard library."""
+    path = directory / "python-bare"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_playbook_forecasts_makes_and_then_changes_nothing_on_a_node_without_pynvml(tmp_path: Path) -> None:
+    node = Node.make(tmp_path, "H20")
+    (tmp_path / "mig.yaml").write_text(MIG_PARTED, encoding="utf-8")
+    forecast, made, again, other, wrong = play(
+        node,
+        {"mig_devices": {"1g.12gb": 7}, "check_mode": True},
+        {"mig_devices": {"1g.12gb": 7}},
+        {"mig_devices": {"1g.12gb": 7}},
+        {"mig_parted_config": str(tmp_path / "mig.yaml"), "selected": "balanced"},
+        {"mig_parted_config": str(tmp_path / "none.yaml"), "selected": "balanced"},
+        python=bare_python(tmp_path),
+    )
+    assert (forecast["changed"], forecast["actions"], forecast["diff"]) == (True, made["actions"], made["diff"])
+    assert made["changed"]
+    assert (again["changed"], again["actions"]) == (False, [])
+    assert again["before"] == made["after"]
+    assert [(one["profile"], one["start"]) for one in other["kept"]] == list(SEVEN[:4])
+    assert node.places() == (*SEVEN[:4], ("3g.48gb", 4))
+    assert wrong["failed"]
+    assert f"Reading mig_parted_config {tmp_path}/none.yaml on the control node failed" in wrong["msg"]
