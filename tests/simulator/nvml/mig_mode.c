@@ -47,19 +47,49 @@ static void forget_instances(struct gpu *gpu) {
         gpu->instances[i] = (struct gpu_instance){0};
 }
 
-/* Not NVML's: nvidia-smi --gpu-reset, which the real one does past NVML. The GPU comes back without instances and in the pending mode. */
-NVML_API nvmlReturn_t nvmlSimulatorReset(nvmlDevice_t device) {
+static bool is_among(const struct gpu *gpu, const nvmlDevice_t *devices, unsigned int count) {
+    for (unsigned int i = 0; i < count; i++)
+        if (devices[i] == gpu_handle(gpu))
+            return true;
+    return false;
+}
+
+/* GPUs that NVLink couples go only together. */
+static bool leaves_peers(const struct state *state, const nvmlDevice_t *devices, unsigned int count) {
+    bool one = false, other = false;
+    for (unsigned int i = 0; i < state->gpu_count; i++)
+        if (state->gpus[i].nvlink)
+            *(is_among(&state->gpus[i], devices, count) ? &one : &other) = true;
+    return one && other;
+}
+
+static nvmlReturn_t may_be_reset(const struct state *state, const nvmlDevice_t *devices, unsigned int count) {
+    for (unsigned int i = 0; i < count; i++) {
+        const struct gpu *gpu;
+        ADMIT(state_admit_gpu("nvmlSimulatorReset", devices[i], &gpu));
+        if (in_use(state, gpu))
+            return refuse(NVML_ERROR_IN_USE);
+    }
+    return leaves_peers(state, devices, count) ? refuse(NVML_ERROR_INVALID_STATE) : NVML_SUCCESS;
+}
+
+/* Not NVML's: nvidia-smi --gpu-reset, which the real one does past NVML. All of them or none; they come back without instances and in
+ * the pending mode. INVALID_STATE stands for the refusal that names NVLink. */
+NVML_API nvmlReturn_t nvmlSimulatorReset(const nvmlDevice_t *devices, unsigned int count) {
     ENTER_CHANGE();
-    const struct gpu *found;
-    ADMIT(state_admit_gpu(__func__, device, &found));
+    REQUIRE(devices && count > 0);
     REQUIRE_ROOT();
-    if (in_use(state, found))
-        return refuse(NVML_ERROR_IN_USE);
     if (state->reset == RESET_BY_REBOOT)
         return refuse(NVML_ERROR_NOT_SUPPORTED);
-    struct gpu *gpu = &state_current()->gpus[state_index(found)];
-    forget_instances(gpu);
-    gpu->mig_mode = gpu->mig_pending;
+    ADMIT(may_be_reset(state, devices, count));
+    struct state *machine = state_current();
+    for (unsigned int i = 0; i < machine->gpu_count; i++) {
+        struct gpu *gpu = &machine->gpus[i];
+        if (!is_among(gpu, devices, count))
+            continue;
+        forget_instances(gpu);
+        gpu->mig_mode = gpu->mig_pending;
+    }
     return mig_write();
 }
 

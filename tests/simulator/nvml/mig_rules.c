@@ -88,7 +88,7 @@ unsigned int mig_remaining(const struct gpu *gpu, const struct profile *profile)
 }
 
 /* Slices by NVML_COMPUTE_INSTANCE_PROFILE_*, the number that is asked with; 0: none that a card here has. */
-static const unsigned int SLICES[] = {1, 2, 3, 4, 7, 8, 6, 0, 0};
+static const unsigned int SLICES[] = {1, 2, 3, 4, 7, 0, 0, 0, 0};
 
 unsigned int mig_compute_question(unsigned int slices) {
     for (unsigned int i = 0; i < sizeof SLICES / sizeof *SLICES; i++)

@@ -66,6 +66,7 @@ static const struct key GPU_KEYS[] = {
     NUMBER(gpu, mig_pending),
     NUMBER(gpu, mig_max_devices),
     NUMBER(gpu, mig_units),
+    NUMBER(gpu, nvlink),
     NUMBER(gpu, lost),
     NUMBER(gpu, xid),
     NUMBER(gpu, xid_count),

@@ -73,6 +73,7 @@ struct gpu {
     unsigned int clock_graphics_max, clock_memory_max, clock_video_max, clock_graphics, clock_memory;
     unsigned int utilization_gpu, utilization_memory, temperature, performance_state, persistence_mode, compute_mode;
     unsigned int mig_capable, mig_mode, mig_pending, mig_max_devices, mig_units;
+    unsigned int nvlink; /* coupled with the others that are: they can only be reset together */
     unsigned int lost, xid, xid_count;
     struct process processes[MAX_PROCESSES];
     unsigned int process_count;

@@ -72,6 +72,7 @@ class Gpu:
     `other_used_mib` is memory in use by nobody that NVML lists (a process outside the container's view, for one).
     `lost` makes every call on it fail with GPU_IS_LOST. `faults` maps a function's name, without _v2 or _v3, to the error it gives:
     at every call, or with "name@3" at the third that a process makes from then on; KILL kills the caller in place of the call.
+    `nvlink`: it is coupled with the node's others that are, and can only be reset together with them; None: as boards named SXM are.
     `mig_enabled` and `mig_pending` hold until the mode is first set through the library or MigState.
     `xid` raises that critical Xid to clients that wait for events; each change of `xid_count` is one more.
     """
@@ -90,6 +91,7 @@ class Gpu:
     compute_mode: int = 0
     mig_enabled: bool = False
     mig_pending: bool | None = None
+    nvlink: bool | None = None
     xid: int = 0
     xid_count: int = 0
 

@@ -88,6 +88,7 @@ def _identity_lines(gpu: Gpu) -> Iterator[str]:
     yield f"serial={serial(gpu.uuid)}"
     yield f"bus_id={gpu.pci_bus_id}"
     yield f"minor_number={gpu.index}"
+    yield f"nvlink={int('SXM' in card.product if gpu.nvlink is None else gpu.nvlink)}"
     yield f"brand={card.brand}"
     yield f"architecture={card.architecture_number}"
     yield f"compute_major={major}"

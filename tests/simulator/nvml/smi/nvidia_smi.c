@@ -28,7 +28,7 @@ static nvmlReturn_t (*get_uuid)(nvmlDevice_t, char *, unsigned int);
 static nvmlReturn_t (*get_pci)(nvmlDevice_t, nvmlPciInfo_t *);
 static nvmlReturn_t (*count_mig)(nvmlDevice_t, unsigned int *);
 static nvmlReturn_t (*mig_by_index)(nvmlDevice_t, unsigned int, nvmlDevice_t *);
-static nvmlReturn_t (*reset)(nvmlDevice_t);
+static nvmlReturn_t (*reset)(const nvmlDevice_t *, unsigned int);
 static nvmlReturn_t (*boot)(void);
 static const char *(*error_string)(nvmlReturn_t);
 
@@ -133,20 +133,21 @@ static int reset_gpus(char *words) {
     int refused = words ? choose(words, chosen, &count) : choose_all(chosen, &count);
     if (refused != NVML_SUCCESS)
         return refused;
-    int worst = NVML_SUCCESS;
+    nvmlReturn_t result = reset(chosen, count);
+    if (result == NVML_ERROR_INVALID_STATE)
+        puts("GPU reset of the devices chosen is not possible: NVLink couples them with others, which have to be reset together.");
+    else if (result != NVML_SUCCESS)
+        puts("The following GPUs could not be reset:");
     for (unsigned int i = 0; i < count; i++) {
         nvmlPciInfo_t pci = {0};
         get_pci(chosen[i], &pci);
-        nvmlReturn_t result = reset(chosen[i]);
-        if (result == NVML_SUCCESS) {
+        if (result == NVML_SUCCESS)
             printf("GPU %s was successfully reset.\n", pci.busId);
-            continue;
-        }
-        worst = result;
-        printf("The following GPUs could not be reset:\n  GPU %s: %s\n", pci.busId, error_string(result));
+        else
+            printf("  GPU %s: %s\n", pci.busId, error_string(result));
     }
-    puts(worst == NVML_SUCCESS ? "All done." : "");
-    return worst;
+    puts(result == NVML_SUCCESS ? "All done." : "");
+    return (int)result;
 }
 
 static int usage(const char *word) {

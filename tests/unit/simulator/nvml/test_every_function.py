@@ -25,7 +25,7 @@ WITHOUT_INIT = {
     "nvmlGetExcludedDeviceCount",
 }
 # They answer no GPU at all, or look one up.
-WITHOUT_GPU = re.compile(r"nvml(System|Unit|Event|SimulatorBoot)|nvmlDeviceGet(Count|HandleBy)")
+WITHOUT_GPU = re.compile(r"nvml(System|Unit|Event|Simulator)|nvmlDeviceGet(Count|HandleBy)")
 # They take the handle of a GPU instance or compute instance.
 OF_A_GPU_INSTANCE = re.compile(r"nvmlGpuInstance")
 OF_A_COMPUTE_INSTANCE = re.compile(r"nvmlComputeInstance")
