@@ -112,9 +112,9 @@ def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str,
         cluster=cluster,
         host_facts={} if params["facts"] == "labels" else read_host_facts(params["facts_dir"], sorted(hosts)),
         hosts=hosts,
-        **{
-            word: read_names(params[word]) for word in ("accept_live_memory", "mig_ignore_holders", "mig_host_services")
-        },
+        accept_live_memory=read_names(params["accept_live_memory"]),
+        mig_ignore_holders=read_names(params["mig_ignore_holders"]),
+        mig_host_services=read_names(params["mig_host_services"]),
         **read_given(params),
         **{
             word: params[word]

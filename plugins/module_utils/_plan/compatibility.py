@@ -90,28 +90,41 @@ def _asks_for_more_than_one(pod: Mapping[str, Any], resources: Any) -> bool:
 
 def _vanishing_resources(outlook: Outlook) -> Iterator[dict[str, str]]:
     """Pods that ask for a resource name which their node, or the whole cluster, will no longer have."""
+    before: set[str] = set()
     remaining: set[str] = set()
     vanishing: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for name, state in outlook.states.items():
         node = outlook.nodes.get(name)
+        before |= set(state.resources)
         remaining |= set(node["expected_resources"] if node else state.resources)
         if node and node["changed"]:
             for resource in state.resources.keys() - node["expected_resources"].keys():
                 vanishing[resource] += [pod for pod in state.gpu_pods if resource in (pod.get("requests") or {})]
     for pod in outlook.cluster.get("pending") or ():
-        for resource in pod.get("requests") or {}:
-            if is_plugin_resource(resource) and resource not in remaining:
-                vanishing[resource].append(pod)
+        # What waits for a name that nobody ever had waits as before.
+        for resource in (pod.get("requests") or {}).keys() & before - remaining:
+            vanishing[resource].append(pod)
     for resource in sorted(vanishing):
         for workload, pods in _by_workload(vanishing[resource]):
-            where = "its node" if resource in remaining else "any node"
-            yield _entry(
-                "warning",
-                "resource_vanishes",
-                workload,
-                f"asks for {resource} ({some(pods)}), which {where} will no longer advertise; its next pod stays pending. Let it ask "
-                f"for one of {', '.join(sorted(remaining)) or 'the new names'}.",
-            )
+            yield _vanishes(resource, workload, some(pods), remaining)
+
+
+def _vanishes(resource: str, workload: str, pods: str, remaining: set[str]) -> dict[str, str]:
+    if resource in remaining:
+        message = (
+            f"asks for {resource} ({pods}), which its node will no longer advertise; its next pod needs room on one of the nodes that "
+            f"still do. Let it ask for {_others(remaining - {resource})} if it is to come back."
+        )
+        return _entry("info", "resource_vanishes", workload, message)
+    message = (
+        f"asks for {resource} ({pods}), which no node will advertise any more; its next pod stays pending. Let it ask for "
+        f"{_others(remaining)}."
+    )
+    return _entry("warning", "resource_vanishes", workload, message)
+
+
+def _others(resources: set[str]) -> str:
+    return f"one of {', '.join(sorted(resources))}" if resources else "one of the new names"
 
 
 def _product_selectors(outlook: Outlook) -> Iterator[dict[str, str]]:

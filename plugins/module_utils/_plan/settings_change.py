@@ -21,8 +21,12 @@ _NOTICED = (
     "mofedEnabled",
     "gdrcopyEnabled",
 )
-# GPUs with MIG enabled are refused, so on those that are planned no strategy has anything to choose.
+# Of GPUs without MIG there is nothing to choose; where the config says something of MIG, the strategy is its own word.
 _HARMLESS = ("migStrategy",)
+_CURES = {
+    False: "To keep it as it is, say so in the config's plugin_flags.",
+    True: "GPUs under this config have no MIG devices, so that nothing changes by it.",
+}
 
 
 def settings_changes(
@@ -41,13 +45,14 @@ def settings_changes(
         wanted = {name: found["value"] for name, found in read_settings((), {}, documents[key]).items()}
         for setting in (*_NOTICED, *_HARMLESS):
             before, after = present[daemonset].get(setting, wanted[setting]), wanted[setting]
+            if setting in _HARMLESS and wanted[setting] != "none":
+                continue
             if before != after:
                 yield {
                     "severity": "info" if setting in _HARMLESS else "warning",
                     "code": "plugin_setting_changes",
                     "object": f"config {key}",
-                    "message": f"{setting} is {_show(before)} in DaemonSet {daemonset} and becomes {_show(after)}. To keep it as it is, "
-                    f"say so in the config's plugin_flags.",
+                    "message": f"{setting} is {_show(before)} in DaemonSet {daemonset} and becomes {_show(after)}. {_CURES[setting in _HARMLESS]}",
                 }
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.label_facts import read_labels
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_view import (
@@ -24,6 +24,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     capped_items,
     capped_table,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_view import describe_layout
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     NOTHING,
     UNKNOWN,
@@ -74,7 +75,7 @@ def _nodes_section(cluster: Cluster, facts: Facts, nodes: list[str], limit: int)
         Column("Memory MiB", right=True),
         Column("CC", right=True),
         Column("Driver"),
-        Column("MIG"),
+        Column("MIG", wrap=True),
         Column("Source"),
     ]
     rows: list[Row] = []
@@ -121,7 +122,17 @@ def _describe_mig(mig: Mapping[str, Any] | None) -> str:
         return NOTHING
     if not mig.get("capable"):
         return "no"
-    return f"yes, {mig['mode']}" if mig.get("mode") else "yes"
+    if mig.get("mode") != "enabled":
+        return f"yes, {mig['mode']}" if mig.get("mode") else "yes"
+    if mig.get("instances") is None:
+        return _describe_devices(mig.get("devices") or [])
+    return describe_layout(mig)
+
+
+def _describe_devices(devices: Sequence[Mapping[str, Any]]) -> str:
+    """Without the right to see instances, only devices are known, and not their places."""
+    counts = Counter(str(device.get("profile") or UNKNOWN) for device in devices)
+    return ", ".join(f"{count} × {profile}" for profile, count in sorted(counts.items())) or "yes, enabled"
 
 
 def _driver_by_label(labels: Mapping[str, str]) -> str:

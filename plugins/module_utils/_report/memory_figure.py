@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.geometry import (
     BAR,
@@ -45,21 +45,32 @@ def group_layouts(nodes: Mapping[str, Mapping[str, Any]]) -> dict[GpuLayout, lis
     """Nodes by how their GPUs are divided; those of which memory or slot is unknown are left out."""
     groups: dict[GpuLayout, list[str]] = {}
     for name, node in nodes.items():
-        total, slot = node.get("memory_total_mib"), node.get("slot_mib")
-        if not total or not slot:
-            continue
-        replicas = max(1, int(total) // int(slot))
-        layout = GpuLayout(
-            product=str(node.get("product")),
-            key=str(node.get("key")),
-            total=int(total),
-            replicas=replicas,
-            slot=int(slot),
-            process=node.get("process_memory_mib"),
-            utilization=node.get("utilization"),
-        )
-        groups.setdefault(layout, []).append(name)
+        for product, part in _devices(node):
+            total, slot = part.get("memory_total_mib"), part.get("slot_mib")
+            if not total or not slot:
+                continue
+            layout = GpuLayout(
+                product=product,
+                key=str(node.get("key")),
+                total=int(total),
+                replicas=max(1, int(total) // int(slot)),
+                slot=int(slot),
+                process=part.get("process_memory_mib"),
+                utilization=part.get("utilization"),
+            )
+            groups.setdefault(layout, []).append(name)
     return groups
+
+
+def _devices(node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What is divided on a node, with its figures: its GPUs, or each kind of MIG devices."""
+    product, parts = str(node.get("product")), node.get("by_resource") or {}
+    for resource, part in sorted(parts.items()):
+        kind = resource.rpartition("/")[2]
+        is_mig = resource in (node.get("mig_devices") or {})
+        yield (f"{product}, {'MIG device' if kind == 'gpu' else kind}" if is_mig else product), part
+    if not parts:
+        yield product, node
 
 
 def draw_memory(nodes: Mapping[str, Mapping[str, Any]], width: float = 440) -> Figure:

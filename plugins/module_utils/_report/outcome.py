@@ -116,6 +116,8 @@ def _node(name: str, rollout: Rollout, timeline: Optional[Timeline]) -> dict[str
         "headroom_mib": sizing.get("headroom_mib"),
         "utilization": sizing.get("utilization"),
         "arithmetic": sizing.get("arithmetic"),
+        "mig_devices": planned.get("mig_devices") or {},
+        "by_resource": sizing.get("resources") or {},
         "changed": bool(planned.get("changed")),
         "resources_before": allocatable((rollout.before.get("nodes") or {}).get(name) or {}),
         "resources_after": allocatable((rollout.after.get("nodes") or {}).get(name) or {}),

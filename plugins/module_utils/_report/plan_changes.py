@@ -128,7 +128,10 @@ def _describe_disruption(node: Mapping[str, Any]) -> str:
     word, evict = str(node.get("disruption")), node.get("evict") or {}
     going, stale = len(evict.get("pods") or []), len(node.get("stale_pods") or [])
     parts = []
-    if evict.get("scope") == "affected" and evict.get("fit") is not None:
+    if (node.get("mig") or {}).get("changes"):
+        pods = f"{describe_count(going, 'pod')} evicted" if going else "nothing evicted"
+        parts.append(f"cordoned, {pods}, MIG devices laid out, plugin switched")
+    elif evict.get("scope") == "affected" and evict.get("fit") is not None:
         pods = describe_count(going, "pod") if going else "pods"
         parts.append(f"cordoned, plugin switched, {pods} evicted to fit")
     elif node.get("recreate") and not _switches(node):
@@ -144,4 +147,6 @@ def _describe_disruption(node: Mapping[str, Any]) -> str:
 
 def _switches(node: Mapping[str, Any]) -> bool:
     before, after = node.get("from") or {}, node.get("to") or {}
-    return any(before.get(word) != after.get(word) for word in ("key", "revision", "resources"))
+    return bool((node.get("mig") or {}).get("changes")) or any(
+        before.get(word) != after.get(word) for word in ("key", "revision", "resources")
+    )

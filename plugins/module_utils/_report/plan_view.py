@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Iterator, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import LABELS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_view import Cluster
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
     Column,
     Document,
     Section,
-    Table,
     capped_items,
     capped_table,
     list_left_alone,
@@ -26,6 +24,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds impo
     holds_section,
     left_for_other_reasons,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_view import mig_section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_changes import (
     changes_section,
     releases_section,
@@ -33,11 +32,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_chang
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rehearsal_view import BUDGETS, rehearsal_sections
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rollback_view import rollback_sections
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.sharing_view import (
+    configs_section,
+    sharing_section,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
-    describe_amounts,
     describe_count,
     describe_left_alone,
-    describe_share,
     describe_value,
     in_order,
     join_some,
@@ -45,7 +46,6 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words impo
 
 Plan = Mapping[str, Any]
 
-_SHARING = {"none": "not shared", "time_slicing": "time-slicing", "mps": "MPS"}
 _SEVERITIES = ("error", "warning", "info")
 
 
@@ -60,8 +60,9 @@ def show_plan(plan: Plan, limit: int, cluster: Optional[Cluster] = None) -> Docu
     sections = [
         _refusal(plan),
         *rollback_sections(plan),
-        _configs_section(plan, names, limit),
-        _sharing_section(plan, names, limit),
+        configs_section(plan, names, limit),
+        sharing_section(plan, names, limit),
+        mig_section(plan, names, limit),
         changes_section(plan, names, limit),
         releases_section(plan),
         stale_section(plan, names, limit),
@@ -108,99 +109,6 @@ def describe_plan(plan: Plan, holds: Sequence[Hold]) -> str:
 def _refusal(plan: Plan) -> Optional[Section]:
     problems = [_message(problem) for problem in plan.get("problems") or []]
     return Section("Refused: nothing will be changed", items=problems) if problems else None
-
-
-def describe_sharing(sharing: Any) -> str:
-    """Sharing in NVIDIA's words."""
-    return _SHARING.get(str(sharing), describe_value(sharing))
-
-
-def describe_replicas(node: Mapping[str, Any]) -> str:
-    """Replicas of each GPU: a number, or one for each resource."""
-    replicas = node.get("replicas")
-    if isinstance(replicas, Mapping):
-        return describe_amounts(replicas) if replicas else "1"
-    return "1" if replicas is None else str(replicas)
-
-
-def _configs_section(plan: Plan, names: list[str], limit: int) -> Optional[Section]:
-    """Totals by config, where there are too many nodes to show them all."""
-    if len(names) <= limit:
-        return None
-    columns = [
-        Column("Config"),
-        Column("Sharing"),
-        *(Column(title, right=True) for title in ("Nodes", "Change", "GPUs", "Slots before", "after")),
-    ]
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for name in names:
-        node = plan["nodes"][name]
-        groups.setdefault((str(node.get("key")), describe_sharing(node.get("sharing"))), []).append(node)
-    rows = []
-    for (key, sharing), members in sorted(groups.items()):
-        figures = (
-            len(members),
-            sum(1 for node in members if node.get("changed")),
-            *(sum(node.get(name) or 0 for node in members) for name in ("gpu_count", "slots_before", "slots_after")),
-        )
-        rows.append((key, sharing, *map(str, figures)))
-    return Section("Configs", table=capped_table(columns, rows, limit))
-
-
-def _sharing_section(plan: Plan, names: list[str], limit: int) -> Section:
-    columns = [
-        Column("Node"),
-        Column("Config"),
-        *(Column(title, right=True) for title in ("Measured", "Replicas", "Use", "Slot", "Headroom", "Slots")),
-    ]
-    rows = [_sharing_row(name, plan["nodes"][name]) for name in names[:limit]]
-    totals = plan.get("totals") or {}
-    total = ("Total", *[""] * 6, f"{totals.get('slots_before')} → {totals.get('slots_after')}")
-    text = (
-        "Measured, slot and headroom are MiB for each process; use is the part of a GPU's memory that is taken when every slot is. "
-        "Replicas = floor(highest use × GPU memory / measured)."
-    )
-    table = Table(columns, rows, total, left_out=len(names) - len(rows))
-    if not rows:
-        return Section("How each GPU is shared", "No node is planned for.")
-    items = [*capped_items(_arithmetic(plan, names), limit), *_unsure_facts(plan, names)]
-    return Section("How each GPU is shared", text, table, items)
-
-
-def _arithmetic(plan: Plan, names: list[str]) -> list[str]:
-    """How the replicas come about, once for each config and size of card."""
-    told = {}
-    for name in names:
-        node = plan["nodes"][name]
-        if node.get("key"):
-            arithmetic = (node.get("sizing") or {}).get("arithmetic")
-            sharing = describe_sharing(node.get("sharing"))
-            told[f"Config {node['key']}: {sharing}{f', {arithmetic}' if arithmetic else ''}"] = True
-    return sorted(told)
-
-
-def _unsure_facts(plan: Plan, names: list[str]) -> Iterator[str]:
-    """What was taken on trust of nodes that nobody looked into."""
-    by_confidence: dict[str, list[str]] = {}
-    for name in names:
-        if plan["nodes"][name].get("facts") == LABELS:
-            by_confidence.setdefault(str(plan["nodes"][name].get("confidence") or "from labels"), []).append(name)
-    for confidence, found in by_confidence.items():
-        yield f"Facts of {join_some(found, 8)}: {confidence}. So the memory in use there was not checked against the slots."
-
-
-def _sharing_row(name: str, node: Mapping[str, Any]) -> tuple[str, ...]:
-    sizing = node.get("sizing") or {}
-    return (
-        name,
-        describe_value(node.get("key")),
-        describe_value(sizing.get("process_memory_mib")),
-        describe_replicas(node),
-        describe_share(sizing.get("utilization")),
-        describe_value(sizing.get("slot_mib")),
-        describe_value(sizing.get("headroom_mib")),
-        f"{node.get('slots_before')} → {node.get('slots_after')}",
-    )
 
 
 def _compatibility_section(plan: Plan, limit: int) -> Section:

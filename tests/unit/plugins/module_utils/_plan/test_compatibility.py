@@ -58,11 +58,22 @@ def test_pods_that_ask_for_more_than_one_are_told_by_workload() -> None:
 
 def test_pods_whose_resource_vanishes_are_told() -> None:
     request = spread(pods=[fleet.pod("a")], rename=True)
+    # b waits for what no node ever had, as it did before.
     request = in_cluster(request, pending=[fleet.pod("b", {"nvidia.com/mig-1g.5gb": 1}), fleet.pod("c", 1)])
     found = report(replace(request, on_overcommit="accept"))["resource_vanishes"]
-    assert [entry[1] for entry in found] == ["Pod ml/a", "Pod ml/c", "Pod ml/b"]
-    assert "nvidia.com/gpu (ml/a), which any node will no longer advertise" in found[0][2]
+    assert [entry[:2] for entry in found] == [("warning", "Pod ml/a"), ("warning", "Pod ml/c")]
+    assert "nvidia.com/gpu (ml/a), which no node will advertise any more; its next pod stays pending." in found[0][2]
     assert "Let it ask for one of nvidia.com/gpu.shared." in found[0][2]
+
+
+def test_pods_whose_resource_stays_elsewhere_need_room_there() -> None:
+    request = spread(pods=[fleet.pod("a")], rename=True)
+    nodes = {**request.cluster["nodes"], "whole": fleet.node(1, labels=fleet.labelled("NVIDIA-L20", 46068))}
+    request = replace(request, cluster={**request.cluster, "nodes": nodes}, on_overcommit="accept")
+    [found] = report(request)["resource_vanishes"]
+    assert found[:2] == ("info", "Pod ml/a")
+    assert "which its node will no longer advertise; its next pod needs room on one of the nodes that still do." in found[2]
+    assert "Let it ask for one of nvidia.com/gpu.shared if it is to come back." in found[2]
 
 
 def test_workloads_that_select_by_product_are_told() -> None:

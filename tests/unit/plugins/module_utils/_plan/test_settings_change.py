@@ -22,7 +22,7 @@ def told(settings: dict[str, Any], document: dict[str, Any] | None = None) -> li
     nodes: dict[str, dict[str, Any]] = {name: {"key": "t4", "release": release} for name in ("n1", "n2")}
     nodes["n3"] = {"key": "t4", "release": None}
     return [
-        (entry["severity"], entry["message"].split(" To ")[0])
+        (entry["severity"], entry["message"].split(" To ")[0].split(" GPUs under")[0])
         for entry in settings_changes([plugin], nodes, {"t4": document or OURS})
     ]
 
@@ -63,3 +63,8 @@ def test_settings_changes_names_what_a_new_pod_notices(
 def test_settings_changes_is_silent_if_the_config_keeps_the_setting() -> None:
     document = {"flags": {"migStrategy": "single", "plugin": {"deviceListStrategy": "volume-mounts"}}}
     assert told({"migStrategy": "single", "deviceListStrategy": ["volume-mounts"]}, document) == []
+
+
+def test_strategy_that_the_config_says_itself_is_no_news() -> None:
+    document = {"flags": {"migStrategy": "mixed", "plugin": {"passDeviceSpecs": True}}}
+    assert told({"migStrategy": "single"}, document) == []
