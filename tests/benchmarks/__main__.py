@@ -4,7 +4,7 @@
 """Prints what planning, rolling out and emptying nodes and planning MIG layouts cost. It measures and judges nothing: machines are noisy.
 
 Arguments: the sizes of the fleets in nodes (default 1000 5000), ``eviction`` for the emptying of a node alone, or ``mig`` for
-the planning of MIG layouts alone.
+MIG layouts alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import bench_eviction, bench_mig, bench_plan_core
+from benchmarks import bench_eviction, bench_mig, bench_mig_calls, bench_plan_core
 from benchmarks.fleet import Cost, Fleet, measure, reference_rollout
 
 SIZES = (1000, 5000)
@@ -29,7 +29,7 @@ def main() -> None:
         bench_eviction.main()
         return
     if sys.argv[1:] == ["mig"]:
-        bench_mig.main()
+        _mig()
         return
     sizes = tuple(int(argument) for argument in sys.argv[1:]) or SIZES
     bench_plan_core.main()
@@ -54,7 +54,14 @@ def main() -> None:
     )
     bench_eviction.main()
     print(flush=True)
+    _mig()
+
+
+def _mig() -> None:
+    """Plans of layouts, and what a node's driver gets to do."""
     bench_mig.main()
+    print(flush=True)
+    bench_mig_calls.main()
 
 
 def _row(name: str, cost: Cost) -> list[str]:
