@@ -67,8 +67,13 @@ def _fault_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lost", action="store_true", help="nvml: the GPU has fallen off the bus")
     parser.add_argument("--xid", type=int, help="nvml: the GPU reports this Xid")
     parser.add_argument("--error", help="nvml: name of the NVML error, such as DRIVER_NOT_LOADED")
-    parser.add_argument("--function", help="nvml: only this function fails")
-    parser.add_argument("--action", dest="direction", help="kubelet: down or up")
+    parser.add_argument(
+        "--function", help="nvml: only this function fails; with @3 only the third call of it that a process makes"
+    )
+    parser.add_argument("--action", dest="direction", help="kubelet: down or up; host-service: start or stop")
+    parser.add_argument(
+        "--unit", help="host-service: a systemd service that keeps NVML open, such as nvidia-dcgm.service"
+    )
     parser.add_argument("--code", type=int, help="plugin-crash: exit code")
     parser.add_argument(
         "--daemonset", metavar="NAMESPACE/NAME", help="owner: the DaemonSet that is put back as it was at the start"
@@ -110,7 +115,7 @@ def _fault(options: argparse.Namespace) -> int:
     if options.kind == "api" and options.clear:
         cluster.clear_api_faults()
         return 0
-    names = ("node", "gpu", "xid", "error", "function", "code", "daemonset", "latency_ms")
+    names = ("node", "gpu", "xid", "error", "function", "code", "daemonset", "latency_ms", "unit")
     order = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     order |= {name: True for name in ("lost", "reconcile", "clear") if getattr(options, name)}
     if options.direction is not None:

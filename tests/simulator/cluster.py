@@ -134,7 +134,8 @@ class SimulatedCluster:
         ``nvml``: of the node's driver or GPUs. ``plugin-crash``, ``kubelet-restart``: on a node. ``owner``: puts its
         DaemonSet back. ``kubelet``, ``action`` down or up: answers nobody; after 40 simulated seconds its node is
         NotReady (Unknown), nothing that is deleted there ever goes, 300 s later its pods are evicted by taint; up
-        registers a deleted node anew. ``late-pod``, ``node``, ``pod``: bound to the node at its next cordon.
+        registers a deleted node anew. ``host-service``, ``unit``, ``action`` start or stop: a service of the host opens or
+        closes NVML. ``late-pod``, ``node``, ``pod``: bound to the node at its next cordon.
         ``api`` and ``latency``: of the API server, see ``simulator.apiserver.faults.Fault``. What pods do at their
         end is in annotations: ``simulator.kubegpu/stop-seconds``, ``simulator.kubegpu/ignores-sigterm: "true"``.
         """
@@ -157,6 +158,11 @@ class SimulatedCluster:
         self._admin("DELETE", "fault")
 
     def state(self) -> Object:
+        """What the simulator knows about itself.
+
+        ``broken_pods`` lists ``node``, ``pod`` and ``devices`` of pods whose MIG device was destroyed while they ran, also
+        of those that are gone by now.
+        """
         return self._admin("GET", "state")
 
     def settle(self, timeout: float = 60.0) -> Object:

@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator.apiserver.objects import copy_json
 from simulator.controllers.meta import key_of, split_key
-from simulator.nvml.state import NvmlError
+from simulator.nvml.state import KILL, NvmlError
 from simulator.simulation import Simulation
 from simulator.store import Change
 
@@ -23,6 +23,7 @@ KINDS = {
     "kubelet": ("node", "action"),
     "not-ready": ("node", "clear"),
     "late-pod": ("node", "pod", "seconds"),
+    "host-service": ("node", "unit", "action"),
     "owner": ("daemonset", "reconcile"),
 }
 
@@ -55,6 +56,7 @@ class NodeFaults:
             "kubelet": self._kubelet,
             "not-ready": self._not_ready,
             "late-pod": self._late_pod,
+            "host-service": self._host_service,
             "owner": self._owner,
         }
         try:
@@ -73,11 +75,11 @@ class NodeFaults:
         elif "gpu" in options:
             self._gpu_fault(gpus.gpus[int(options["gpu"])], options)
         else:
-            error = _error(options.get("error", ""))
+            error = _error(options.get("error", ""), may_kill="function" in options)
             if options.get("function"):
-                gpus.faults = {**gpus.faults, options["function"]: int(error)}
+                gpus.faults = {**gpus.faults, options["function"]: error}
             else:
-                gpus.fault = error
+                gpus.fault = NvmlError(error)
         agent.gpus_changed()
         return {"node": agent.name}
 
@@ -88,7 +90,8 @@ class NodeFaults:
         if options.get("xid"):
             gpu.xid, gpu.xid_count = int(options["xid"]), gpu.xid_count + 1
         if options.get("function"):
-            gpu.faults = {**gpu.faults, options["function"]: int(_error(options.get("error", "UNKNOWN")))}
+            error = _error(options.get("error", "UNKNOWN"), may_kill=True)
+            gpu.faults = {**gpu.faults, options["function"]: error}
 
     def _plugin_crash(self, options: Object) -> Object:
         agent = self._simulation.agent(options["node"])
@@ -115,6 +118,18 @@ class NodeFaults:
         else:
             agent.outage.go_silent()
         return {"node": agent.name}
+
+    def _host_service(self, options: Object) -> Object:
+        """``start``: a systemd service of the host opens NVML. ``stop``: it has ended."""
+        agent, unit = self._simulation.agent(options["node"]), str(options["unit"])
+        actions: dict[str, Callable[[], None]] = {
+            "start": lambda: agent.processes.start_services((unit,)),
+            "stop": lambda: agent.processes.release(unit),
+        }
+        if options.get("action") not in actions:
+            raise OrderError(f"fault host-service: action must be start or stop, not {options.get('action')!r}")
+        actions[options["action"]]()
+        return {"node": agent.name, "unit": unit}
 
     def _late_pod(self, options: Object) -> Object:
         """At the node's next cordon a pod is bound to it, ``seconds`` after it (0: no list of anybody's is without it).
@@ -185,8 +200,11 @@ class NodeFaults:
             self._simulation.registry.update(DAEMON_SETS, {**stored, "spec": original["spec"]})
 
 
-def _error(name: str) -> NvmlError:
+def _error(name: str, *, may_kill: bool = False) -> int:
+    """An NVML error by its name; KILL, of a function alone, kills whoever calls it."""
     text = name.upper().removeprefix("NVML_ERROR_")
+    if may_kill and text == "KILL":
+        return KILL
     if text not in NvmlError.__members__:
         raise OrderError(f"no NVML error {name!r}; there are {', '.join(NvmlError.__members__)}")
     return NvmlError[text]

@@ -15,7 +15,8 @@ A scenario is YAML (or the same as a dictionary)::
       - age: 200d
         apply: [ … manifests … ]
 
-``pods`` of a node is how many it takes (110), ``host_services`` are systemd services that keep NVML open.
+``pods`` of a node is how many it takes (110), ``host_services`` are systemd services that keep NVML open,
+``gpu_reset`` says who can reset a GPU: nvml itself, the command nvidia-smi, or a reboot alone.
 What pods do is in annotations of theirs or of their template: ``simulator.kubegpu/gpu-memory-mib``,
 ``…/gpu-use-after-seconds``, ``…/start-seconds`` and ``…/stop-seconds`` (simulated), ``…/ignores-sigterm: "true"`` for one that ends only when
 it is killed, at the end of its grace period, and ``…/holds-nvml: "true"`` for one that keeps NVML open, as exporters do.
@@ -128,7 +129,15 @@ def _nodes(content: Object) -> Iterator[NodeSpec]:
         cards = tuple(item["card"] for item in gpus)
         optional = {
             key: node[key]
-            for key in ("driver_version", "pods", "cgroup_version", "cgroup_driver", "container_runtime", "nvml_fault")
+            for key in (
+                "driver_version",
+                "pods",
+                "cgroup_version",
+                "cgroup_driver",
+                "container_runtime",
+                "nvml_fault",
+                "gpu_reset",
+            )
             if key in node
         }
         optional |= {key: str(node[key]) for key in ("cpu", "memory") if key in node}

@@ -42,6 +42,7 @@ NODE_KEYS = {
     "kubelet_version": str,
     "nvml_fault": str,
     "host_services": list,
+    "gpu_reset": str,
 }
 GPU_KEYS = {"card": str, "count": int, "mig": dict}
 MIG_KEYS = {"mode": str, "devices": dict}
@@ -51,6 +52,7 @@ CHOICES = {
     "cgroup_driver": ("systemd", "cgroupfs"),
     "container_runtime": ("containerd", "cri-o", "docker"),
     "mode": ("enabled", "disabled"),
+    "gpu_reset": ("nvml", "command", "reboot"),
     "nvml_fault": tuple(error.name for error in NvmlError),
 }
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}

@@ -162,6 +162,9 @@ def test_faults_of_nodes_are_ordered_and_taken_back(cluster: SimulatedCluster) -
     order = ("fault", "kubelet", "--dir", str(cluster.directory), "--node", "gpu-1", "--action", "up")
     assert simulator(*order).returncode == 0
     cluster.wait_until(lambda: cluster.client().get(node)["status"]["conditions"][-1]["status"] == "True", 30, "Ready")
+    cluster.fault("host-service", node="gpu-1", unit="nvidia-dcgm.service", action="start")
+    assert "holder=" in state.read_text()
+    assert cluster.state()["broken_pods"] == []
     with pytest.raises(ClusterError, match="fault plugin-crash has no option gpu"):
         cluster.fault("plugin-crash", node="gpu-1", gpu=1)
     with pytest.raises(ClusterError, match="no NVML error 'NOPE'"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from simulator.controllers.meta import is_ready
+from simulator.node_faults import NodeFaults, OrderError
 from simulator.nvml.mig_state import changing
 from simulator.simulation import Simulation
 from simulator.worlds import (
@@ -394,3 +396,73 @@ def test_labels_of_profiles_go_with_the_profiles(node: Path, tmp_path: Path) -> 
     restart_plugin(simulation)
     assert labels(simulation, SMALL) == {}
     assert labels(simulation, HALF)["count"] == "2"
+
+
+def discovery(strategy: str, *, entitled: bool = True) -> dict[str, Any]:
+    """GPU Feature Discovery with settings of its own."""
+    manifest = mig_plugin(strategy, "gfd")
+    container = manifest["spec"]["template"]["spec"]["containers"][0]
+    container |= {"command": ["gpu-feature-discovery"], "args": ["--no-timestamp", "--mig-strategy", strategy]}
+    if not entitled:
+        container |= {"env": [], "securityContext": {"capabilities": {"drop": ["ALL"]}}}
+    return manifest
+
+
+def test_feature_discovery_describes_devices_by_its_own_strategy(node: Path, tmp_path: Path) -> None:
+    simulation = world(
+        mig_node({"1g.12gb": 7}, gfd=True), apply=[mig_plugin("mixed"), discovery("single")], directory=tmp_path
+    )
+    assert advertised(simulation) == {SMALL: 7}
+    assert labels(simulation, "nvidia.com/mig")["strategy"] == "single"
+    assert labels(simulation, GPU)["product"] == "NVIDIA-H20-MIG-1g.12gb"
+    lay_out(simulation, node, {"3g.48gb": 2})
+    restart_plugin(simulation)
+    assert labels(simulation, GPU)["product"] == "NVIDIA-H20-MIG-3g.48gb"
+
+
+@pytest.mark.parametrize("strategy", ["none", "mixed"])
+def test_feature_discovery_without_the_right_to_monitor_ends_where_mig_is_on(strategy: str) -> None:
+    simulation = world(mig_node({"1g.12gb": 7}), apply=[mig_plugin(), discovery(strategy, entitled=False)])
+    (pod,) = simulation.pods(NAMESPACE, plugin="gfd")
+    assert not is_ready(pod)
+    assert "failed to get memory info for device: Insufficient Permissions" in (
+        simulation.log(pod, "plugin", {"previous": "true"}) or ""
+    )
+    whole = world(gpu_node(card="H20", count=1), apply=[plugin(), discovery(strategy, entitled=False)])
+    assert all(map(is_ready, whole.pods(NAMESPACE, plugin="gfd")))
+
+
+# Orders.
+
+
+def test_service_of_the_host_starts_and_stops_by_order(node: Path, tmp_path: Path) -> None:
+    simulation = world(gpu_node(card="H20", count=1), directory=tmp_path)
+    faults = NodeFaults(simulation)
+    service = {"node": "gpu-1", "unit": "nvidia-dcgm.service"}
+    faults.order("host-service", {**service, "action": "start"})
+    assert len(holder_lines(node)) == 1
+    faults.order("host-service", {**service, "action": "stop"})
+    assert holder_lines(node) == []
+    assert list((node / "proc").iterdir()) == []
+    with pytest.raises(OrderError, match="action must be start or stop"):
+        faults.order("host-service", {**service, "action": "restart"})
+
+
+def test_fault_of_one_call_may_kill_the_caller_and_of_the_driver_not(node: Path, tmp_path: Path) -> None:
+    simulation = world(gpu_node(card="H20", count=1), directory=tmp_path)
+    faults = NodeFaults(simulation)
+    faults.order("nvml", {"node": "gpu-1", "gpu": 0, "function": "nvmlDeviceGetName@1", "error": "KILL"})
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(node)}
+    code = "import pynvml; pynvml.nvmlInit(); pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(0))"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with pytest.raises(OrderError, match="no NVML error"):
+        faults.order("nvml", {"node": "gpu-1", "error": "KILL"})
+
+
+@pytest.mark.parametrize(("who", "code"), [("command", 0), ("reboot", 3)])
+def test_scenario_says_who_can_reset_a_gpu(node: Path, tmp_path: Path, who: str, code: int) -> None:
+    world(gpu_node(card="A100-40", count=1, gpu_reset=who), directory=tmp_path)
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(node)}
+    command = [str(node / "nvidia-smi"), "--gpu-reset", "-i", "0"]
+    assert subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False).returncode == code

@@ -11,6 +11,7 @@ from simulator.controllers.context import Context
 from simulator.controllers.facts import Facts
 from simulator.controllers.kubelet import checkpoint, gfd
 from simulator.controllers.kubelet.admission import out_of
+from simulator.controllers.kubelet.configured import DISCOVERY_SECONDS
 from simulator.controllers.kubelet.containers import Container
 from simulator.controllers.kubelet.devices import GRACE_SECONDS, AllocationError, DeviceManager, Endpoint
 from simulator.controllers.kubelet.files import NodeFiles
@@ -34,7 +35,6 @@ Object = dict[str, Any]
 STATUS_PERIOD_SECONDS = 10.0
 #: A mounted ConfigMap follows a change after the kubelet's sync period and its cache's age.
 MIN_CONFIG_MAP_LAG_SECONDS, MAX_CONFIG_MAP_LAG_SECONDS = 30.0, 120.0
-GFD_SECONDS = 5.0
 
 
 class NodeAgent:
@@ -147,11 +147,18 @@ class NodeAgent:
         self.devices.restart()
 
     def discover(self, settings: Settings) -> None:
-        """GPU Feature Discovery looks again, a little after a plugin did: it runs with the same settings."""
-        if self.spec.gfd:
-            self.context.engine.later(GFD_SECONDS, self._label, settings)
+        """The plugin has looked at the GPUs: GPU Feature Discovery does too, a little later.
 
-    def _label(self, settings: Settings) -> None:
+        Where a scenario only says that there is one, it runs with the plugin's settings.
+        """
+        own = [item for runtime in self.runtimes.values() for item in runtime.discoveries()]
+        for program in own:
+            program.look_again()
+        if self.spec.gfd and not own:
+            self.context.engine.later(DISCOVERY_SECONDS, self.label, settings)
+
+    def label(self, settings: Settings) -> None:
+        """Put on the node what GPU Feature Discovery found, and take off what it found before."""
         node = self.context.store.get("nodes", None, self.name)
         found = gfd.labels(self.gpus, settings, self.context.facts, self.mig.view())
         if node is None or not found:
@@ -340,6 +347,7 @@ def node_gpus(spec: NodeSpec, facts: Facts) -> NodeGpus:
     if not facts.total_includes_reserved:
         for gpu in gpus.gpus:
             gpu.card = replace(gpu.card, memory_reserved_mib=0)
+    gpus.reset = spec.gpu_reset
     if spec.nvml_fault:
         gpus.fault = NvmlError[spec.nvml_fault]
     return gpus

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from simulator.controllers.kubelet.configured import ConfiguredProgram, FeatureDiscovery, init_problem
 from simulator.controllers.kubelet.containers import Container
 from simulator.controllers.kubelet.devices import SEPARATOR, AllocationError, Device, Endpoint
 from simulator.controllers.kubelet.enumeration import Enumeration, Unit
-from simulator.controllers.kubelet.hooks import may_monitor_mig
-from simulator.controllers.kubelet.plugin_config import PluginError, Settings, parse_version, read_settings
+from simulator.controllers.kubelet.plugin_config import PluginError, Settings
 from simulator.nvml.state import NodeGpus
 
 if TYPE_CHECKING:
@@ -45,12 +45,11 @@ def _program(spec: Object) -> str:
     return first
 
 
-class DevicePlugin(Container):
+class DevicePlugin(ConfiguredProgram):
     """Serves a node's GPUs to its kubelet through socket files named after the resources."""
 
     def __init__(self, pod: PodRuntime, spec: Object) -> None:
         super().__init__(pod, spec)
-        self.version = parse_version(spec.get("image", ""))
         self.serving: list[str] = []
         self.settings: Settings | None = None
 
@@ -107,26 +106,18 @@ class DevicePlugin(Container):
         if not self.running or self.id != instance:
             return
         try:
-            self.settings = self._read_settings()
+            self.settings = self._load_settings()
             self._start_plugins(self.settings)
         except PluginError as error:
             self.log(f"E main.go:132] {error}")
             self.crash(1)
 
-    def _read_settings(self) -> Settings:
+    def _load_settings(self) -> Settings:
         self.log("I main.go:154] Starting FS watcher.")
         self.log("I main.go:161] Starting OS watcher.")
         self.log("I main.go:176] Starting Plugins.")
         self.log("I main.go:234] Loading configuration.")
-        arguments = [
-            word
-            for word in [*(self.spec.get("command") or []), *(self.spec.get("args") or [])]
-            if word.startswith("-") or "=" in word
-        ]
-        facts = self.pod.facts
-        settings = read_settings(
-            arguments, self.environment(), self.version, self._read, command_line_first=facts.command_line_first
-        )
+        settings = self.read_settings()
         running: Object = {
             "version": "v1",
             "flags": settings.flags,
@@ -136,17 +127,9 @@ class DevicePlugin(Container):
         self.log(f"I main.go:245] Running with config: {json.dumps(running)}")
         return settings
 
-    def _read(self, path: str) -> str:
-        try:
-            return self.pod.volumes.read(self.spec, path)
-        except IsADirectoryError:
-            if self.pod.facts.directory_crashes:
-                raise
-            return ""
-
     def _start_plugins(self, settings: Settings) -> None:
         self.pod.node.discover(settings)
-        problem = _init_problem(self.pod.node.gpus)
+        problem = init_problem(self.pod.node.gpus)
         if problem:
             self.log(f"W factory.go:58] {problem}")
             self.log("E factory.go:113] If this is a GPU node, did you configure the NVIDIA Container Toolkit?")
@@ -166,8 +149,8 @@ class DevicePlugin(Container):
     def _serve(self, settings: Settings) -> None:
         """Find the devices as they are now, and serve each resource on a socket of its own."""
         node = self.pod.node
-        may_monitor = may_monitor_mig(self.spec, self.environment()) or not self.pod.facts.mig_needs_sys_admin
-        found = Enumeration(node.gpus, node.mig.view(), settings.mig_strategy, may_monitor, self.version).units()
+        strategy, view = settings.mig_strategy, node.mig.view()
+        found = Enumeration(node.gpus, view, strategy, self.may_monitor_mig, self.version).units()
         if not found:
             self.log("I main.go:287] No devices found. Waiting indefinitely.")
             return
@@ -210,20 +193,6 @@ def advertised(gpus: NodeGpus, units: list[Unit], replicas: int, *, keep_ids: bo
             name = unit.uuid if bare else f"{unit.uuid}{SEPARATOR}{share}"
             devices[name] = Device(name, gpu.uuid, numa, healthy=not gpu.lost and not gpu.xid, unit=unit.uuid)
     return devices
-
-
-def _init_problem(gpus: NodeGpus) -> str:
-    if gpus.fault is not None:
-        return f"Failed to initialize NVML: ERROR_{gpus.fault.name}"
-    return "" if gpus.gpus else "Failed to initialize NVML: ERROR_LIBRARY_NOT_FOUND"
-
-
-class FeatureDiscovery(Container):
-    """GPU Feature Discovery: asks NVML again and again."""
-
-    def on_start(self) -> None:
-        super().on_start()
-        self.open_nvml()
 
 
 class ConfigManager(Container):

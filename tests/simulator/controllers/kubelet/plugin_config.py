@@ -59,6 +59,23 @@ FLAGS = (
 )
 
 
+#: Of GPU Feature Discovery.
+DISCOVERY_FLAGS = (
+    *(
+        flag
+        for flag in FLAGS
+        if flag.name in ("mig-strategy", "fail-on-init-error", "nvidia-driver-root", "config-file")
+    ),
+    Flag("oneshot", "GFD_ONESHOT", (), boolean=True),
+    Flag("no-timestamp", "GFD_NO_TIMESTAMP", (), boolean=True),
+    Flag("sleep-interval", "GFD_SLEEP_INTERVAL", ()),
+    Flag("output-file", "GFD_OUTPUT_FILE", ()),
+    Flag("machine-type-file", "GFD_MACHINE_TYPE_FILE", ()),
+    Flag("use-node-feature-api", "GFD_USE_NODE_FEATURE_API", (), boolean=True),
+    Flag("device-discovery-strategy", "DEVICE_DISCOVERY_STRATEGY", (), since=(0, 16, 0)),
+)
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the plugin runs with. ``replicas`` is by resource name; ``mechanism`` none, time-slicing or mps."""
@@ -87,13 +104,15 @@ def read_settings(
     read: Reader,
     *,
     command_line_first: bool = True,
+    flags: tuple[Flag, ...] = FLAGS,
 ) -> Settings:
     """The plugin's settings; raises PluginError if it would refuse to start."""
-    given = {**_from_environment(environment, version), **_from_arguments(arguments, version)}
+    known = tuple(flag for flag in flags if flag.since <= version)
+    given = {**_from_environment(environment, known), **_from_arguments(arguments, known)}
     path = str(given.pop("config-file", ""))
     content = _parse_file(path, read) if path else {}
-    flags = _file_flags(content)
-    chosen = {**flags, **given} if command_line_first else {**given, **flags}
+    filed = _file_flags(content)
+    chosen = {**filed, **given} if command_line_first else {**given, **filed}
     strategy = str(chosen.get("mig-strategy", "none"))
     if strategy not in ("none", "single", "mixed"):
         raise PluginError(
@@ -108,17 +127,17 @@ def read_settings(
     )
 
 
-def _from_environment(environment: dict[str, str], version: Version) -> Object:
+def _from_environment(environment: dict[str, str], flags: tuple[Flag, ...]) -> Object:
     found: Object = {}
-    for flag in FLAGS:
+    for flag in flags:
         value = environment.get(flag.env)
-        if value and flag.since <= version:
+        if value:
             found[flag.name] = _boolean(flag, value) if flag.boolean else value
     return found
 
 
-def _from_arguments(arguments: list[str], version: Version) -> Object:
-    known = {flag.name: flag for flag in FLAGS if flag.since <= version}
+def _from_arguments(arguments: list[str], flags: tuple[Flag, ...]) -> Object:
+    known = {flag.name: flag for flag in flags}
     found: Object = {}
     rest = list(arguments)
     while rest:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.clock import Clock
 from simulator.controllers.engine import Engine, Timer
 from simulator.controllers.facts import Facts
+from simulator.controllers.kubelet.configured import FeatureDiscovery
 from simulator.controllers.kubelet.containers import Container, LogLine
 from simulator.controllers.kubelet.plugin import ConfigManager, DevicePlugin, make_container
 from simulator.controllers.kubelet.volumes import MissingSourceError, PodVolumes
@@ -240,9 +241,16 @@ class PodRuntime:
             if isinstance(container, DevicePlugin):
                 yield container
 
+    def discoveries(self) -> Iterator[FeatureDiscovery]:
+        for container in self.containers:
+            if isinstance(container, FeatureDiscovery):
+                yield container
+
     def signal_plugins(self) -> None:
         for plugin in self.plugins():
             plugin.hang_up()
+        for discovery in self.discoveries():
+            discovery.look_again()
 
     def labels_changed(self) -> None:
         for container in [*self._sidecars(), *self.containers]:

@@ -32,5 +32,6 @@ class NodeSpec:
     address: str = "10.0.0.1"
     pod_network: str = "10.244.0"
     nvml_fault: str = ""
+    gpu_reset: str = "command"
     #: systemd services of the host that keep NVML open, such as nvidia-dcgm.service.
     services: tuple[str, ...] = ()
