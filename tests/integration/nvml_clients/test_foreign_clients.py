@@ -14,6 +14,7 @@ from typing import Iterator
 
 import pytest
 
+from simulator.nvml.mig_state import changing
 from simulator.nvml.state import NodeGpus, NvmlError, Process, install
 
 # Both programs ask the operating system about the processes, so these have to exist: a child of the test's own.
@@ -98,6 +99,33 @@ def test_nvitops_api_reads_a_whole_snapshot(node: NodeGpus, child: int, tmp_path
         ["Tesla T4", 15360 * mib, 4401 * mib, "N/A", "P0", 1590, [7, 5], "N/A"],
         ["NVIDIA H20", 97871 * mib, 0, "Disabled", "P8", 1980, [9, 0], "N/A"],
     ]
+
+
+def test_nvitop_shows_mig_devices_and_who_runs_on_them(node: NodeGpus, child: int, tmp_path: Path) -> None:
+    h20 = node.gpus[2]
+    with changing(tmp_path) as mig:
+        mig.switch(h20.uuid, True)
+        mig.lay_out(h20.uuid, {"3g.48gb": 1, "1g.12gb": 2})
+        devices = mig.devices(h20.uuid)
+    h20.processes.append(Process(child, 300, gpu_instance=devices[0].gpu_instance, compute_instance=0))
+    node.write(tmp_path)
+    program = (
+        "import json, nvitop\n"
+        "migs = nvitop.Device(2).mig_devices()\n"
+        "print(json.dumps([[m.name(), m.uuid(), m.memory_used(), [p for p in m.processes()]] for m in migs]))\n"
+    )
+    done = run(tmp_path, sys.executable, "-c", program)
+    assert done.returncode == 0, done.stderr
+    used = [300 * 1024**2, 0, 0]
+    assert json.loads(done.stdout) == [
+        [f"NVIDIA H20 MIG {device.name}", device.uuid, memory, [child] if memory else []]
+        for device, memory in zip(devices, used)
+    ]
+    shown = run(tmp_path, sys.executable, "-m", "nvitop", "--once", "--ascii")
+    assert shown.returncode == 0, shown.stderr
+    assert "ERROR" not in shown.stderr, "nvitop logs functions that the driver lacks"
+    rows = [line.split() for line in shown.stdout.splitlines() if f" {child} " in line]
+    assert [(row[1], row[5]) for row in rows] == [("2:0", "300.0MiB")], shown.stdout
 
 
 def test_gpustat_goes_on_beside_a_lost_gpu(node: NodeGpus, tmp_path: Path) -> None:

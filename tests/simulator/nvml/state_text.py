@@ -48,6 +48,8 @@ def lines(node: NodeGpus) -> Iterator[str]:
     yield f"nvml_version={cuda // 1000}.{node.driver_version}"
     yield f"privileged={int(node.privileged)}"
     yield f"mig_independent={int(lists_profiles_without_mig(node.driver_version))}"
+    if node.reset not in RESETS:
+        raise ValueError(f"reset {node.reset!r} is none of {', '.join(RESETS)}")
     yield f"reset={RESETS.index(node.reset)}"
     if node.fault is not None:
         yield f"init_error={int(node.fault)}"
@@ -57,6 +59,8 @@ def lines(node: NodeGpus) -> Iterator[str]:
         raise ValueError(f"the GPUs are out of order: {[gpu.index for gpu in node.gpus]}; NVML numbers them 0, 1, ...")
     if len(node.gpus) > MAX_GPUS or any(len(gpu.processes) > MAX_PROCESSES for gpu in node.gpus):
         raise ValueError(f"the library holds {MAX_GPUS} GPUs with {MAX_PROCESSES} processes each, not more")
+    if len(node.holders) > MAX_HOLDERS:
+        raise ValueError(f"the library holds {MAX_HOLDERS} holders, not {len(node.holders)}")
     for gpu in node.gpus:
         yield "[gpu]"
         yield from _gpu_lines(gpu)

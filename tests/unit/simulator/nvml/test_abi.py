@@ -35,6 +35,12 @@ STRUCTURES: dict[str, tuple[Any, dict[str, str]]] = {
     "nvmlGpuInstancePlacement_t": (pynvml.c_nvmlGpuInstancePlacement_t, {}),
     "nvmlGpuInstanceProfileInfo_t": (pynvml.c_nvmlGpuInstanceProfileInfo_t, {}),
     "nvmlGpuInstanceProfileInfo_v2_t": (pynvml.c_nvmlGpuInstanceProfileInfo_v2_t, {}),
+    "nvmlGpuInstanceInfo_t": (pynvml.c_nvmlGpuInstanceInfo_t, {}),
+    "nvmlComputeInstancePlacement_t": (pynvml.c_nvmlComputeInstancePlacement_t, {}),
+    "nvmlComputeInstanceProfileInfo_t": (pynvml.c_nvmlComputeInstanceProfileInfo_t, {}),
+    "nvmlComputeInstanceProfileInfo_v2_t": (pynvml.c_nvmlComputeInstanceProfileInfo_v2_t, {}),
+    "nvmlComputeInstanceInfo_t": (pynvml.c_nvmlComputeInstanceInfo_t, {}),
+    "nvmlDeviceAttributes_t": (pynvml.c_nvmlDeviceAttributes, {}),
     "nvmlEventData_t": (pynvml.c_nvmlEventData_t, {}),
 }
 # nvidia-ml-py has none of these any more, or not yet.
@@ -51,6 +57,7 @@ VERSIONS = {
     "nvmlTemperature_v1_t, 1": pynvml.nvmlTemperature_v1,
     "nvmlGpuInstanceProfileInfo_v2_t, 2": pynvml.nvmlGpuInstanceProfileInfo_v2,
     "nvmlGpuInstanceProfileInfo_v3_t, 3": 0x03000098,
+    "nvmlComputeInstanceProfileInfo_v2_t, 2": pynvml.nvmlComputeInstanceProfileInfo_v2,
 }
 
 
