@@ -20,6 +20,7 @@ COUNTED = {
     "device_plugin",
     "maintenance_lock",
     "node_maintenance",
+    "nvml_holders",
     "rollout_snapshot",
     "rollout_snapshot_info",
     "rollout_status_info",
