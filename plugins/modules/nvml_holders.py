@@ -56,6 +56,11 @@ options:
     type: list
     elements: str
     default: []
+  facts_dir:
+    description:
+      - Directory on the control node that M(kubegpu.sharing.gpu_info) wrote to. By it DaemonSets are found that are of no known
+        kind and were seen to hold the driver, beside those that the plan names. With V(paused).
+    type: path
   timeout_seconds:
     description:
       - Seconds to wait until the pods of a node are gone. With V(paused).
@@ -165,6 +170,7 @@ def argument_spec() -> ArgumentSpec:
     options: dict[str, dict[str, Any]] = {
         "state": {"type": "str", "choices": list(_STATES), "required": True},
         "ignore_holders": {"type": "list", "elements": "str", "default": []},
+        "facts_dir": {"type": "path"},
         "timeout_seconds": {"type": "float", "default": 300},
         "return_seconds": {"type": "float", "default": 60},
     }

@@ -20,8 +20,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.plugins i
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.requests import TERMINAL_PHASES, pod_requests
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.templates import LabelUsers, controller_of
-from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.daemonsets import read_daemonset
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.daemonsets import read_daemonset, title_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.kinds import kind_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.record import read_record
 
 SCHEMA_VERSION = 1
 
@@ -210,11 +211,14 @@ class Inventory:
         return plugins
 
     def _finish_daemonsets(self) -> list[dict[str, Any]]:
-        """Those that have a pod on a GPU node, and those that would keep NVIDIA's driver open wherever they ran."""
+        """Those that have a pod on a GPU node or are paused on one, and those that would keep NVIDIA's driver open wherever they ran."""
+        notes = [record["maintenance"] for record in self._nodes.values() if record["maintenance"]]
+        records = [read_record(note["restore"]) for note in notes]
+        paused = {title for record in records if record for title in record.daemonsets}
         listed = [
             {**entry, "nodes": sorted(entry["nodes"])}
             for entry in self._daemonsets.values()
-            if entry["nodes"] or kind_of(entry)
+            if entry["nodes"] or kind_of(entry) or title_of(entry) in paused
         ]
         return sorted(listed, key=lambda entry: (entry["namespace"], entry["name"]))
 

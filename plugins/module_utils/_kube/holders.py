@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.templates import LabelUsers
@@ -12,10 +13,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.pod impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.daemonsets import read_daemonset
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.find import Found, Request, find
 from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.methods import Method
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.processes import sort_processes
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.node_pods import NodePods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import DAEMONSET_API
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import read_facts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget
@@ -31,21 +34,25 @@ def find_again(wave: Wave, nodes: Mapping[str, NodeState], pods: NodePods) -> di
     """What holds the driver of each of these nodes now.
 
     Of workloads, only DaemonSets are looked at: the nodes are cordoned, so that nobody else's label can be missed on them.
-    What a look at the hosts has shown stands in the plan.
+    What a look at the hosts has shown stands in the plan, or in gpu_info's files.
     """
     if not nodes:
         return {}
+    params = wave.session.params
+    facts = read_facts(params["facts_dir"], nodes)
     daemonsets, users = _read_daemonsets(wave.session.api)
     found = {}
     for name, node in nodes.items():
         note = node.maintenance
-        entry = {
+        entry: dict[str, Any] = {
             "labels": node.labels,
             "maintenance": {"restore": note.restore} if note else None,
             "pods": [_entry_of(pod) for pod in pods.of(name)],
         }
         cluster = {"nodes": {name: entry}, "daemonsets": daemonsets, "label_users": users}
-        found[name] = find(name, cluster, None, _request(wave.targets[name], wave.session.params))
+        request = _request(wave.targets[name], params)
+        seen = sort_processes((facts.get(name) or {}).get("holders") or (), entry["pods"], request).daemonsets
+        found[name] = find(name, cluster, None, replace(request, observed={*request.observed, *seen}))
     return found
 
 

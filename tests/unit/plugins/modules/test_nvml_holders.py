@@ -145,6 +145,20 @@ def test_what_came_since_the_plan_was_made_is_refused(start: Start) -> None:
     assert driver.paused()["failed_nodes"] == []
 
 
+def test_what_was_seen_on_the_host_is_paused_as_well(start: Start, tmp_path: Path) -> None:
+    probe = [{"name": "probe", "image": "example/probe:1"}]
+    cluster, driver = begun(start, lambda cluster: cluster.run_everywhere("probe", containers=probe))
+    pod = cluster.api.objects["/api/v1/namespaces/monitoring/pods/probe-gpu-1"]
+    holder = {"pid": 7, "command": "probe", "pod_uid": pod["metadata"]["uid"], "unit": None}
+    stranger = {"pid": 8, "command": "mystery", "pod_uid": None, "unit": None}
+    facts = {"host": "gpu-1", "node": "gpu-1", "facts": {"holders": [holder, stranger]}}
+    (tmp_path / "facts").mkdir()
+    (tmp_path / "facts/gpu-1.json").write_text(json.dumps(facts))
+    result = driver.of(nodes=("gpu-1",)).paused(facts_dir=str(tmp_path / "facts"), timeout_seconds=0.2)
+    assert [holder["daemonset"] for holder in result["nodes"]["gpu-1"]["paused"]] == ["monitoring/probe"]
+    assert "delete pod monitoring/probe-gpu-1 of node gpu-1" in result["actions"]
+
+
 def test_nodes_whose_layout_stays_are_left_alone(start: Start) -> None:
     cluster, driver = begun(start, by_taint)
     plan_layouts(driver, changes=False)

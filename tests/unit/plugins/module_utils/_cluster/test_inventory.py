@@ -305,6 +305,21 @@ class TestOtherObjects:
         ]
         assert len(content["label_users"]["ours/gpu"]) == 3
 
+    def test_daemonset_that_is_paused_on_a_node_is_told_though_it_runs_nowhere(
+        self, inventory: Inventory, node: Any, daemonset: Any
+    ) -> None:
+        note = {
+            "run": "run-1",
+            "restore": {"paused": {"labels": {}, "taint": True, "daemonsets": ["kube-system/probe"]}},
+        }
+        held = node("gpu-1", gpus=1, annotations={"kubegpu.sharing/maintenance": json.dumps(note)})
+        inventory.add_nodes([held])
+        containers = [{"name": name, "image": f"x/{name}:1"} for name in ("probe", "logs")]
+        inventory.add_workloads("DaemonSet", [daemonset(one["name"], container=one) for one in containers])
+        assert [(one["namespace"], one["name"]) for one in inventory.to_dict()["daemonsets"]] == [
+            ("kube-system", "probe")
+        ]
+
     def test_snapshots_are_told_once_and_only_if_complete(self, inventory: Inventory) -> None:
         def config_map(name: str, run: str) -> dict[str, Any]:
             labels = {"kubegpu.sharing/run": run, "app.kubernetes.io/managed-by": "kubegpu.sharing"}
