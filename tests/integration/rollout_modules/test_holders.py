@@ -88,7 +88,7 @@ def scenario(*more: dict[str, Any]) -> dict[str, Any]:
         job,
         *more,
     ]
-    nodes = [
+    nodes: list[dict[str, Any]] = [
         {"name": name, "labels": {"gpu-plugin": "on", **LABELS[name]}, "gpus": [{"card": "H20", "count": 1}]}
         for name in NODES
     ]

@@ -14,9 +14,12 @@ from unit.plugins.fakes.driver import Driver
 from unit.plugins.fakes.fake_api import api_error
 from unit.plugins.fakes.fake_cluster import MAINTENANCE, FakeCluster, node_path
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import lease_path
+
 from .conftest import Start
 
 OPERATOR = "nvidia.com/gpu.deploy.dcgm-exporter"
+LEASE = lease_path("kubegpu-system")
 EVERYTHING = [{"operator": "Exists"}]
 NODES = ("gpu-1", "gpu-2")
 
@@ -269,3 +272,49 @@ def test_nothing_is_paused_by_a_run_that_lost_the_lock(start: Start) -> None:
     with pytest.raises(Exception, match="nobody holds the lock"):
         driver.paused()
     assert cluster.pods_of("exporter", "gpu-1") == ["exporter-gpu-1"]
+
+
+class KilledError(Exception):
+    """kill -9: nothing in the product catches it."""
+
+
+def everything(start: Start) -> tuple[FakeCluster, Driver]:
+    """A node with an exporter of each way to be paused."""
+    cluster, driver = start(nodes={"gpu-1": "l20"}, return_seconds=0.5)
+    label(cluster, {"metrics": "on", OPERATOR: "true"})
+    cluster.run_everywhere("a", nodeSelector={"metrics": "on"})
+    cluster.run_everywhere("b", nodeSelector={OPERATOR: "true"})
+    cluster.run_everywhere("c")
+    plan_layouts(driver)
+    return cluster, driver
+
+
+def roll_out(driver: Driver) -> None:
+    steps = (driver.lock, driver.present, driver.in_maintenance, driver.paused, driver.withdrawn, driver.serving)
+    for step in (*steps, driver.resumed, driver.in_service):
+        assert step().get("failed_nodes", []) == [], step.__name__
+
+
+def test_wave_killed_after_any_write_is_finished_by_another_run_with_everything_put_back(start: Start) -> None:
+    cluster, driver = everything(start)
+    before = shape(cluster, "gpu-1")
+    roll_out(driver)
+    assert shape(cluster, "gpu-1") == before
+    for last in range(1, len(cluster.api.writes)):
+        cluster, driver = everything(start)
+
+        def kill(_method: str, _path: str, cluster: FakeCluster = cluster, last: int = last) -> None:
+            if len(cluster.api.writes) >= last:
+                raise KilledError
+
+        cluster.api.faults.append(kill)
+        with pytest.raises(KilledError):
+            roll_out(driver)
+        cluster.api.faults.clear()
+        cluster.settle()
+        if LEASE in cluster.api.objects:
+            cluster.api.change(LEASE, {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}})
+        roll_out(driver.of(run="run-2"))
+        assert shape(cluster, "gpu-1") == before, f"after write {last}"
+        assert all(cluster.pods_of(name, "gpu-1") for name in "abc"), f"after write {last}"
+        assert cluster.schedulable("gpu-1")
