@@ -53,7 +53,7 @@ def _find_pynvml(host: str, problem: str) -> str:
             else f"has a package of that name at {spec.origin}, which is not NVIDIA's single file"
         )
         raise KubeGpuError(
-            f"Reaching the GPUs of {host} through NVML needs the Python module pynvml: on the node, {problem}; the control node {found}. "
+            f"Reading the GPUs of {host} needs the Python module pynvml: on the node, {problem}; the control node {found}. "
             "Install nvidia-ml-py (12.535.108 or later) for the Python that runs Ansible.",
             pynvml_problem=problem,
         )

@@ -72,11 +72,13 @@ class MigHost:
         return gpus, unfit
 
     def read_gpu(self, index: int) -> Gpu:
-        """One GPU.
+        """One GPU that has MIG.
 
         :raises StepError: it does not answer.
         """
         gpu, reason = self._read(index)
+        if not reason and not gpu.capable:
+            reason = f"{gpu}: it had MIG before, and NVML says now that it has none."
         if reason:
             raise StepError(reason)
         return gpu
@@ -85,8 +87,8 @@ class MigHost:
         facts = reader.read_gpu(self.nvml, index, self.files)
         reason = facts["reason"]
         mig = facts["mig"] or {}
-        if not reason and mig.get("instances_reason"):
-            reason = f"GPU {index}: {mig['instances_reason']}"
+        if not reason and mig:
+            reason = _doubt(f"GPU {index}", mig)
         return understand(facts, read_in_use(facts, self.allocations, self.pods)), reason
 
     def perform(self, gpu: Gpu, step: Step) -> int:
@@ -138,6 +140,19 @@ class MigHost:
     def _holders(self) -> str:
         holders, reason = self.files.holders()
         return show_holders(holders, reason, self.pods or {})
+
+
+def _doubt(where: str, mig: Mapping[str, Any]) -> Optional[str]:
+    """Why not to rely on what is told of a GPU's instances: on a compute instance that was overlooked, somebody may work."""
+    if mig["instances"] is None:
+        return f"{where}: {mig['instances_reason']}"
+    told = {(one["id"], compute["id"]) for one in mig["instances"] for compute in one["compute"]}
+    unseen = [
+        one["uuid"] for one in mig["devices"] if (one["gpu_instance_id"], one["compute_instance_id"]) not in told
+    ]
+    if not unseen:
+        return None
+    return f"{where}: NVML contradicts itself: it lists {', '.join(unseen)}, and no compute instance for it. Run again."
 
 
 def show_step(step: Step) -> str:

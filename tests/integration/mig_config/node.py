@@ -15,6 +15,7 @@ from typing import Any, Callable
 import pynvml  # noqa: F401  # read once here, not in every process that is forked off
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import NvmlUnavailableError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_config import configure
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_request import MigRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
@@ -92,13 +93,17 @@ class Node:
 
     def configure(self, **options: Any) -> dict[str, Any]:
         """What configure() returns, or of its error ``failed``, ``msg`` and its facts; nothing if it was killed."""
-        return self.apart(lambda: self._configure(self.request(**options)))
+        return self.apart(lambda: self.configure_here(**options))
 
-    def _configure(self, request: MigRequest) -> dict[str, Any]:
+    def configure_here(self, **options: Any) -> dict[str, Any]:
+        """The same, in this process: only where it is one of its own already, for the library stays loaded."""
+        request = self.request(**options)
         files = NodeFiles(str(self.directory / "proc"), str(self.directory / "kubelet"))
         try:
             with open_nvml(str(self.directory / "libnvidia-ml.so.1"), None, files) as nvml:
                 return configure(request, nvml, files)
+        except NvmlUnavailableError as unavailable:
+            return {"failed": True, "msg": unavailable.reason}
         except KubeGpuError as error:
             return {"failed": True, "msg": error.msg, **error.facts}
 
