@@ -102,6 +102,13 @@ def test_single_advertises_devices_as_gpus_and_none_the_whole_card_though_it_is_
     assert advertised(world(mig_node({"1g.12gb": 7}), apply=[plugin()])) == {GPU: 1}
 
 
+def test_flag_and_its_value_may_be_two_words_after_the_programs_name() -> None:
+    manifest = mig_plugin()
+    container = manifest["spec"]["template"]["spec"]["containers"][0]
+    container |= {"command": ["/usr/bin/nvidia-device-plugin"], "args": ["--mig-strategy", "single"]}
+    assert advertised(world(mig_node({"1g.12gb": 7}), apply=[manifest])) == {GPU: 7}
+
+
 @pytest.mark.parametrize(
     ("given", "strategy", "message"),
     [

@@ -118,12 +118,17 @@ def read_settings(
         raise PluginError(
             f"error starting plugins: error getting plugins: unable to construct NVML resource managers: unknown MIG strategy: {strategy}"
         )
+    sharing = _sharing(content.get("sharing") or {}, version)
+    if strategy == "mixed" and sharing.get("mechanism") == "mps" and flags is FLAGS:
+        raise PluginError(
+            "error starting plugins: unable to load config: unable to validate flags: using --mig-strategy=mixed is not supported with MPS"
+        )
     return Settings(
         mig_strategy=strategy,
         fail_on_init_error=bool(chosen.get("fail-on-init-error", True)),
         config_file=path,
         flags=chosen,
-        **_sharing(content.get("sharing") or {}, version),
+        **sharing,
     )
 
 

@@ -131,3 +131,13 @@ def test_bad_command_line_is_refused(arguments: list[str], version: str, message
     with pytest.raises(PluginError) as refused:
         read(arguments=arguments, version=version)
     assert message in str(refused.value)
+
+
+def test_mps_and_mixed_mig_exclude_each_other() -> None:
+    with pytest.raises(PluginError, match="using --mig-strategy=mixed is not supported with MPS"):
+        read({**sharing("mps"), "flags": {"migStrategy": "mixed"}})
+    assert read({**sharing("mps"), "flags": {"migStrategy": "single"}}).mechanism == "mps"
+
+
+def test_value_of_a_flag_may_be_a_word_of_its_own() -> None:
+    assert read(arguments=["--mig-strategy", "single"]).mig_strategy == "single"
