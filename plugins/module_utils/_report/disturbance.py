@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Collection, Iterator, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_view import (
     Cluster,
@@ -28,6 +28,7 @@ class Disturbance:
     :param refused: failed the kubelet's admission meanwhile.
     :param restarted: ran before, and lost their containers or vanished though their controller was not replacing them.
     :param rolled: vanished because their controller replaced them by pods of a newer template: its own update.
+    :param paused: of DaemonSets that keep the driver open, and that left a node while its MIG devices changed.
     """
 
     evicted: list[dict[str, Any]] = field(default_factory=list)
@@ -35,10 +36,19 @@ class Disturbance:
     refused: list[dict[str, Any]] = field(default_factory=list)
     restarted: list[dict[str, Any]] = field(default_factory=list)
     rolled: list[dict[str, Any]] = field(default_factory=list)
+    paused: list[dict[str, Any]] = field(default_factory=list)
 
 
-def compare_pods(before: Cluster, after: Cluster, journal: Sequence[Mapping[str, Any]]) -> Disturbance:
-    """What happened to pods between two readings of the cluster. The device plugins' own pods do not count."""
+def compare_pods(
+    before: Cluster,
+    after: Cluster,
+    journal: Sequence[Mapping[str, Any]],
+    paused: Mapping[str, Collection[str]] | None = None,
+) -> Disturbance:
+    """What happened to pods between two readings of the cluster. The device plugins' own pods do not count.
+
+    :param paused: DaemonSets, "namespace/name", that were to leave a node for a time, by node.
+    """
     disturbance = Disturbance()
     present = {pod["uid"]: (node, pod) for node, pod in _workload_pods(after)}
     disturbance.evicted.extend(_evicted(before, present, journal))
@@ -60,6 +70,8 @@ def compare_pods(before: Cluster, after: Cluster, journal: Sequence[Mapping[str,
         elif found is not None and found[1].get("phase") == "Succeeded":
             # it came to its end by itself
             continue
+        elif _is_of(pod, (paused or {}).get(node, ())):
+            disturbance.paused.append({**entry, "why": "its DaemonSet was paused while MIG devices changed"})
         elif newer.get(_workload(pod), set()) - {pod.get("controller_hash")}:
             disturbance.rolled.append({**entry, "why": "replaced by its controller with a newer template"})
         else:
@@ -73,6 +85,11 @@ def _workload_pods(cluster: Cluster) -> Iterator[tuple[str, Pod]]:
         for pod in node.get("pods") or []:
             if pod["uid"] not in pods_of_plugins and (pod.get("owner") or {}).get("uid") not in plugins:
                 yield name, pod
+
+
+def _is_of(pod: Pod, daemonsets: Collection[str]) -> bool:
+    owner = pod.get("owner") or {}
+    return owner.get("kind") == "DaemonSet" and f"{pod.get('namespace')}/{owner.get('name')}" in daemonsets
 
 
 def _workload(pod: Pod) -> tuple[Any, ...]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.daemonsets import title_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.kinds import kind_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.names import compute_name
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.nearest import show_numbers
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
@@ -107,3 +109,19 @@ def _method(holder: Mapping[str, Any]) -> str:
 
 def _unique(names: Iterable[Any]) -> list[str]:
     return in_order({str(name) for name in names if name})
+
+
+def paused_daemonsets(plan: Mapping[str, Any], cluster: Mapping[str, Any]) -> dict[str, set[str]]:
+    """DaemonSets, "namespace/name", that leave a node while its MIG devices change, by node.
+
+    A plan that goes back to a layout names none: what is known to keep the driver open is taken for paused then.
+    """
+    known = {title_of(one) for one in cluster.get("daemonsets") or () if kind_of(one)}
+    paused = {}
+    for name, node in (plan.get("nodes") or {}).items():
+        mig = node.get("mig") or {}
+        if mig.get("changes"):
+            holders = mig.get("holders")
+            named = {one["daemonset"] for one in (holders or {}).get("daemonsets") or ()}
+            paused[name] = named if holders is not None else known
+    return paused

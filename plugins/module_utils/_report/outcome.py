@@ -16,6 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_vi
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.disturbance import Disturbance, compare_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds import find_holds
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_view import paused_daemonsets
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.node_verdict import judge_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import Timeline, build_timeline
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import in_order
@@ -47,7 +48,7 @@ class Rollout:
 
     @property
     def disturbance(self) -> Disturbance:
-        return compare_pods(self.before, self.after, self.journal)
+        return compare_pods(self.before, self.after, self.journal, paused_daemonsets(self.plan, self.before))
 
 
 def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
@@ -89,6 +90,7 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
             "admission_errors": disturbance.refused,
             "restarted": disturbance.restarted,
             "rolled_by_their_controller": disturbance.rolled,
+            "paused": disturbance.paused,
             "pending_before": [_pending(pod) for pod in before.get("pending") or []],
             "pending_after": [_pending(pod) for pod in after.get("pending") or []],
             "stale": _still_stale(rollout, names),

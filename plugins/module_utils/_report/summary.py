@@ -164,8 +164,9 @@ def _pods_sections(figures: Figures, limit: int) -> Iterator[Section]:
         ("Pods that were restarted", "restarted"),
         ("Pods still on device ids from before: a reboot of their node would fail them", "stale"),
         ("Pods that their own controller replaced meanwhile", "rolled_by_their_controller"),
+        ("Pods that were paused, since they keep the driver open", "paused"),
     ):
-        if pods[name]:
+        if pods.get(name):
             yield Section(heading, items=capped_items([describe_pod(entry) for entry in pods[name]], limit))
     solved = _no_longer_pending(pods)
     if solved:

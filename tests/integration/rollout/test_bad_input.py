@@ -86,7 +86,7 @@ def refused(operator: Operator, *said: str) -> None:
         ),
         pytest.param(
             configs(l20={"match": L20["match"], "mig": {"strategy": "mixed", "devices": {"1g.5gb": 7}}}),
-            ["l20.mig", "not supported yet"],
+            ["gpu-l20", "l20.mig", "GPU 0 (NVIDIA L20) has no MIG"],
             id="mig",
         ),
     ],

@@ -268,3 +268,18 @@ def test_show_summary_of_a_resumed_rollout_says_what_before_means(story: Any) ->
     assert "A resumed rollout" not in render_text(show_summary(figures(story), 50), Screen())
     text = render_text(show_summary(figures(story, resumed_from="run r0"), 50), Screen())
     assert "This run went on with run r0" in text
+
+
+@pytest.mark.parametrize("holders", [{"daemonsets": [{"daemonset": "default/dcgm"}]}, None])
+def test_summarise_pods_of_paused_daemonsets_are_not_restarted(story: Any, holders: Any) -> None:
+    owner = {"kind": "DaemonSet", "name": "dcgm", "uid": "uid-dcgm"}
+    daemon = {"owner": owner, "controller_hash": "1"}
+    story.before["daemonsets"] = [{"namespace": "default", "name": "dcgm", "images": ["k8s/dcgm-exporter"]}]
+    for name in ("gpu-l20", "gpu-t4"):
+        story.before["nodes"][name]["pods"].append(
+            {**pods_of(story, name)[1], **daemon, "name": f"dcgm-{name}", "uid": f"uid-{name}"}
+        )
+    story.plan["nodes"]["gpu-l20"]["mig"] = {"changes": True, "holders": holders}
+    found = figures(story)
+    assert [pod["name"] for pod in found["pods"]["paused"]] == ["dcgm-gpu-l20"]
+    assert "dcgm-gpu-t4" in [pod["name"] for pod in found["pods"]["restarted"]]
