@@ -25,12 +25,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request impo
 from ansible_collections.kubegpu.sharing.plugins.modules import gpu_resources_info
 from simulator.cluster import SimulatedCluster
 from simulator.manifests import daemonset
-from simulator.nvml.mig_state import changing
 
 MAINTENANCE, TAINT = "kubegpu.sharing/maintenance", "kubegpu.sharing/maintenance"
 OPERATOR = "nvidia.com/gpu.deploy.dcgm-exporter"
 PLUGIN, EXPORTER = "nvcr.io/nvidia/k8s-device-plugin:v0.17.1", "nvcr.io/nvidia/k8s/dcgm-exporter:4.2.3"
-CONFIGS = {"h20": {"match": {"product": "NVIDIA H20"}, "mig": {"strategy": "mixed", "devices": {"1g.12gb": 7}}}}
+DEVICES = {"1g.12gb": 7}
+CONFIGS = {"h20": {"match": {"product": "NVIDIA H20"}, "mig": {"strategy": "mixed", "devices": DEVICES}}}
 NODES = ("by-label", "by-operator", "by-taint")
 LABELS = {
     "by-label": {"metrics": "on"},
@@ -38,13 +38,26 @@ LABELS = {
     "by-taint": {"bare": "yes", "shared": "yes"},
 }
 READY = "root/run/kubegpu-sharing/mig-ready"
-READER = """
+#: Programs on a host, its directory as the first argument. Each has a process of its own, as a process has one NVML.
+HOST = """
 import json, sys
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_config import configure
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_request import MigRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node import NodeReader
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.opening import open_nvml
 node = sys.argv[1]
-print(json.dumps(NodeReader(node + "/libnvidia-ml.so.1", None, NodeFiles(node + "/proc", node + "/kubelet")).read()))
+library, files = node + "/libnvidia-ml.so.1", NodeFiles(node + "/proc", node + "/kubelet")
 """
+READ = HOST + "print(json.dumps(NodeReader(library, None, files).read()))"
+LAY_OUT = (
+    HOST
+    + f"""
+places = dict(lock_path=node + "/lock", state_dir=node + "/mig", ready_path=node + "/{READY}")
+with open_nvml(library, None, files) as nvml:
+    print(json.dumps(configure(MigRequest(mig_devices={DEVICES!r}, **places), nvml, files)["after"]))
+"""
+)
 OPTIONS = {"timeout_seconds": 30.0, "soak_seconds": 0.2, "settle_seconds": 0.05, "return_seconds": 20.0}
 
 
@@ -103,26 +116,26 @@ class Scene:
     def api(self, kind: type[KubeClient] = KubeClient) -> KubeClient:
         return kind.from_params({"kubeconfig": str(self.cluster.kubeconfig)})
 
-    def read_facts(self) -> dict[str, Any]:
-        """What gpu_info reads on the hosts. Each in a process of its own: a process has one NVML."""
-        directories = [self.cluster.node_directory(name) for name in NODES]
+    def on_hosts(self, program: str) -> dict[str, Any]:
+        """What the program prints on each host."""
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        readers = [
+        directories = [str(self.cluster.node_directory(name)) for name in NODES]
+        running = [
             subprocess.Popen(
-                [sys.executable, "-c", READER, str(one)],
+                [sys.executable, "-c", program, one],
                 stdout=subprocess.PIPE,
-                env=environment,
                 stdin=subprocess.DEVNULL,
+                env=environment,
             )
             for one in directories
         ]
-        return {name: json.loads(reader.communicate(timeout=60)[0]) for name, reader in zip(NODES, readers)}
+        return {name: json.loads(process.communicate(timeout=60)[0]) for name, process in zip(NODES, running)}
 
     def plan(self) -> dict[str, Any]:
         path = self.directory / "cluster.json"
         options = {"dest": str(path), "namespace": "kubegpu-system", "resource_prefix": "nvidia.com/", "nodes": []}
         gpu_resources_info.run(options, self.api())
-        facts = self.read_facts()
+        facts = self.on_hosts(READ)
         plan = build_plan(
             PlanRequest(
                 configs=CONFIGS,
@@ -168,17 +181,6 @@ class Scene:
                 found.add((process / "comm").read_text().strip())
         return found
 
-    def lay_out(self) -> None:
-        """What the role does on the hosts meanwhile."""
-        for name in NODES:
-            directory = self.cluster.node_directory(name)
-            with changing(directory) as mig:
-                for uuid in mig.gpus:
-                    mig.switch(uuid, True)
-                    mig.lay_out(uuid, {"1g.12gb": 7})
-            (directory / READY).parent.mkdir(parents=True, exist_ok=True)
-            (directory / READY).write_text("ready")
-
     def exporters(self) -> set[str]:
         pods = self.cluster.client().items("/api/v1/namespaces/monitoring/pods")
         return {f"{pod['metadata']['labels']['app']} {pod['spec']['nodeName']}" for pod in pods}
@@ -220,7 +222,7 @@ def test_everything_that_holds_the_driver_is_found_paused_and_resumed(scene: Sce
     assert {name: scene.holders(name) for name in NODES} == {name: set() for name in NODES}
     labels = {name: scene.node(name)["metadata"]["labels"] for name in NODES}
     assert labels["by-operator"][OPERATOR] == "paused-for-mig-change"
-    scene.lay_out()
+    scene.on_hosts(LAY_OUT)  # fails while anything holds the GPUs
     assert driver.serving()["failed_nodes"] == []
     told["resumed"] = driver.resumed()
     assert told["resumed"]["failed_nodes"] == []
@@ -246,7 +248,7 @@ def test_a_node_left_between_pause_and_resume_is_put_right_by_the_next_run(scene
     second = scene.driver("run-2")
     for step in (second.lock, second.present, second.in_maintenance, second.paused, second.withdrawn):
         assert step().get("failed_nodes", []) == []
-    scene.lay_out()
+    scene.on_hosts(LAY_OUT)
     assert second.serving()["failed_nodes"] == []
     # Nobody resumes: the request that puts the node into service does.
     assert second.in_service()["failed_nodes"] == []
