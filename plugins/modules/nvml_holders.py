@@ -15,7 +15,7 @@ description:
   - MIG instances can be changed only while no process holds the GPU. Exporters, GPU Feature Discovery, DCGM and the MPS control
     daemon hold it all the time, and a DaemonSet puts its pod back as soon as it is evicted.
   - V(paused) finds these DaemonSets once more on nodes in maintenance, takes them off and waits until the objects of their pods
-    are gone. Call it before anything is evicted: a node is refused, and not touched at all, if a DaemonSet holds the driver
+    are gone. Call it before anything is evicted. A node is refused, and not touched at all, if a DaemonSet holds the driver
     that cannot be paused, or that came since the plan was made.
   - A DaemonSet is paused by a node label that it selects on and no other workload does, which is taken off the node. Labels
     V(nvidia.com/gpu.deploy.*) of NVIDIA's GPU Operator get the value V(paused-for-mig-change), which it knows. A DaemonSet whose
