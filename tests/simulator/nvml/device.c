@@ -31,9 +31,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned int index, nvmlDevice_
 static nvmlReturn_t find(const char *function, const struct state *state, size_t offset, const char *wanted, nvmlDevice_t *device) {
     for (unsigned int i = 0; i < state->gpu_count; i++) {
         nvmlDevice_t found;
-        nvmlReturn_t refused = state_handle(function, i, &found);
-        if (refused != NVML_SUCCESS)
-            return refused;
+        ADMIT(state_handle(function, i, &found));
         if (strcasecmp((const char *)&state->gpus[i] + offset, wanted) == 0) {
             *device = found;
             return NVML_SUCCESS;
@@ -54,9 +52,7 @@ static bool has_uuid(const struct state *state, struct device *device, const cha
 
 static nvmlReturn_t find_mig(const char *function, const struct state *state, const char *uuid, nvmlDevice_t *device) {
     for (unsigned int i = 0; i < state->gpu_count; i++) {
-        nvmlReturn_t refused = state_admit_index(function, i);
-        if (refused != NVML_SUCCESS)
-            return refused;
+        ADMIT(state_admit_index(function, i));
         for (unsigned int j = 0; j < MAX_INSTANCES * MAX_COMPUTE; j++) {
             struct device at = {.gpu = &state->gpus[i], .gpu_instance_id = j / MAX_COMPUTE, .compute_instance_id = j % MAX_COMPUTE};
             if (!has_uuid(state, &at, uuid))

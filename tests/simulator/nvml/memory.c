@@ -97,9 +97,7 @@ static unsigned int count_processes(const struct device *device, enum process_ty
 }
 
 static nvmlReturn_t list_v1(const struct device *device, enum process_type type, unsigned int *count, nvmlProcessInfo_v1_t *infos) {
-    nvmlReturn_t refused = claim(count_processes(device, type), count, infos);
-    if (refused != NVML_SUCCESS)
-        return refused;
+    ADMIT(claim(count_processes(device, type), count, infos));
     const struct process *process = device->gpu->processes;
     for (unsigned int i = 0; i < device->gpu->process_count; i++, process++)
         if (is_listed(process, device, type))
@@ -111,9 +109,7 @@ static nvmlReturn_t list_v1(const struct device *device, enum process_type type,
     .pid = (p)->pid, .usedGpuMemory = (p)->used, .gpuInstanceId = (p)->gpu_instance, .computeInstanceId = (p)->compute_instance
 
 static nvmlReturn_t list_v2(const struct device *device, enum process_type type, unsigned int *count, nvmlProcessInfo_v2_t *infos) {
-    nvmlReturn_t refused = claim(count_processes(device, type), count, infos);
-    if (refused != NVML_SUCCESS)
-        return refused;
+    ADMIT(claim(count_processes(device, type), count, infos));
     const struct process *process = device->gpu->processes;
     for (unsigned int i = 0; i < device->gpu->process_count; i++, process++)
         if (is_listed(process, device, type))
@@ -151,9 +147,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t device,
     REQUIRE(list->mode <= PROCESS_MPS); /* compute, graphics, MPS: numbered as here */
     REQUIRE_SIGHT();
     enum process_type type = (enum process_type)list->mode;
-    nvmlReturn_t refused = claim(count_processes(target, type), &list->numProcArrayEntries, list->procArray);
-    if (refused != NVML_SUCCESS)
-        return refused;
+    ADMIT(claim(count_processes(target, type), &list->numProcArrayEntries, list->procArray));
     nvmlProcessDetail_v1_t *detail = list->procArray;
     const struct process *process = target->gpu->processes;
     for (unsigned int i = 0; i < target->gpu->process_count; i++, process++)
@@ -173,9 +167,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlP
     clock_gettime(CLOCK_REALTIME, &now);
     unsigned long long timestamp = (unsigned long long)now.tv_sec * 1000000ULL + (unsigned long long)now.tv_nsec / 1000ULL;
     unsigned int running = timestamp > since ? gpu->process_count : 0;
-    nvmlReturn_t refused = claim(running, count, samples);
-    if (refused != NVML_SUCCESS)
-        return refused;
+    ADMIT(claim(running, count, samples));
     if (running == 0)
         return refuse(NVML_ERROR_NOT_FOUND);
     for (unsigned int i = 0; i < running; i++)

@@ -44,9 +44,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetGpuInstanceProfileInfo(nvmlDevice_t device, u
     ENTER_GPU(device);
     REQUIRE(info);
     const struct profile *profile;
-    nvmlReturn_t refused = ask(state, gpu, question, &profile);
-    if (refused != NVML_SUCCESS)
-        return refused;
+    ADMIT(ask(state, gpu, question, &profile));
     *info = (nvmlGpuInstanceProfileInfo_t){COMMON_PROFILE_FIELDS(profile)};
     return NVML_SUCCESS;
 }
@@ -98,9 +96,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetGpuInstancePossiblePlacements_v2(nvmlDevice_t
     ENTER_GPU(device);
     REQUIRE(count);
     const struct profile *profile;
-    nvmlReturn_t refused = look_up(state, gpu, id, &profile);
-    if (refused != NVML_SUCCESS)
-        return refused;
+    ADMIT(look_up(state, gpu, id, &profile));
     *count = profile->placement_count;
     for (unsigned int i = 0; placements && i < profile->placement_count; i++)
         placements[i] = (nvmlGpuInstancePlacement_t){.start = profile->starts[i], .size = profile->placement_size};
@@ -116,9 +112,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetGpuInstanceRemainingCapacity(nvmlDevice_t dev
     ENTER_GPU(device);
     REQUIRE(count);
     const struct profile *profile;
-    nvmlReturn_t refused = look_up(state, gpu, id, &profile);
-    if (refused != NVML_SUCCESS)
-        return refused;
+    ADMIT(look_up(state, gpu, id, &profile));
     if (!gpu->mig_mode)
         return refuse(NVML_ERROR_NOT_SUPPORTED);
     *count = mig_remaining(gpu, profile);

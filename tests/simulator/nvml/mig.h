@@ -18,13 +18,6 @@
             return refuse(NVML_ERROR_NO_PERMISSION);                                               \
     } while (0)
 
-#define ADMIT(call)                                                                                \
-    do {                                                                                           \
-        nvmlReturn_t refused = call;                                                               \
-        if (refused != NVML_SUCCESS)                                                               \
-            return refused;                                                                        \
-    } while (0)
-
 #define ENTER_GPU_INSTANCE(handle)                                                                 \
     ENTER();                                                                                       \
     struct device of;                                                                              \

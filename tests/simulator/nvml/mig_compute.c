@@ -26,11 +26,11 @@ static nvmlReturn_t ask(const struct state *state, const struct device *of, unsi
     return NVML_SUCCESS;
 }
 
-#define COMMON_FIELDS(of, question, slices)                                                                       \
-    .id = question, .sliceCount = slices, .instanceCount = count_free(of, slices, true),                          \
-    .multiprocessorCount = multiprocessors(of, slices), .sharedCopyEngineCount = mig_profile_of((of)->gpu, (of)->instance)->copy_engines, \
-    .sharedDecoderCount = mig_profile_of((of)->gpu, (of)->instance)->decoders,                                    \
-    .sharedJpegCount = mig_profile_of((of)->gpu, (of)->instance)->jpeg, .sharedOfaCount = mig_profile_of((of)->gpu, (of)->instance)->ofa
+/* All of a GPU instance's engines are shared by its compute instances. */
+#define COMMON_FIELDS(of, question, slices, profile)                                                                \
+    .id = question, .sliceCount = slices, .instanceCount = count_free(of, slices, true),                            \
+    .multiprocessorCount = multiprocessors(of, slices), .sharedCopyEngineCount = (profile)->copy_engines,           \
+    .sharedDecoderCount = (profile)->decoders, .sharedJpegCount = (profile)->jpeg, .sharedOfaCount = (profile)->ofa
 
 NVML_API nvmlReturn_t nvmlGpuInstanceGetComputeInstanceProfileInfo(nvmlGpuInstance_t instance, unsigned int question,
                                                                    unsigned int engines, nvmlComputeInstanceProfileInfo_t *info) {
@@ -38,7 +38,8 @@ NVML_API nvmlReturn_t nvmlGpuInstanceGetComputeInstanceProfileInfo(nvmlGpuInstan
     REQUIRE(info && question < NVML_COMPUTE_INSTANCE_PROFILE_COUNT && engines < NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_COUNT);
     unsigned int slices;
     ADMIT(ask(state, &of, question, &slices));
-    *info = (nvmlComputeInstanceProfileInfo_t){COMMON_FIELDS(&of, question, slices)};
+    const struct profile *profile = mig_profile_of(of.gpu, of.instance);
+    *info = (nvmlComputeInstanceProfileInfo_t){COMMON_FIELDS(&of, question, slices, profile)};
     return NVML_SUCCESS;
 }
 
@@ -58,7 +59,8 @@ NVML_API nvmlReturn_t nvmlGpuInstanceGetComputeInstanceProfileInfoV(nvmlGpuInsta
     if (version != NVML_STRUCT_VERSION(nvmlComputeInstanceProfileInfo_v2_t, 2))
         return refuse(NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
     ADMIT(ask(state, &of, question, &slices));
-    *info = (nvmlComputeInstanceProfileInfo_v2_t){.version = version, COMMON_FIELDS(&of, question, slices)};
+    const struct profile *profile = mig_profile_of(of.gpu, of.instance);
+    *info = (nvmlComputeInstanceProfileInfo_v2_t){.version = version, COMMON_FIELDS(&of, question, slices, profile)};
     name(&of, slices, info->name, sizeof info->name);
     return NVML_SUCCESS;
 }

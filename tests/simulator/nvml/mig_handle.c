@@ -37,9 +37,7 @@ nvmlDevice_t mig_device_handle(const struct gpu *gpu, unsigned int instance, uns
 static nvmlReturn_t admit_instance(const char *function, unsigned int number, struct device *device) {
     unsigned int index = number / MAX_INSTANCES;
     *device = (struct device){.gpu_instance_id = number % MAX_INSTANCES, .compute_instance_id = NVML_NO_INSTANCE};
-    nvmlReturn_t refused = state_admit_index(function, index);
-    if (refused != NVML_SUCCESS)
-        return refused;
+    ADMIT(state_admit_index(function, index));
     device->gpu = &state_current()->gpus[index];
     device->instance = &device->gpu->instances[device->gpu_instance_id];
     REQUIRE(device->gpu->mig_mode && device->instance->exists);
@@ -47,9 +45,7 @@ static nvmlReturn_t admit_instance(const char *function, unsigned int number, st
 }
 
 static nvmlReturn_t admit_compute(const char *function, unsigned int number, struct device *device) {
-    nvmlReturn_t refused = admit_instance(function, number / MAX_COMPUTE, device);
-    if (refused != NVML_SUCCESS)
-        return refused;
+    ADMIT(admit_instance(function, number / MAX_COMPUTE, device));
     device->compute_instance_id = number % MAX_COMPUTE;
     device->compute = &device->instance->compute[device->compute_instance_id];
     REQUIRE(device->compute->exists);

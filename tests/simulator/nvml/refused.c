@@ -9,7 +9,7 @@
     NVML_API nvmlReturn_t function(nvmlDevice_t device);      \
     NVML_API nvmlReturn_t function(nvmlDevice_t device) {     \
         ENTER_GPU(device);                                    \
-        return refuse(error);                                         \
+        return refuse(error);                                 \
     }
 
 /* What data-centre cards lack (fans, displays, vGPU), and what is not simulated (NVLink, firmware and inforom details). */

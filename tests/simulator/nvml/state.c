@@ -27,8 +27,9 @@ static struct stat read_from[2]; /* the files that `current` was read from: nvml
 static unsigned int references;
 static char directory[PATH_MAX]; /* where the library lies */
 
-int state_lock(void) {
+int state_lock(const char *function) {
     pthread_mutex_lock(&mutex);
+    trace_begin(function);
     return 1;
 }
 

@@ -103,32 +103,31 @@ bool state_parse(const char *path, struct state *state);
 /* Every exported function begins with one of the ENTER macros. They take the lock until the function returns, pick up a changed
  * state file, and answer what is common to all calls: uninitialised, a bad handle, a lost GPU, an injected fault.
  * The lock is not recursive: an exported function that only forwards to its newer version has no ENTER. */
-#define ENTER_AS(name)                                                                             \
-    __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock();      \
-    const struct state *state __attribute__((unused));                                             \
+#define REQUIRE(condition)                                                                         \
     do {                                                                                           \
-        trace_begin(name);                                                                         \
-        nvmlReturn_t refused = state_admit(name, &state);                                          \
+        if (!(condition))                                                                          \
+            return refuse(NVML_ERROR_INVALID_ARGUMENT);                                            \
+    } while (0)
+
+/* Goes on where the call succeeds, and returns what it refused with otherwise. */
+#define ADMIT(call)                                                                                \
+    do {                                                                                           \
+        nvmlReturn_t refused = call;                                                               \
         if (refused != NVML_SUCCESS)                                                               \
             return refused;                                                                        \
     } while (0)
 
+#define ENTER_AS(name)                                                                             \
+    __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock(name);  \
+    const struct state *state __attribute__((unused));                                             \
+    ADMIT(state_admit(name, &state))
+
 #define ENTER() ENTER_AS(__func__)
 
-#define ENTER_GPU(handle)                                                                \
-    ENTER();                                                                             \
-    const struct gpu *gpu;                                                               \
-    do {                                                                                 \
-        nvmlReturn_t refused = state_admit_gpu(__func__, handle, &gpu);                  \
-        if (refused != NVML_SUCCESS)                                                     \
-            return refused;                                                              \
-    } while (0)
-
-#define REQUIRE(condition)                                                               \
-    do {                                                                                 \
-        if (!(condition))                                                                \
-            return refuse(NVML_ERROR_INVALID_ARGUMENT);                                  \
-    } while (0)
+#define ENTER_GPU(handle)                                                                          \
+    ENTER();                                                                                       \
+    const struct gpu *gpu;                                                                         \
+    ADMIT(state_admit_gpu(__func__, handle, &gpu))
 
 /* What a device handle may stand for: a GPU, or a compute instance of it as a MIG device. */
 struct device {
@@ -141,13 +140,9 @@ struct device {
 /* Of the few functions that answer for a GPU and for a MIG device. */
 #define ENTER_DEVICE(handle)                                                                       \
     ENTER();                                                                                       \
-    struct device device_;                                                                         \
-    const struct device *target = &device_;                                                        \
-    do {                                                                                           \
-        nvmlReturn_t refused = state_admit_device(__func__, handle, &device_);                     \
-        if (refused != NVML_SUCCESS)                                                               \
-            return refused;                                                                        \
-    } while (0)
+    struct device admitted;                                                                        \
+    const struct device *target = &admitted;                                                       \
+    ADMIT(state_admit_device(__func__, handle, &admitted))
 
 /* A function that answers one string or number of the GPU. */
 #define GPU_STRING(function, field)                                                                \
@@ -164,7 +159,8 @@ struct device {
         return NVML_SUCCESS;                                                                       \
     }
 
-int state_lock(void);
+/* The lock, for the call of that name, which the trace tells of when it is given back. */
+int state_lock(const char *function);
 void state_unlock(int *locked);
 nvmlReturn_t state_initialize(bool without_gpus);
 nvmlReturn_t state_shutdown(void);

@@ -7,8 +7,7 @@
 #include "state.h"
 
 NVML_API nvmlReturn_t nvmlInitWithFlags(unsigned int flags) {
-    __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock();
-    trace_begin(__func__);
+    __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock(__func__);
     REQUIRE((flags & ~(NVML_INIT_FLAG_NO_GPUS | NVML_INIT_FLAG_NO_ATTACH)) == 0);
     return state_initialize((flags & NVML_INIT_FLAG_NO_GPUS) != 0);
 }
@@ -22,8 +21,7 @@ NVML_API nvmlReturn_t nvmlInit(void) {
 }
 
 NVML_API nvmlReturn_t nvmlShutdown(void) {
-    __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock();
-    trace_begin(__func__);
+    __attribute__((cleanup(state_unlock))) int locked __attribute__((unused)) = state_lock(__func__);
     return state_shutdown();
 }
 

@@ -20,7 +20,7 @@ NVML_API nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUti
         ENTER_GPU(device);                                                                                  \
         REQUIRE(utilization && period);                                                                     \
         if (gpu->mig_mode)                                                                                  \
-            return refuse(NVML_ERROR_NOT_SUPPORTED);                                                                \
+            return refuse(NVML_ERROR_NOT_SUPPORTED);                                                        \
         *utilization = 0;                                                                                   \
         *period = 167000;                                                                                   \
         return NVML_SUCCESS;                                                                                \

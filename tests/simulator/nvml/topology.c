@@ -10,11 +10,7 @@
 #define ENTER_PAIR(one, other)                                                                     \
     ENTER_GPU(one);                                                                                \
     const struct gpu *second;                                                                      \
-    do {                                                                                           \
-        nvmlReturn_t refused = state_admit_gpu(__func__, other, &second);                          \
-        if (refused != NVML_SUCCESS)                                                               \
-            return refused;                                                                        \
-    } while (0)
+    ADMIT(state_admit_gpu(__func__, other, &second))
 
 NVML_API nvmlReturn_t nvmlDeviceGetTopologyCommonAncestor(nvmlDevice_t one, nvmlDevice_t other, unsigned int *level) {
     ENTER_PAIR(one, other);
