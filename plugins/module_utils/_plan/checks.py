@@ -17,8 +17,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction imp
     refuse_overcommit,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import check_live_memory
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_memory import check_mig_memory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import LiveMemory, check_live_memory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_memory import check_mig_memory, whole_gpus
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_warnings import warn_of_mig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import pod_name, some
@@ -100,10 +100,10 @@ def _privileges_lost(context: NodeContext, wanted: Wanted) -> list[str]:
 
 def _check_memory(context: NodeContext, ids_change: bool, accepted: bool, findings: Findings) -> None:
     name = context.state.name
-    if context.mig and context.plan.config_file.serves_mig:
-        memory = check_mig_memory(context)
-    else:
-        memory = check_live_memory(context.state, context.facts, context.plan, ids_change)
+    memory = check_live_memory(*whole_gpus(context), context.plan, ids_change)
+    if context.mig:
+        devices = check_mig_memory(context)
+        memory = LiveMemory((*memory.refusals, *devices.refusals), memory.warnings)
     findings.warnings.add(name, *memory.warnings)
     if accepted:
         findings.warnings.add(name, *(f"{one}. Accepted by kubegpu_accept_live_memory." for one in memory.refusals))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
-_PRODUCT = "nvidia.com/gpu.product"
+PRODUCT_LABEL = "nvidia.com/gpu.product"
 _SHARED = re.compile("-SHARED$", re.IGNORECASE)
 _MEMORY = "nvidia.com/gpu.memory"
 _COUNT = "nvidia.com/gpu.count"
@@ -27,7 +27,7 @@ _BY_FAMILY = {name.lower().replace(" ", "-"): name for name in _ARCHITECTURES}
 
 def tells_of_gpu(labels: Mapping[str, str]) -> bool:
     """Whether some label says that the node has an NVIDIA GPU."""
-    return _PRODUCT in labels or any(labels.get(label) == "true" for label in _PRESENT)
+    return PRODUCT_LABEL in labels or any(labels.get(label) == "true" for label in _PRESENT)
 
 
 def read_labels(labels: Mapping[str, str]) -> tuple[dict[str, Any], int]:
@@ -37,8 +37,8 @@ def read_labels(labels: Mapping[str, str]) -> tuple[dict[str, Any], int]:
 
     :raises ValueError: labels are missing, or describe MIG devices and not the card.
     """
-    product = labels.get(_PRODUCT, "")
-    missing = [label for label in (_PRODUCT, _MEMORY, _COUNT) if not labels.get(label)]
+    product = labels.get(PRODUCT_LABEL, "")
+    missing = [label for label in (PRODUCT_LABEL, _MEMORY, _COUNT) if not labels.get(label)]
     if missing:
         raise ValueError(f"it lacks the labels of GPU Feature Discovery ({', '.join(missing)})")
     if "-MIG-" in product.upper():

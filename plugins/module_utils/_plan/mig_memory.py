@@ -10,11 +10,31 @@ holds does not matter, for its pods leave.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any, Iterator, Mapping
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import without_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import NodeFacts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import LiveMemory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import pod_name
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import MIG_PREFIX, is_plugin_resource
+
+
+def whole_gpus(context: NodeContext) -> tuple[NodeState, NodeFacts]:
+    """The node as far as it has whole GPUs that stay such: without MIG devices, and without GPUs that their pods leave."""
+    mig, facts, state = context.mig, context.facts, context.state
+    if mig is None:
+        return state, facts
+    stay = set(mig.whole_gpus) - set(mig.lost_devices)
+    pairs = [(card, gpu) for card, gpu in zip(facts.cards, facts.gpus) if gpu.get("uuid") in stay]
+    left = replace(facts, cards=tuple(card for card, _gpu in pairs), gpus=tuple(gpu for _card, gpu in pairs))
+    elsewhere = [pod for pod in state.gpu_pods if all(name.startswith(MIG_PREFIX) for name in _gpus_of(pod))]
+    return without_pods(state, elsewhere), left
+
+
+def _gpus_of(pod: Mapping[str, Any]) -> list[str]:
+    return [name for name in pod.get("requests") or {} if is_plugin_resource(name)]
 
 
 def check_mig_memory(context: NodeContext) -> LiveMemory:

@@ -82,7 +82,7 @@ class NodeMig:
             if change and (change.current != change.wanted):
                 lost.append(plan.gpu.uuid)
             lost += [uuid for key, uuid in self._uuids(plan.gpu).items() if key in _destroyed(plan)]
-        lost += [uuid for gpu in self._reset_along for uuid in (gpu.uuid, *self._uuids(gpu).values())]
+        lost += [uuid for gpu in self.reset_along for uuid in (gpu.uuid, *self._uuids(gpu).values())]
         return tuple(sorted(set(lost)))
 
     @property
@@ -110,16 +110,17 @@ class NodeMig:
     def reset(self) -> Tuple[str, ...]:
         """UUIDs of the GPUs that have to be reset, with those that can only be reset together with them."""
         named = [plan.gpu.uuid for plan in self.changing if plan.mode_change and plan.mode_change.needs_reset]
-        return tuple(sorted({*named, *(gpu.uuid for gpu in self._reset_along)}))
+        return tuple(sorted({*named, *(gpu.uuid for gpu in self.reset_along)}))
 
     @property
     def reset_coupled(self) -> bool:
-        """GPUs that do not change have to be reset along."""
-        return bool(self._reset_along)
+        """The GPUs that have to be reset can only be so together."""
+        of_uuid = {gpu.get("uuid"): gpu for gpu in self.facts}
+        return any(len(_coupled(of_uuid[uuid], self.facts)) > 1 for uuid in self.reset)
 
     @cached_property
-    def _reset_along(self) -> Tuple[Gpu, ...]:
-        """GPUs coupled by NVLink to one that is reset: a reset of one alone is refused."""
+    def reset_along(self) -> Tuple[Gpu, ...]:
+        """GPUs that do not change, coupled by NVLink to one that is reset: a reset of one alone is refused."""
         named = {plan.gpu.uuid for plan in self.changing if plan.mode_change and plan.mode_change.needs_reset}
         coupled = {one for gpu in self.facts if gpu.get("uuid") in named for one in _coupled(gpu, self.facts)}
         return tuple(gpu for gpu in self.gpus if gpu.uuid in coupled - named)

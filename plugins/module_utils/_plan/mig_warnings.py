@@ -38,12 +38,13 @@ def _resets(mig: NodeMig) -> list[str]:
         return []
     index_of = {gpu.uuid: gpu.index for gpu in mig.gpus}
     gpus = ", ".join(str(number) for number in sorted(index_of[uuid] for uuid in mig.reset))
-    if not mig.reset_coupled:
-        return [f"switching MIG mode needs a reset of GPU {gpus}, or a reboot where the host does not allow one."]
-    return [
-        f"switching MIG mode needs a reset, and NVLink couples the GPUs: {gpus} are reset together, so that the pods of all of them "
-        "leave, and MIG devices on those that do not change are lost until the node's layout is restored."
-    ]
+    if mig.reset_along:
+        return [
+            f"switching MIG mode needs a reset, and NVLink couples the GPUs: {gpus} are reset together, so that the pods of all of them "
+            "leave, and MIG devices on those that do not change are lost until the node's layout is restored."
+        ]
+    together = " together, since NVLink couples them" if mig.reset_coupled else ""
+    return [f"switching MIG mode needs a reset of GPU {gpus}{together}, or a reboot where the host does not allow one."]
 
 
 def _unsure(mig: NodeMig) -> list[str]:

@@ -16,6 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import
     NoFactsError,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import Decided, decide_key
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.label_facts import PRODUCT_LABEL
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.matching import Match, Matcher
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import (
     MigProblemsError,
@@ -25,6 +26,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node imp
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_words import NONE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import ON_HOLD, NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import NodeFindings, Wanted
+from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.products import normalise_product
+
+_REACH = (
+    "add its host to the inventory, or see why NVML does not work there; to leave the node alone, put it on hold (annotation "
+    "kubegpu.sharing/hold)."
+)
 
 
 @dataclass
@@ -72,7 +79,11 @@ def survey(wanted: Wanted) -> Survey:
     dra_nodes = frozenset(wanted.request.cluster.get("dra_nodes") or ())
     for name in wanted.scope.selected:
         state = wanted.scope.nodes[name]
-        reason = _why_left_alone(state) or found.unknown.get(name) or _why_unmatched(state, found)
+        reason = _why_left_alone(state)
+        if not reason and name in found.unknown and _bears_mig(state, wanted):
+            found.problems.add(name, f"{found.unknown[name]}. What MIG devices it has, NVML alone tells: {_REACH}")
+            continue
+        reason = reason or found.unknown.get(name) or _why_unmatched(state, found)
         if reason:
             found.skipped[name] = reason
         else:
@@ -115,6 +126,15 @@ def _device_memory(key: str, found: Survey) -> Dict[str, int | None]:
             for resource, size in mig.memory.items():
                 sizes.setdefault(resource, []).append(size)
     return {resource: None if None in all_of else min(filter(None, all_of)) for resource, all_of in sizes.items()}
+
+
+def _bears_mig(state: NodeState, wanted: Wanted) -> bool:
+    """A node of a config with MIG, as far as its label or the model that its labels tell of show it."""
+    model = normalise_product(state.labels.get(PRODUCT_LABEL, ""))
+    return any(
+        config.mig and (state.key == key or (config.product and normalise_product(config.product) == model))
+        for key, config in wanted.vocabulary.configs.items()
+    )
 
 
 def _why_left_alone(state: NodeState) -> str:

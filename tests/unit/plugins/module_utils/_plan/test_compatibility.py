@@ -72,7 +72,10 @@ def test_pods_whose_resource_stays_elsewhere_need_room_there() -> None:
     request = replace(request, cluster={**request.cluster, "nodes": nodes}, on_overcommit="accept")
     [found] = report(request)["resource_vanishes"]
     assert found[:2] == ("info", "Pod ml/a")
-    assert "which its node will no longer advertise; its next pod needs room on one of the nodes that still do." in found[2]
+    assert (
+        "which its node will no longer advertise; its next pod needs room on one of the nodes that still do."
+        in found[2]
+    )
     assert "Let it ask for one of nvidia.com/gpu.shared if it is to come back." in found[2]
 
 

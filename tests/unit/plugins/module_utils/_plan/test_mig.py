@@ -430,3 +430,44 @@ def test_taint_that_a_killed_run_left_is_no_obstacle() -> None:
     wanted = replace(wanted, cluster={**wanted.cluster, "pending": [waiting]})
     plan = build_plan(wanted)
     assert rehearse(plan, wanted.cluster)["waves"][0]["slots_missing"] == 0
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        (
+            node({ONE_G: 7}, labels=fleet.labelled("NVIDIA-H20-MIG-1g.12gb", 11008, 7)),
+            "its labels describe MIG devices (NVIDIA-H20-MIG-1g.12gb), not the card. What MIG devices it has, NVML alone tells",
+        ),
+        (node({ONE_G: 7}, key="h20", labels={}), "it lacks the labels of GPU Feature Discovery"),
+    ],
+)
+def test_node_of_a_mig_config_that_cannot_be_read_is_no_silent_skip(entry: Any, problem: str) -> None:
+    wanted = request([h20()], SEVEN)
+    wanted = replace(wanted, cluster=fleet.cluster({**wanted.cluster["nodes"], "unread": entry}))
+    [told] = refusal(wanted)
+    assert told.startswith("node unread: the node was not read, and ")
+    assert problem in told
+    held = fleet.cluster({**wanted.cluster["nodes"], "unread": {**entry, "hold": "mine"}})
+    assert [one["node"] for one in build_plan(replace(wanted, cluster=held))["skipped"]] == ["unread"]
+
+
+def test_what_runs_on_a_gpu_that_its_pods_leave_does_not_matter() -> None:
+    pods = [fleet.pod("job", {THREE_G: 1}, owner=OWNED)]
+    process = {**fleet.process(7, 40000, "uid-job"), "gpu_instance_id": 1, "compute_instance_id": 0}
+    gpu = h20(("3g.48gb", 0), processes=[process], memory_used_mib=40000)
+    words = {"sharing": "time_slicing", "replicas": 4}
+    held = [allocation(pods[0], "MIG-h20-0-1", resource=THREE_G)]
+    entry = node_of(request([gpu], {"strategy": "none"}, node({THREE_G: 1}, pods), held, **words))
+    assert entry["expected_resources"] == {"nvidia.com/gpu": 4}
+
+
+def test_what_runs_on_a_whole_gpu_beside_mig_has_to_fit() -> None:
+    pods = [fleet.pod("job", 1, owner=OWNED)]
+    process = {**fleet.process(7, 60000, "uid-job"), "gpu_instance_id": None, "compute_instance_id": None}
+    mig = {"devices": [{"gpus": 1, "devices": {"1g.12gb": 7}}]}
+    words = {"sharing": "time_slicing", "replicas": {"nvidia.com/gpu": 2}}
+    held = [allocation(pods[0], "GPU-h20-0", resource="nvidia.com/gpu")]
+    gpus = [h20(processes=[process], memory_used_mib=60000), h20(index=1)]
+    [told] = refusal(request(gpus, mig, fleet.node(2, pods), held, **words))
+    assert "pod ml/job (process 7) uses 60000 MiB of GPU 0, more than a slot of 48935 MiB (97871 / 2)" in told

@@ -55,3 +55,14 @@ def test_resources_of_four_gpus(config: ConfigFile, resources: dict[str, int]) -
 def test_time_slicing_refuses_what_the_plugin_would_refuse(replicas: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         TimeSlicing(replicas)
+
+
+def test_strategy_of_mig_stands_in_the_file_and_devices_of_each_kind_are_advertised() -> None:
+    slicing = TimeSlicing({"nvidia.com/mig-1g.12gb": 2}, rename=True)
+    config = ConfigFile(time_slicing=slicing, mig_strategy="mixed")
+    assert config.to_document()["flags"]["migStrategy"] == "mixed"
+    assert config.advertise({"nvidia.com/mig-1g.12gb": 4, "nvidia.com/mig-3g.48gb": 1, "nvidia.com/gpu": 1}) == {
+        "nvidia.com/gpu": 1,
+        "nvidia.com/mig-1g.12gb.shared": 8,
+        "nvidia.com/mig-3g.48gb": 1,
+    }

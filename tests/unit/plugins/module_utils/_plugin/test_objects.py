@@ -110,3 +110,28 @@ def test_revision_is_the_same_for_the_same_content() -> None:
     assert one.revision == other.revision
     assert len(one.revision) == 10
     assert one.manifests == other.manifests
+
+
+@pytest.mark.parametrize("strategy", ["single", "mixed"])
+def test_build_objects_that_serve_mig_may_see_it_and_wait_for_it(strategy: str) -> None:
+    spec = pod(build(config=ConfigFile(mig_strategy=strategy)))
+    container = spec["containers"][0]
+    # One without the other is refused: by the container runtime, or by NVML.
+    assert container["securityContext"] == {"capabilities": {"add": ["SYS_ADMIN"]}}
+    assert {"name": "NVIDIA_MIG_MONITOR_DEVICES", "value": "all"} in container["env"]
+    path = "/run/kubegpu-sharing/mig-ready"
+    assert {"name": "mig-ready", "hostPath": {"path": path, "type": "File"}} in spec["volumes"]
+    assert {"name": "mig-ready", "mountPath": path, "readOnly": True} in container["volumeMounts"]
+
+
+def test_build_objects_that_serve_no_mig_have_nothing_of_it() -> None:
+    spec = pod(build(config=ConfigFile(mig_strategy="none")))
+    assert build(config=ConfigFile(mig_strategy="none")).revision == build(config=ConfigFile()).revision
+    assert [volume["name"] for volume in spec["volumes"]] == ["device-plugins", "config"]
+    assert "NVIDIA_MIG_MONITOR_DEVICES" not in {one["name"] for one in spec["containers"][0]["env"]}
+
+
+def test_build_objects_privileged_plugin_needs_no_capability_for_mig() -> None:
+    container = pod(build(config=ConfigFile(mig_strategy="mixed"), privileged=True))["containers"][0]
+    assert container["securityContext"] == {"privileged": True}
+    assert "NVIDIA_MIG_MONITOR_DEVICES" in {one["name"] for one in container["env"]}
