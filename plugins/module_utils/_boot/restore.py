@@ -25,7 +25,6 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import DEFAULT_PATH
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import NvmlError, NvmlUnavailableError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_config import configure
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_files import MigFiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_request import (
     READY_PATH,
     STATE_DIR,
@@ -100,12 +99,6 @@ def run(restore: Restore, sleep: Callable[[float], None] = time.sleep) -> str:
     layout = _read_layout(restore)
     if layout is None:
         return f"No MIG layout is recorded in {restore.layout_path}: there is nothing to restore."
-    change = MigFiles(restore.state_dir, restore.ready_path).change() or {}
-    if change.get("waiting"):
-        return (
-            f"Run {change.get('run', 'unknown')} waits for this start of the node to change the MIG mode of "
-            f"{', '.join(change['waiting'])}, so the layout from before was not restored. Let that run go on, or run it again."
-        )
     deadline = time.monotonic() + restore.wait_seconds
     while True:
         try:

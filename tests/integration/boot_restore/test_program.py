@@ -152,13 +152,16 @@ def test_restore_does_not_wait_for_a_driver_that_nobody_loads(program: Path, nod
     assert restore(program, node, wait=20).returncode == 1
 
 
-def test_restore_leaves_a_change_alone_that_waits_for_this_boot(program: Path, node: Node) -> None:
-    change = {"schema_version": 1, "run": "r1", "waiting": [node.uuid()]}
-    (node.state_dir / "change.json").write_text(json.dumps(change), encoding="utf-8")
+def test_restore_finishes_a_change_that_waited_for_this_boot(program: Path, tmp_path: Path) -> None:
+    node = Node.make(tmp_path / "node", "A30", reset="reboot")
+    waiting = node.configure(mig_devices={"2g.12gb": 2})
+    assert (waiting["reboot_required"], node.ready.exists()) == (True, False)
+    boot(node)
     done = restore(program, node)
-    assert done.returncode == 0
-    assert done.stdout.startswith("Run r1 waits for this start of the node")
-    assert (node.places(), node.ready.exists()) == ((), False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [profile for profile, _start in node.places()] == ["2g.12gb", "2g.12gb"]
+    assert node.ready.exists()
+    assert not (node.state_dir / "change.json").exists()
 
 
 @pytest.mark.parametrize("text", ["{", '{"schema_version": 1, "gpus": [{"uuid": "GPU-other"}]}'])
