@@ -9,6 +9,7 @@ import ctypes
 from typing import Any
 
 from simulator.nvml.cards import MigProfile
+from simulator.nvml.mig_state import changing
 
 
 class Migs:
@@ -79,7 +80,6 @@ class Migs:
         return handles
 
     def clear(self) -> None:
-        """Destroy all GPU instances; they must have no compute instances."""
-        for profile in self.card.mig.profiles:
-            for instance in self.instances(profile.name):
-                self.nvml.nvmlGpuInstanceDestroy(instance)
+        """Take all instances away, at once and past NVML."""
+        with changing(self.node.directory) as mig:
+            mig.gpus[self.node.gpus.gpus[self.index].uuid].instances.clear()
