@@ -26,6 +26,8 @@ from ansible_collections.kubegpu.sharing.plugins.modules import gpu_resources_in
 from simulator.cluster import SimulatedCluster
 from simulator.manifests import daemonset
 
+from .permissions import operator_of
+
 MAINTENANCE, TAINT = "kubegpu.sharing/maintenance", "kubegpu.sharing/maintenance"
 OPERATOR = "nvidia.com/gpu.deploy.dcgm-exporter"
 PLUGIN, EXPORTER = "nvcr.io/nvidia/k8s-device-plugin:v0.17.1", "nvcr.io/nvidia/k8s/dcgm-exporter:4.2.3"
@@ -113,8 +115,8 @@ class Scene:
     cluster: SimulatedCluster
     directory: Path
 
-    def api(self, kind: type[KubeClient] = KubeClient) -> KubeClient:
-        return kind.from_params({"kubeconfig": str(self.cluster.kubeconfig)})
+    def api(self, kubeconfig: Path | None = None) -> KubeClient:
+        return KubeClient.from_params({"kubeconfig": str(kubeconfig or self.cluster.kubeconfig)})
 
     def on_hosts(self, program: str) -> dict[str, Any]:
         """What the program prints on each host."""
@@ -207,7 +209,8 @@ def test_everything_that_holds_the_driver_is_found_paused_and_resumed(scene: Sce
         "by-operator": [("monitoring/operators", True, "label")],
         "by-taint": [("monitoring/probe", True, "taint")],
     }
-    driver = scene.driver()
+    # By somebody who may do just what access_info asks about.
+    driver = scene.driver().of(api=scene.api(operator_of(scene.cluster, plan, scene.directory)))
     foretold = {step: getattr(driver.of(check_mode=True), step)() for step in ("paused", "resumed")}
     driver.lock()
     driver.present()
@@ -233,6 +236,7 @@ def test_everything_that_holds_the_driver_is_found_paused_and_resumed(scene: Sce
     for step, result in told.items():
         for word in ("changed", "diff", "actions"):
             assert foretold[step][word] == result[word], (step, word)
+    assert [entry["path"] for entry in scene.cluster.audit() if entry["status"] == 403] == []
 
 
 def test_a_node_left_between_pause_and_resume_is_put_right_by_the_next_run(scene: Scene) -> None:

@@ -9,22 +9,17 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.access import needed_access
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import read_plan
 
 from .conftest import Open
+from .permissions import operator_of
 from .stage import Stage, failures
 
 KUBECTL = shutil.which("kubectl")
 SCALE_DOWN, DISRUPT = "cluster-autoscaler.kubernetes.io/scale-down-disabled", "karpenter.sh/do-not-disrupt"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 
 
 def test_describe_node_tells_the_story(open_stage: Open) -> None:
@@ -70,15 +65,7 @@ def test_autoscalers_are_kept_away_for_the_time_and_told_again_what_they_were_to
 def test_what_is_asked_for_suffices(open_stage: Open, tmp_path: Path, scenario: str) -> None:
     """A rollout by a user who may do just what access_info asks about: nothing is denied, not even an Event."""
     stage = open_stage(scenario)
-    stage.client.create("/api/v1/namespaces", {"metadata": {"name": "kubegpu-system"}})
-    grant(stage)
-    token = stage.client.create(
-        f"{ACCOUNTS}/operator/token", {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    )
-    config = yaml.safe_load(Path(stage.cluster.kubeconfig).read_text())
-    config["users"][0]["user"] = {"token": token["status"]["token"]}
-    kubeconfig = tmp_path / "operator.kubeconfig"
-    kubeconfig.write_text(yaml.safe_dump(config))
+    kubeconfig = operator_of(stage.cluster, stage.plan, tmp_path)
     results = stage.driver().of(api=KubeClient.from_params({"kubeconfig": str(kubeconfig)})).roll_out()
     assert failures(results) == {}
     assert all("warnings" not in result for result in results.values())
@@ -97,20 +84,3 @@ def describe(kubectl: str, stage: Stage, node: str) -> str:
 def protection(stage: Stage, name: str) -> dict[str, str]:
     annotations: dict[str, str] = stage.node(name)["metadata"].get("annotations") or {}
     return {annotation: annotations[annotation] for annotation in (SCALE_DOWN, DISRUPT) if annotation in annotations}
-
-
-def grant(stage: Stage) -> None:
-    """A ServiceAccount with a role for each scope of what the plan needs."""
-    rules: dict[str, list[dict[str, Any]]] = {}
-    for access in needed_access(read_plan(stage.plan, "plan"), "kubegpu-system"):
-        rule = {"apiGroups": [access.group], "resources": [access.resource], "verbs": [access.verb]}
-        rules.setdefault(access.namespace, []).append(rule)
-    stage.client.create(ACCOUNTS, {"metadata": {"name": "operator"}})
-    subject = {"kind": "ServiceAccount", "name": "operator", "namespace": "default"}
-    for namespace, granted in rules.items():
-        kind = "Role" if namespace else "ClusterRole"
-        base = f"{RBAC}/namespaces/{namespace}" if namespace else RBAC
-        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": "operator"}
-        role, binding = f"{base}/{kind.lower()}s", f"{base}/{kind.lower()}bindings"
-        stage.client.create(role, {"metadata": {"name": "operator"}, "rules": granted})
-        stage.client.create(binding, {"metadata": {"name": "operator"}, "roleRef": reference, "subjects": [subject]})
