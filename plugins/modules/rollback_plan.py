@@ -18,6 +18,8 @@ description:
     somebody has changed since is left alone, and told in C(skipped) of RV(plan).
   - Configs that were removed since are made again. DaemonSets of others get back what the rollout changed of them, once all
     nodes that need that are back, with M(kubegpu.sharing.device_plugin) and O(kubegpu.sharing.device_plugin#module:state=reverted).
+  - Where the rollout had MIG instances changed, their recorded layout comes back with its exact places. Pods are evicted from the
+    devices that have to go for that. What can stay stays.
   - Where nothing is to go back, the plan is empty.
   - A node with something in its way is in C(skipped) too, since it keeps no other from going back, and is told among the
     warnings. The plan is refused, with all that is in its way, if what was asked for is wrong, or if none of the nodes that

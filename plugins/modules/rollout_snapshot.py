@@ -13,7 +13,8 @@ version_added: 0.1.0
 author: kubegpu.sharing maintainers (@kubegpu)
 description:
   - Writes immutable ConfigMaps with all that is needed to go back, for each node of the plan the labels that the rollout
-    changes, its revision, whether it was cordoned, what it advertised and what the plan makes of it. Also the parts of other owners' DaemonSets that it
+    changes, its revision, whether it was cordoned, what it advertised, the layout of its MIG instances
+    where the plan has one for it, and what the plan makes of it. Also the parts of other owners' DaemonSets that it
     changes, and the objects of the collection that serve the nodes now.
   - The state of a large fleet is spread over several ConfigMaps, since one object may have about 1 MiB.
   - A run that has a snapshot already keeps it, and so does a run that does the rest of a rollout that was interrupted, see

@@ -164,3 +164,29 @@ def test_control_node_of_the_tests_calls_what_the_role_calls(
     waves = () if situation.empty else WAVE
     expected = RoleReader(role_variables(situation), situation.failing).read(*BEGINNING, *waves, *END)
     assert carry_out(situation, monkeypatch, tmp_path) == (situation.ends, expected)
+
+
+def test_wave_that_changes_mig_devices_refuses_before_it_evicts_and_undoes_what_it_paused() -> None:
+    """What keeps the driver open is paused between cordon and eviction, and goes on before the node is back, or after it has failed."""
+    variables = {
+        **role_variables(Situation()),
+        "__rollout_mig_well": NODES,
+        "__rollout_item": "",
+        "__rollout_extended": {"taken_over": None},
+    }
+    calls = RoleReader(variables).read(*WAVE)
+    assert calls == [
+        ("rollout_status_info", ""),
+        ("node_maintenance", "in_maintenance"),
+        ("nvml_holders", "paused"),
+        ("node_maintenance", "in_maintenance"),
+        ("device_plugin", "withdrawn"),
+        ("maintenance_lock", "present"),
+        ("node_maintenance", "failed"),
+        ("device_plugin", "serving"),
+        ("nvml_holders", "resumed"),
+        ("node_maintenance", "in_service"),
+    ]
+    failed = {**variables, "__rollout_failures": {"gpu-1": "it failed"}, "__rollout_still_paused": ["gpu-1"]}
+    after = RoleReader(failed).read(*WAVE)[len(calls) :]
+    assert after == [("rollout_status_info", ""), ("nvml_holders", "resumed"), ("maintenance_lock", "absent")]
