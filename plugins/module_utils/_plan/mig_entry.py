@@ -26,7 +26,6 @@ def mig_entry(mig: NodeMig, holders: Mapping[str, Any] | None = None) -> dict[st
     ``request`` holds arguments of mig_config, ``before`` and ``after`` are exact layouts, ``lost_devices`` ids of the devices that
     go, ``reset`` UUIDs of the GPUs that must be reset, ``holders`` what has NVML open on the node.
     """
-    after = {plan.gpu.index: plan.after() for plan in mig.plans}
     return {
         "strategy": mig.words.strategy,
         "changes": bool(mig.changing),
@@ -35,7 +34,7 @@ def mig_entry(mig: NodeMig, holders: Mapping[str, Any] | None = None) -> dict[st
             {word: value for word, value in plan.to_dict().items() if word not in _LEFT_OUT} for plan in mig.plans
         ],
         "before": layout_of(gpu for gpu in mig.gpus if gpu.capable),
-        "after": layout_of(after.get(gpu.index, gpu) for gpu in mig.gpus if gpu.capable),
+        "after": layout_of(mig.after.get(gpu.uuid, gpu) for gpu in mig.gpus if gpu.capable),
         "lost_devices": list(mig.lost_devices),
         "reset": list(mig.reset),
         "reset_coupled": mig.reset_coupled,

@@ -13,29 +13,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, List, Mapping, Sequence, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.facts import read_gpu, read_in_use
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import Gpu
-from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.names import parse_name, resource_name
-from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.planner import Rules, plan_gpus
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.names import resource_name
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.result import GpuPlan
-from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.tables import find_profiles
-from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.wishes import Wishes, read_wishes, wish_absent
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words import WHERE, SharingConfig
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import NVML, NodeFacts
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_words import NONE, SINGLE, MigWords
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_words import SINGLE, MigWords
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import GPU_RESOURCE
 
-_ENABLED = "enabled"
-
-
-class MigProblemsError(Exception):
-    """:param problems: sentences without the node."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = list(problems)
+ENABLED = "enabled"
 
 
 @dataclass(frozen=True)
@@ -60,13 +46,18 @@ class NodeMig:
     def mig_devices(self) -> dict[str, int]:
         """MIG devices alone, without GPUs that stand beside them whole."""
         counts: Counter[str] = Counter()
-        for plan in self.plans:
-            for instance in plan.after().instances:
+        for gpu in self.after.values():
+            for instance in gpu.instances:
                 counts[self._resource(instance.profile)] += len(instance.compute)
         return {resource: counts[resource] for resource in sorted(counts)}
 
     def _resource(self, profile: str) -> str:
         return GPU_RESOURCE if self.words.strategy == SINGLE else resource_name(profile)
+
+    @cached_property
+    def after(self) -> Mapping[str, Gpu]:
+        """The GPUs that something is wished of, by UUID, as they end."""
+        return {plan.gpu.uuid: plan.after() for plan in self.plans}
 
     @cached_property
     def changing(self) -> Tuple[GpuPlan, ...]:
@@ -103,7 +94,7 @@ class NodeMig:
     @property
     def whole_gpus(self) -> Tuple[str, ...]:
         """UUIDs of the GPUs that are one device in the end."""
-        with_mig = {plan.gpu.uuid for plan in self.plans if plan.after().mode == _ENABLED}
+        with_mig = {uuid for uuid, gpu in self.after.items() if gpu.mode == ENABLED}
         return tuple(gpu.uuid for gpu in self.gpus if gpu.uuid not in with_mig)
 
     @cached_property
@@ -146,39 +137,6 @@ def _destroyed(plan: GpuPlan) -> set[tuple[int, int]]:
     return gone | {(instance.id, one.id) for instance, change in plan.keep for one in change.destroy}
 
 
-def plan_mig(config: SharingConfig, facts: NodeFacts, state: NodeState) -> NodeMig:
-    """What becomes of a node's GPUs.
-
-    :param config: with a word on mig.
-    :raises MigProblemsError: with everything that is in the way on this node.
-    """
-    words = config.mig or MigWords(NONE)
-    where = f"{WHERE}.{config.key}.mig"
-    if facts.source != NVML:
-        raise MigProblemsError(
-            [
-                f"{where} lays out the GPUs themselves, which takes facts that NVML reads on the node, and only labels are known. "
-                "Add its host to the inventory, with kubegpu_facts auto or nodes."
-            ]
-        )
-    gpus = read_gpus(facts.gpus, facts.allocations, state)
-    if words.strategy == NONE:
-        wishes = wish_absent(where, "all", gpus)
-    else:
-        wishes = read_wishes(f"{where}.devices", words.devices, gpus)
-    problems = unread_gpus(facts.gpus, where)
-    plans: Tuple[GpuPlan, ...] = ()
-    try:
-        plans = plan_gpus(where, gpus, wishes, Rules(assume_idle=True))
-    except InputError as error:
-        problems += error.problems
-    problems += _check_rest(where, words, gpus, wishes)
-    if problems:
-        raise MigProblemsError(problems)
-    devices, memory = _count(words, gpus, wishes)
-    return NodeMig(words, facts.gpus, gpus, plans, devices, memory)
-
-
 def read_gpus(
     gpus: Sequence[Mapping[str, Any]], allocations: Sequence[Mapping[str, Any]] | None, state: NodeState
 ) -> Tuple[Gpu, ...]:
@@ -197,53 +155,10 @@ def unread_gpus(gpus: Sequence[Mapping[str, Any]], where: str) -> List[str]:
     problems = []
     for gpu in gpus:
         mig = gpu.get("mig") or {}
-        if mig.get("mode") == _ENABLED and mig.get("instances", ()) is None:
+        if mig.get("mode") == ENABLED and mig.get("instances", ()) is None:
             reason = mig.get("instances_reason") or "no reason given"
             problems.append(
                 f"{where}: the MIG instances of GPU {gpu.get('index')} could not be read ({reason}), so that nobody knows what would "
                 "go. Read the facts as root (become)."
             )
     return problems
-
-
-def _check_rest(where: str, words: MigWords, gpus: Sequence[Gpu], wishes: Wishes) -> List[str]:
-    """GPUs that the devices do not name."""
-    rest = [gpu for gpu in gpus if gpu.index not in wishes.by_gpu]
-    if not rest or wishes.problems:
-        return []
-    listed = " and ".join(map(str, rest))
-    if words.strategy == SINGLE:
-        return [
-            f"{where}: strategy single needs MIG devices on every GPU of a node, and devices names none for {listed}; name them "
-            "too, or give strategy: mixed."
-        ]
-    with_mig = [gpu for gpu in rest if _ENABLED in (gpu.mode, gpu.pending)]
-    return [
-        f"{where}.devices does not name {gpu}, on which MIG is enabled; name it too, or disable MIG there."
-        for gpu in with_mig
-    ]
-
-
-def _count(words: MigWords, gpus: Sequence[Gpu], wishes: Wishes) -> tuple[dict[str, int], dict[str, int | None]]:
-    """(devices, memory of the smallest) by resource."""
-    devices: Counter[str] = Counter()
-    sizes: dict[str, List[int | None]] = {}
-    for gpu in gpus:
-        wish = wishes.by_gpu.get(gpu.index)
-        counts = dict(wish.counts) if wish and wish.enabled else {}
-        for name, count in counts.items() or [("", 1)]:
-            resource = resource_name(name) if name and words.strategy != SINGLE else GPU_RESOURCE
-            devices[resource] += count
-            sizes.setdefault(resource, []).append(_memory(gpu, name) if name else gpu.memory_total_mib)
-    memory = {
-        resource: None if None in found else min(one for one in found if one is not None)
-        for resource, found in sizes.items()
-    }
-    return {resource: devices[resource] for resource in sorted(devices)}, memory
-
-
-def _memory(gpu: Gpu, name: str) -> int | None:
-    """MiB of a MIG device; parts of a GPU instance share its memory."""
-    parsed = parse_name(name)
-    total = next((one.memory_mib for one in find_profiles(gpu).profiles if one.name == parsed.gpu_instance), None)
-    return None if total is None else total * parsed.compute // parsed.slices

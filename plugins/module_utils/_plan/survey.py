@@ -18,11 +18,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import Decided, decide_key
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.label_facts import PRODUCT_LABEL
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.matching import Match, Matcher
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import (
-    MigProblemsError,
-    NodeMig,
-    plan_mig,
-)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import NodeMig
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_plans import MigPlanner, MigProblemsError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_words import NONE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import ON_HOLD, NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import NodeFindings, Wanted
@@ -109,11 +106,12 @@ def _read_facts(wanted: Wanted, found: Survey) -> None:
 
 def _plan_mig(wanted: Wanted, found: Survey) -> None:
     """Fill mig and what is in its way."""
+    planner = MigPlanner()
     for name, match in found.matches.items():
         config = wanted.vocabulary.configs[match.key] if match.key else None
         if config is not None and config.mig:
             try:
-                found.mig[name] = plan_mig(config, found.facts[name], wanted.scope.nodes[name])
+                found.mig[name] = planner.plan(config, found.facts[name], wanted.scope.nodes[name])
             except MigProblemsError as error:
                 found.mig_problems[name] = error.problems
 

@@ -471,3 +471,14 @@ def test_what_runs_on_a_whole_gpu_beside_mig_has_to_fit() -> None:
     gpus = [h20(processes=[process], memory_used_mib=60000), h20(index=1)]
     [told] = refusal(request(gpus, mig, fleet.node(2, pods), held, **words))
     assert "pod ml/job (process 7) uses 60000 MiB of GPU 0, more than a slot of 48935 MiB (97871 / 2)" in told
+
+
+def test_gpus_in_the_same_state_are_each_told_with_their_own_users() -> None:
+    pods = [fleet.pod(name, {THREE_G: 1}, owner=OWNED) for name in ("a", "b")]
+    gpus = [h20(("3g.48gb", 0)), h20(("3g.48gb", 0), index=1), h20(("3g.48gb", 0), index=2)]
+    held = [allocation(pod, f"MIG-h20-{index}-1", resource=THREE_G) for index, pod in enumerate(pods)]
+    entry = node_of(request(gpus, SEVEN, node({THREE_G: 3}, pods), held))
+    holders = [[one["holders"][0]["pod"] for one in gpu["losses"]] for gpu in entry["mig"]["gpus"]]
+    assert holders == [["ml/a"], ["ml/b"], []]
+    assert [gpu["uuid"] for gpu in entry["mig"]["gpus"]] == ["GPU-h20-0", "GPU-h20-1", "GPU-h20-2"]
+    assert [pod["name"] for pod in entry["evict"]["pods"]] == ["a", "b"]
