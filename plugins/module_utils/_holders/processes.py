@@ -60,23 +60,19 @@ def sort_processes(
 def _sort_pod(
     found: Processes, pod: Mapping[str, Any] | None, processes: Sequence[Mapping[str, Any]], request: Request
 ) -> None:
-    shown = _shown(processes)
     if pod is None:
-        found.problems.append(
-            f"{shown} of a pod that the API does not list keeps NVIDIA's driver open; a static pod is known to its kubelet by "
-            f"another uid. Stop it, then plan again, or leave it as it is ({_IGNORE}: [{_command(processes)}])."
-        )
-        if _command(processes) in request.ignore:
-            found.problems.pop()
-            found.ignored.add(_command(processes))
+        _sort_unknown(found, processes, request)
         return
+    if pod.get("requests"):
+        return
+    shown = _shown(processes)
     owner = pod.get("owner") or {}
     title = f"{pod.get('namespace')}/{pod.get('name')}"
     if owner.get("kind") == "DaemonSet":
         found.daemonsets.add(f"{pod.get('namespace')}/{owner.get('name')}")
     elif title in request.ignore or pod.get("name") in request.ignore:
         found.ignored.add(title)
-    elif not (pod.get("requests") or pod.get("phase") in TERMINAL_PHASES or pod.get("terminating")):
+    elif not (pod.get("phase") in TERMINAL_PHASES or pod.get("terminating")):
         if pod.get("mirror"):
             found.problems.append(
                 f"static pod {title} keeps NVIDIA's driver open ({shown}) and cannot be evicted. Move its manifest away for the "
@@ -87,6 +83,18 @@ def _sort_pod(
                 f"pod {title} keeps NVIDIA's driver open ({shown}) without having asked for a GPU, so it is not evicted. Have all "
                 f"pods evicted (scope all), take it off the node, or leave it as it is ({_IGNORE}: [{title}])."
             )
+
+
+def _sort_unknown(found: Processes, processes: Sequence[Mapping[str, Any]], request: Request) -> None:
+    """Processes of a pod that is not on the node by the API."""
+    command = _command(processes)
+    if command in request.ignore:
+        found.ignored.add(command)
+        return
+    found.problems.append(
+        f"{_shown(processes)} of a pod that the API does not list keeps NVIDIA's driver open; a static pod is known to its kubelet "
+        f"by another uid. Stop it, then plan again, or leave it as it is ({_IGNORE}: [{command}])."
+    )
 
 
 def _sort_host(

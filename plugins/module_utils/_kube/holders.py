@@ -74,6 +74,7 @@ def _entry_of(pod: Candidate) -> dict[str, Any]:
         "name": pod.state.name,
         "uid": pod.uid,
         "phase": pod.state.phase,
+        "requests": pod.requests,
         "owner": {"kind": owner[0], "name": owner[1]} if owner else None,
     }
 

@@ -139,6 +139,7 @@ def test_find_during_a_maintenance_finds_what_is_paused_by_it() -> None:
         pytest.param(pod(None), {"scope": "all"}, None, id="pod that is evicted with all"),
         pytest.param(pod(None), {"leaving": {"pod-1"}}, None, id="pod that is evicted"),
         pytest.param(pod(None, requests={"nvidia.com/gpu": 1}), {}, None, id="pod with a device"),
+        pytest.param(pod(requests={"nvidia.com/gpu": 1}), {}, None, id="pod of a DaemonSet with a device"),
         pytest.param(pod(None, terminating=True), {}, None, id="pod that ends"),
         pytest.param(pod(None, mirror=True), {"scope": "all"}, "static pod monitoring/bare-x keeps", id="static pod"),
         pytest.param(pod(None), {"ignore": ["bare-x"]}, None, id="pod left out"),
