@@ -218,7 +218,9 @@ def test_a_node_whose_layout_changes_alone_is_taken_and_its_plugin_withdrawn_onc
     assert decide_in_maintenance(node, OWN, RUN).settled
     taken = node.patched(decide_in_maintenance(node, REPARTED, RUN).patch)
     withdrawn = taken.patched(decide_withdrawn(taken, REPARTED, RUN).patch)
-    assert (withdrawn.revision, withdrawn.maintenance.step) == ("withdrawn", "withdrawn")
+    note = withdrawn.maintenance
+    assert note is not None
+    assert (withdrawn.revision, note.step) == ("withdrawn", "withdrawn")
     served = withdrawn.patched(decide_serving(withdrawn, REPARTED, RUN).patch)
     assert decide_withdrawn(served, REPARTED, RUN).verdict == DONE
     # A way back within the run, after its failure, goes by a plan of its own.
@@ -233,10 +235,14 @@ def test_a_node_whose_layout_only_is_confirmed_is_left_alone() -> None:
 
 def test_the_layout_before_is_noted_and_stays_noted_when_a_dead_run_is_taken_over() -> None:
     taken = BARE.patched(decide_in_maintenance(BARE, REPARTED, RUN).patch)
-    assert taken.maintenance.restore["mig"] == LAYOUT
-    now = replace(REPARTED, mig=replace(REPARTED.mig, before={"schema_version": 1, "gpus": []}))
+    note = taken.maintenance
+    assert note is not None
+    assert note.restore["mig"] == LAYOUT
+    now = replace(REPARTED, mig=MigStep(True, before={"schema_version": 1, "gpus": []}))
     over = taken.patched(decide_in_maintenance(taken, now, replace(RUN, run="run-2", holder="run-2")).patch)
-    assert over.maintenance.restore["mig"] == LAYOUT
+    note = over.maintenance
+    assert note is not None
+    assert (note.run, note.restore["mig"]) == ("run-2", LAYOUT)
 
 
 def test_serving_dates_devices_that_are_new() -> None:
