@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words import WHERE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import Wanted
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.survey import Survey
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import is_plugin_resource
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.words import did_you_mean
 
 
@@ -22,13 +23,16 @@ def totals(nodes: Mapping[str, Mapping[str, Any]], states: Mapping[str, NodeStat
         )
         for name, node in nodes.items()
     }
+    staying = {
+        name: requested[name] - _requested_by(states[name], node["evict"]["pods"]) for name, node in nodes.items()
+    }
     before = sum(node["slots_before"] for node in nodes.values())
     after = sum(node["slots_after"] for node in nodes.values())
     return {
         "slots_before": before,
         "slots_after": after,
         "free_before": sum(max(0, node["slots_before"] - requested[name]) for name, node in nodes.items()),
-        "free_after": sum(max(0, node["slots_after"] - requested[name]) for name, node in nodes.items()),
+        "free_after": sum(max(0, node["slots_after"] - staying[name]) for name, node in nodes.items()),
         "requested": sum(requested.values()),
         "gpus": sum(node["gpu_count"] for node in nodes.values()),
         "nodes": len(nodes),
@@ -37,6 +41,13 @@ def totals(nodes: Mapping[str, Mapping[str, Any]], states: Mapping[str, NodeStat
         "stale_pods": sum(len(node["stale_pods"]) for node in nodes.values()),
         "evicted_pods": sum(len(node["evict"]["pods"]) for node in nodes.values()),
     }
+
+
+def _requested_by(state: NodeState, pods: Sequence[Mapping[str, Any]]) -> int:
+    """Slots that some of a node's pods have asked for."""
+    uids = {pod["uid"] for pod in pods}
+    requests = (pod.get("requests") or {} for pod in state.gpu_pods if pod["uid"] in uids)
+    return sum(int(count) for one in requests for name, count in one.items() if is_plugin_resource(name))
 
 
 def unmatched_configs(wanted: Wanted, found: Survey) -> list[str]:

@@ -68,6 +68,8 @@ def test_whole_card_becomes_seven_devices() -> None:
     )
     assert json.loads(json.dumps(plan)) == plan
     assert "migStrategy: mixed" in plan["configs"]["h20"]["config_file"]
+    # The pod that leaves leaves room.
+    assert (plan["totals"]["free_before"], plan["totals"]["free_after"]) == (0, 7)
 
 
 @pytest.mark.parametrize(
