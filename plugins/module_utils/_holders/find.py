@@ -137,8 +137,16 @@ def find(name: str, cluster: Mapping[str, Any], facts: Mapping[str, Any] | None,
         holders=tuple(found.holders),
         host=tuple(processes.stopped),
         ignored=tuple(sorted({*found.ignored, *processes.ignored})),
-        problems=(*found.problems, *processes.problems),
+        problems=(*found.problems, *processes.problems, *_unread(facts)),
     )
+
+
+def _unread(facts: Mapping[str, Any] | None) -> List[str]:
+    """Why it is not known who holds the driver, if somebody has looked and was not allowed to see."""
+    if facts is None or facts.get("holders", ()) is not None:
+        return []
+    reason = facts.get("holders_reason") or "no reason given. Read the facts as root (become)."
+    return [f"who keeps NVIDIA's driver open could not be read: {reason}"]
 
 
 def _find_daemonsets(name: str, cluster: Mapping[str, Any], processes: Processes, request: Request) -> _DaemonSets:

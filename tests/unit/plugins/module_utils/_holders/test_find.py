@@ -156,6 +156,14 @@ def test_find_sorts_pods_that_hold_the_driver(
     assert problem is None or found.problems[0].startswith(problem)
 
 
+def test_find_says_so_if_nobody_was_allowed_to_look() -> None:
+    facts = {"holders": None, "holders_reason": "/proc cannot be read. Run with become."}
+    assert find(NODE, cluster(), facts, Request()).problems == (
+        "who keeps NVIDIA's driver open could not be read: /proc cannot be read. Run with become.",
+    )
+    assert find(NODE, cluster(), {"gpus": []}, Request()).problems == ()
+
+
 def test_find_sorts_processes_of_the_host() -> None:
     persistenced = process(pid=1, command="nvidia-persiste", unit="nvidia-persistenced.service")
     monitor = [process(pid=2, command="mon", unit="mon.service"), process(pid=3, command="mon", unit="mon.service")]
