@@ -73,6 +73,26 @@ def test_directories_outlive_a_reboot_and_go_with_pods_that_went_meanwhile(tmp_p
     assert uids["other"] in os.listdir(node / "kubelet/pods")
 
 
+@pytest.mark.parametrize("finalizers", [[], ["example.com/held"]])
+def test_directory_of_a_finished_pod_stays_until_its_object_goes(
+    tmp_path: Path, node: Path, finalizers: list[str]
+) -> None:
+    manifest = gpu_pod("job")
+    manifest["metadata"]["finalizers"] = finalizers
+    simulation = world(apply=[plugin(), manifest], directory=tmp_path)
+    pod = simulation.get("pods", f"{NAMESPACE}/job")
+    done = {**pod, "status": {**pod["status"], "phase": "Succeeded"}}
+    simulation.registry.update("pods", done, subresource="status")
+    simulation.engine.settle()
+    assert pod["metadata"]["uid"] in os.listdir(node / "kubelet/pods")
+    simulation.registry.delete("pods", NAMESPACE, "job")
+    simulation.engine.settle()
+    if finalizers:
+        simulation.registry.patch("pods", NAMESPACE, "job", {"metadata": {"finalizers": None}})
+        simulation.engine.settle()
+    assert pod["metadata"]["uid"] not in os.listdir(node / "kubelet/pods")
+
+
 # Processes.
 
 
@@ -223,4 +243,5 @@ def test_container_that_wants_to_monitor_mig_needs_sys_admin_to_start(security: 
         assert "cannot set MIG_MONITOR_DEVICES in non privileged container" in ended["message"]
         assert status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
         assert status["restartCount"] > 2
+        assert "Started" not in {item["reason"] for item in simulation.store.list("events")}
         assert simulation.allocatable("gpu-1") is None

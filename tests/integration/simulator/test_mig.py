@@ -229,6 +229,7 @@ def test_running_plugin_goes_on_advertising_what_is_gone_until_it_starts_anew(no
     assert status["lastState"]["terminated"]["reason"] == "StartError"
     assert "nvidia-container-cli: device error: MIG-" in status["lastState"]["terminated"]["message"]
     assert status["lastState"]["terminated"]["message"].endswith("unknown device: unknown")
+    assert simulation.agent("gpu-1").use.broken() == [], "it never ran"
     restart_plugin(simulation)
     assert advertised(simulation) == {HALF: 2}
 
@@ -354,6 +355,45 @@ def test_library_knows_the_holders_and_refuses_to_switch_the_mode_while_there_ar
     simulation.label("gpu-1", **{KEY: "default"})
     simulation.engine.settle()
     assert len(holder_lines(node)) == 1
+
+
+@pytest.mark.parametrize("by", ["signal", "kubelet"])
+def test_plugin_that_stops_serving_lets_go_of_nvml(node: Path, tmp_path: Path, by: str) -> None:
+    source, manifest = shared(2, SMALL)
+    simulation = world(mig_node({"1g.12gb": 7}), apply=[source, manifest], directory=tmp_path)
+    assert len(holder_lines(node)) == 1
+    mps = {"mps": {"resources": [{"name": GPU, "replicas": 2}]}}
+    source["data"]["config.yaml"] = json.dumps({"version": "v1", "flags": {"migStrategy": "none"}, "sharing": mps})
+    simulation.apply(source)
+    args = {"args": ["--config-file=/config/config.yaml"]}
+    simulation.engine.advance(130)
+    (runtime,) = simulation.agent("gpu-1").runtimes.values()
+    for container in runtime.containers:
+        container.spec = {**container.spec, **args}
+    if by == "signal":
+        runtime.signal_plugins()
+    else:
+        simulation.agent("gpu-1").restart_kubelet()
+    simulation.engine.advance(15)
+    assert holder_lines(node) == []
+    assert is_ready(simulation.pods(NAMESPACE)[0])
+
+
+@pytest.mark.parametrize(
+    ("security", "env", "serves"),
+    [
+        ({"capabilities": {"add": ["SYS_ADMIN"]}}, [], False),
+        ({"capabilities": {"add": ["SYS_ADMIN"]}}, [{"name": "NVIDIA_MIG_MONITOR_DEVICES", "value": "all"}], True),
+        ({"privileged": True}, [], True),
+        ({}, [], False),
+    ],
+)
+def test_right_to_see_mig_devices_takes_capability_and_variable(
+    security: dict[str, Any], env: list[dict[str, str]], serves: bool
+) -> None:
+    manifest = mig_plugin()
+    manifest["spec"]["template"]["spec"]["containers"][0] |= {"securityContext": security, "env": env}
+    assert advertised(world(mig_node({"1g.12gb": 7}), apply=[manifest])) == ({SMALL: 7} if serves else {})
 
 
 # GPU Feature Discovery.

@@ -73,6 +73,7 @@ class DevicePlugin(ConfiguredProgram):
             return
         self.log("inotify: /var/lib/kubelet/device-plugins/kubelet.sock created, restarting.")
         self.serving = []
+        self.pod.node.processes.release(self.id)
         if self.pod.facts.reread_on_kubelet_restart or self.settings is None:
             self._run(self.id)
         else:
