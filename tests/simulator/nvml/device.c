@@ -131,8 +131,8 @@ GPU_NUMBER(nvmlDeviceGetComputeMode, unsigned int, gpu->compute_mode)
 GPU_NUMBER(nvmlDeviceGetDisplayMode, nvmlEnableState_t, 0)
 GPU_NUMBER(nvmlDeviceGetDisplayActive, nvmlEnableState_t, 0)
 GPU_NUMBER(nvmlDeviceGetAccountingMode, nvmlEnableState_t, 0)
-/* NVML_GPU_VIRTUALIZATION_MODE_PASSTHROUGH, where the machine is a virtual one that cannot reset its GPUs; else none. */
-GPU_NUMBER(nvmlDeviceGetVirtualizationMode, unsigned int, state->reset == RESET_BY_REBOOT)
+/* NVML_GPU_VIRTUALIZATION_MODE_PASSTHROUGH, where the machine is a virtual one that was given its GPUs; else none. */
+GPU_NUMBER(nvmlDeviceGetVirtualizationMode, unsigned int, state->passthrough)
 
 NVML_API nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) {
     ENTER_GPU(device);

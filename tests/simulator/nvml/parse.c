@@ -22,6 +22,7 @@ static const struct key NODE_KEYS[] = {
     NUMBER(state, init_error),
     NUMBER(state, privileged),
     NUMBER(state, mig_independent),
+    NUMBER(state, passthrough),
     NUMBER(state, reset),
     {0},
 };

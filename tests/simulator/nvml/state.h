@@ -89,6 +89,7 @@ struct state {
     unsigned int cuda_driver_version, init_error;
     unsigned int privileged;      /* whether the caller is root, which some MIG queries ask for */
     unsigned int mig_independent; /* whether this driver lists MIG profiles also while MIG is disabled */
+    unsigned int passthrough;     /* whether the machine is a virtual one that was given its GPUs */
     unsigned int reset;           /* enum reset */
     unsigned int mig_serial;      /* of the last compute instance that was created on this node */
     unsigned int holders[MAX_HOLDERS], holder_count; /* processes that hold NVML open without a context on a GPU */

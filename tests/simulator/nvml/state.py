@@ -106,7 +106,7 @@ class NodeGpus:
 
     `holders`: processes that have NVML open without using a GPU, such as exporters; they keep MIG modes from changing.
     `reset`: who can reset a GPU whose MIG mode needs that: "nvml" itself, as on bare metal, the "command" nvidia-smi --gpu-reset,
-    or nobody, only a "reboot".
+    or nobody, only a "reboot". `passthrough`: the machine is a virtual one that was given its GPUs, and says so.
     """
 
     gpus: list[Gpu] = field(default_factory=list)
@@ -116,6 +116,7 @@ class NodeGpus:
     privileged: bool = True
     holders: list[int] = field(default_factory=list)
     reset: str = "command"
+    passthrough: bool = False
 
     @classmethod
     def of(cls, node: str, cards: Iterable[Union[str, Card]], driver_version: str = DEFAULT_DRIVER) -> NodeGpus:

@@ -48,6 +48,7 @@ def lines(node: NodeGpus) -> Iterator[str]:
     yield f"nvml_version={cuda // 1000}.{node.driver_version}"
     yield f"privileged={int(node.privileged)}"
     yield f"mig_independent={int(lists_profiles_without_mig(node.driver_version))}"
+    yield f"passthrough={int(node.passthrough)}"
     if node.reset not in RESETS:
         raise ValueError(f"reset {node.reset!r} is none of {', '.join(RESETS)}")
     yield f"reset={RESETS.index(node.reset)}"

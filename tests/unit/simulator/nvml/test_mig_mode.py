@@ -116,15 +116,22 @@ def test_mode_that_is_none_is_invalid(make_node: Any) -> None:
 
 def test_machine_without_reset_needs_a_reboot(make_node: Any) -> None:
     node = make_node(["A30"])
-    assert node.nvml.nvmlDeviceGetVirtualizationMode(node.handle()) == node.nvml.NVML_GPU_VIRTUALIZATION_MODE_NONE
     node.gpus.reset = "reboot"
     node.write()
-    assert node.nvml.nvmlDeviceGetVirtualizationMode(node.handle()) == 1, "passed through to a virtual machine"
     assert node.nvml.nvmlDeviceSetMigMode(node.handle(), 1) == RESET_REQUIRED
     assert smi(node, "--gpu-reset")[0] == NvmlError.NOT_SUPPORTED
     assert mode(node) == [0, 1]
     assert smi(node, "--simulate-boot") == (0, "")
     assert mode(node) == [1, 1]
+
+
+def test_virtual_machine_tells_that_it_was_given_its_gpus(make_node: Any) -> None:
+    node = make_node(["A30"])
+    ask = node.nvml.nvmlDeviceGetVirtualizationMode
+    assert ask(node.handle()) == node.nvml.NVML_GPU_VIRTUALIZATION_MODE_NONE
+    node.gpus.passthrough = True
+    node.write()
+    assert ask(node.handle()) == node.nvml.NVML_GPU_VIRTUALIZATION_MODE_PASSTHROUGH
 
 
 def test_gpus_coupled_by_nvlink_are_reset_together(make_node: Any) -> None:
