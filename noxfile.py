@@ -17,7 +17,9 @@ from typing import Any
 
 import nox
 
-from setup import staging  # of tests/, which set-up made importable
+# Of tests/, which set-up made importable.
+from hosts.packages import UNAVAILABLE, are_required
+from setup import staging
 
 ROOT = Path(__file__).resolve().parent
 BIN = ROOT / ".venv" / "bin"
@@ -25,6 +27,9 @@ COLLECTIONS = ROOT / ".venv" / "collections"
 BUILD = ROOT / "build"
 # Two processes: more would only make the timing of simulated clusters uneven on small machines.
 PARALLEL = ("-n", "2", "--dist", "loadfile")
+
+# Molecule scenarios that need a host of their own, which not every machine can have.
+SCENARIOS_ON_HOSTS = ("mig_config",)
 
 nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = False
@@ -176,5 +181,20 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 def molecule(session: nox.Session) -> None:
-    """Every molecule scenario: check mode, converge, converge again without a change, testinfra."""
-    run(session, "molecule", "test", "--all", *session.posargs)
+    """Molecule scenarios on simulated clusters: check mode, converge, converge again without a change, testinfra."""
+    on_hosts = (argument for name in SCENARIOS_ON_HOSTS for argument in ("--exclude", name))
+    run(session, "molecule", "test", "--all", *on_hosts, *session.posargs)
+
+
+@nox.session
+def hosts(session: nox.Session) -> None:
+    """Molecule scenarios on hosts with a real systemd; they reboot. As root on Debian, this installs what such hosts need."""
+    ready = subprocess.run(
+        [str(BIN / "python"), "-m", "hosts", "prepare"], cwd=ROOT, check=False, stderr=subprocess.PIPE, text=True
+    )
+    if ready.returncode == UNAVAILABLE and not are_required():
+        session.skip(ready.stderr.strip())
+    if ready.returncode != 0:
+        session.error(ready.stderr.strip())
+    for name in SCENARIOS_ON_HOSTS:
+        run(session, "molecule", "test", "--scenario-name", name, *session.posargs)

@@ -13,10 +13,7 @@ from pathlib import Path
 
 from hosts.base import base
 from hosts.host import HostError, start, stop
-from hosts.packages import HostsUnavailableError, install_packages
-
-#: Exit status of a machine that cannot have test hosts.
-UNAVAILABLE = 3
+from hosts.packages import UNAVAILABLE, HostsUnavailableError, install_packages
 
 
 def main(arguments: list[str]) -> int:

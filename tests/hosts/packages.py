@@ -20,6 +20,8 @@ PROGRAMS = {
 }
 #: Set where a machine has to have them, as in continuous integration: then a test that is skipped is a failure.
 REQUIRED = "KUBEGPU_REQUIRE_HOSTS"
+#: Exit status of "python -m hosts" on a machine that cannot have them.
+UNAVAILABLE = 3
 _INSTALL_SECONDS = 300
 
 

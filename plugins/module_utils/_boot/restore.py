@@ -110,12 +110,20 @@ def run(restore: Restore, sleep: Callable[[float], None] = time.sleep) -> str:
                     "was not restored and the device plugin of this node's config waits. Restore it from the cluster's "
                     "side, once the driver is there: run the playbook kubegpu.sharing.rollout, or the role mig_config."
                 )
-            loaded = restore.files.kernel_driver_version() is not None
-            if error.code not in _PASSING or not loaded or time.monotonic() >= deadline:
+            if error.code not in _PASSING or not _is_being_loaded(restore) or time.monotonic() >= deadline:
                 raise KubeGpuError(f"The MIG layout was not restored. {error.reason}") from error
         except NvmlError as error:
             raise KubeGpuError(f"The MIG layout was not restored: {error}. Look for NVRM in the kernel log.") from error
         sleep(_POLL_SECONDS)
+
+
+def _is_being_loaded(restore: Restore) -> bool:
+    """Whether the kernel has the driver, or is about to: udev tells of a module before it works."""
+    try:
+        with open(os.path.join(restore.proc_root, "modules"), encoding="ascii", errors="replace") as file:
+            return any(line.startswith("nvidia ") for line in file)
+    except OSError:
+        return restore.files.kernel_driver_version() is not None
 
 
 def _configure(restore: Restore, layout: Dict[str, Any]) -> Dict[str, Any]:
