@@ -88,6 +88,14 @@ class Operator:
                     "kubegpu_nvml_library": f"{node_dir}/libnvidia-ml.so.1",
                     "kubegpu_proc_root": f"{node_dir}/proc",
                     "kubegpu_kubelet_root": f"{node_dir}/kubelet",
+                    # A folder has no services and does not boot; what is written to the host goes below its root.
+                    "kubegpu_mig_host_services": [],
+                    "kubegpu_mig_boot_restore": False,
+                    "kubegpu_mig_cdi": "never",
+                    "kubegpu_mig_nvidia_smi": f"{node_dir}/nvidia-smi",
+                    "kubegpu_mig_state_dir": f"{node_dir}/root/var/lib/kubegpu-sharing/mig",
+                    "kubegpu_mig_lock_path": f"{node_dir}/host.lock",
+                    "kubegpu_mig_ready_path": f"{node_dir}/root/run/kubegpu-sharing/mig-ready",
                 },
             },
         }
