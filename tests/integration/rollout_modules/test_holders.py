@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -260,7 +261,7 @@ def test_a_node_left_between_pause_and_resume_is_put_right_by_the_next_run(scene
     scene.cluster.wait_until(lambda: scene.exporters() == EVERYWHERE, 30, "the exporters to come back")
 
 
-def test_one_that_cannot_be_paused_is_refused_before_the_first_eviction(scene: Scene) -> None:
+def test_one_that_cannot_be_paused_is_refused_before_the_first_eviction_with_what_to_type(scene: Scene) -> None:
     scene.plan()
     client = scene.cluster.client()
     stubborn = holding("stubborn", EXPORTER, nodeSelector={"bare": "yes"}, tolerations=[{"operator": "Exists"}])
@@ -281,5 +282,12 @@ def test_one_that_cannot_be_paused_is_refused_before_the_first_eviction(scene: S
     )
     assert [write for write in scene.cluster.writes(begun) if write["resource"] in ("pods", "pods/eviction")] == []
     assert "probe by-taint" in scene.exporters()
-    with pytest.raises(InputError, match="kubectl -n monitoring patch daemonset stubborn --type=merge"):
+    with pytest.raises(InputError) as refused:
         scene.plan()
+    words = shlex.split(str(refused.value)[str(refused.value).index("kubectl -n") :].partition(" Or ")[0])
+    assert words[:-1] == ["kubectl", "-n", "monitoring", "patch", "daemonset", "stubborn", "--type=merge", "-p"]
+    client.patch("/apis/apps/v1/namespaces/monitoring/daemonsets/stubborn", json.loads(words[-1]))
+    scene.plan()
+    result = driver.paused()
+    assert result["failed_nodes"] == []
+    assert scene.exporters() == {"labelled by-label", "operators by-operator"}
