@@ -52,4 +52,6 @@ setup-test:
 clean: ## Remove what set-up, tests and demo made
 	@for dir in $(CLUSTER) $(CLUSTER_MIG); do \
 	  if [ -e $$dir/pid ] && [ -x $(PYTHON) ]; then $(PYTHON) -m simulator down --dir $$dir; fi; done
+	@for host in build/molecule/*/host.json; do \
+	  if [ -e $$host ] && [ -x $(PYTHON) ]; then $(PYTHON) -m hosts down --dir $$(dirname $$host); fi; done
 	rm -rf .venv .venv-* .cache .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible build tests/output

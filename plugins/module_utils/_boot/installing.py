@@ -56,7 +56,7 @@ def install(wanted: Wanted, source: str) -> None:
         if hashlib.sha256(program).hexdigest() != wanted.digest:
             raise KubeGpuError(
                 f"Installing {wanted.path} failed: {source} is not the program that was announced, so nothing was changed. "
-                "Leave O(source) and O(digest) to the action plugin."
+                "Leave source and digest to the action plugin."
             )
         os.makedirs(os.path.dirname(wanted.path), mode=0o755, exist_ok=True)
         _write(f"{wanted.path}.{os.getpid()}.new", wanted.path, program)

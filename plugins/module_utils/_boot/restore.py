@@ -78,10 +78,10 @@ def main(arguments: Sequence[str], version: str) -> int:
     del options["command"]
     restore = Restore(**options)
     try:
-        print(run(restore), flush=True)
+        sys.stdout.write(f"{run(restore)}\n")
     except KubeGpuError as error:
         _note_failure(restore, error.msg)
-        print(error.msg, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{error.msg}\n")
         return 1
     return 0
 
