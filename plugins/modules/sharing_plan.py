@@ -196,6 +196,11 @@ wave_hosts:
   type: list
   elements: dict
   returned: success
+mig_differences:
+  description: How GPUs differ from the MIG devices that they are to have, in words, each with its node.
+  type: list
+  elements: str
+  returned: success
 mig_nodes:
   description: Names of the nodes that change and whose config has C(mig).
   type: list
@@ -208,7 +213,7 @@ plan:
       (with C(arithmetic), C(slot_mib), C(headroom_mib), C(utilization)), C(slots_before), C(slots_after), C(from), C(to),
       C(expected_resources), C(changed) and C(reasons), C(disruption), C(release), C(ids_change), C(evict) (C(scope), C(devices),
       C(fit) and the C(pods) to expect), C(stale_pods), C(recreate) and C(was_unschedulable).
-    - A node whose config has C(mig) also has C(mig_devices) (by resource) and C(mig). This has C(strategy), C(changes), C(request) (the
+    - A node whose config has C(mig) also has C(mig_devices) (by resource) and C(mig). This has C(strategy), C(changes), C(differences), C(request) (the
       options for M(kubegpu.sharing.mig_config)), C(gpus) (each with what is kept, destroyed and created, and who loses a device),
       C(before) and C(after) (exact layouts), C(lost_devices), C(reset) and C(reset_coupled), and C(holders) of the driver.
     - C(rehearsal) tells for each of the C(waves) which pods are evicted and whether they have somewhere to go (C(evictions)),

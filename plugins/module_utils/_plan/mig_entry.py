@@ -29,6 +29,7 @@ def mig_entry(mig: NodeMig, holders: Mapping[str, Any] | None = None) -> dict[st
     return {
         "strategy": mig.words.strategy,
         "changes": bool(mig.changing),
+        "differences": reasons_of_layout(mig),
         "request": _request(mig),
         "gpus": [
             {word: value for word, value in plan.to_dict().items() if word not in _LEFT_OUT} for plan in mig.plans

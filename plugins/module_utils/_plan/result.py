@@ -26,10 +26,20 @@ def plan_facts(plan: Mapping[str, Any], dest: str | None) -> dict[str, Any]:
         "wave_hosts": [
             {"node": node, "host": plan["nodes"][node]["host"] or node} for wave in plan["waves"] for node in wave
         ],
+        "mig_differences": mig_differences(plan),
         "mig_nodes": sorted(node for wave in plan["waves"] for node in wave if plan["nodes"][node].get("mig")),
         "plan": _shorten(plan) if dest and len(plan["nodes"]) > LARGE_FLEET else dict(plan),
         "dest": dest,
     }
+
+
+def mig_differences(plan: Mapping[str, Any]) -> list[str]:
+    """How GPUs differ from their MIG layout: a device plugin goes on advertising devices that are there no more."""
+    return [
+        f"{name}: {difference}"
+        for name, node in sorted(plan["nodes"].items())
+        for difference in (node.get("mig") or {}).get("differences") or ()
+    ]
 
 
 def _shorten(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_view import (
@@ -46,7 +47,7 @@ def verify(plan: Plan, before: Optional[Cluster], after: Cluster, limit: int) ->
     :param before: the cluster as it was planned for, if known: pods that were pending then should no longer be.
     :param limit: rows of a table at most.
     """
-    verdicts = {name: judge_node(name, plan["nodes"][name], after) for name in in_order(plan.get("nodes") or {})}
+    verdicts = {name: _judge(name, plan, before, after) for name in in_order(plan.get("nodes") or {})}
     holds, skipped = find_holds(plan, after), left_for_other_reasons(plan.get("skipped") or [])
     verdict = describe_verdicts(len(verdicts), sum(1 for found in verdicts.values() if found.differences))
     others = f"{describe_left_alone(len(skipped))}{describe_holds(holds)}"
@@ -62,6 +63,14 @@ def verify(plan: Plan, before: Optional[Cluster], after: Cluster, limit: int) ->
     # The id of a plan that changes nothing is known to nobody.
     title = "Verification" if plan.get("empty") else f"Verification of plan {plan.get('plan_id')}"
     return Document(title, subtitle, [section for section in sections if section])
+
+
+def _judge(name: str, plan: Plan, before: Optional[Cluster], after: Cluster) -> Verdict:
+    """Where nothing was done since the plan was made, GPUs that it wants to lay out anew are not as planned."""
+    planned = plan["nodes"][name]
+    found = judge_node(name, planned, after)
+    layout = (planned.get("mig") or {}).get("differences") or () if before is None else ()
+    return replace(found, differences=[*found.differences, *(f"{name}: {one}" for one in layout)])
 
 
 def describe_verdicts(count: int, differ: int) -> str:

@@ -17,6 +17,7 @@ from unit.plugins.module_utils._plan.mig_fleet import OWNED, allocation, carry_o
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import plan_facts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
 
 SEVEN = {"devices": {"1g.12gb": 7}}
@@ -484,3 +485,13 @@ def test_gpus_in_the_same_state_are_each_told_with_their_own_users() -> None:
     assert holders == [["ml/a"], ["ml/b"], []]
     assert [gpu["uuid"] for gpu in entry["mig"]["gpus"]] == ["GPU-h20-0", "GPU-h20-1", "GPU-h20-2"]
     assert [pod["name"] for pod in entry["evict"]["pods"]] == ["a", "b"]
+
+
+def test_result_tells_which_layouts_differ_and_which_hosts_take_part() -> None:
+    wanted = request([h20()], SEVEN)
+    plan = build_plan(wanted)
+    told = plan_facts(plan, None)
+    assert told["mig_nodes"] == ["h20"]
+    assert told["mig_differences"] == ["h20: GPU 0: MIG mode enabled instead of disabled, 7 MIG devices to create"]
+    done = plan_facts(build_plan(carry_out(wanted, plan)), None)
+    assert (done["mig_nodes"], done["mig_differences"]) == ([], [])

@@ -195,3 +195,14 @@ def test_node_that_went_back_to_the_plugin_of_somebody_else_is_as_planned(story:
     assert list(judge_node("gpu-l20", planned, gone).differences) == [
         f"node gpu-l20: no plugin pod of DaemonSet {title} is on the node"
     ]
+
+
+def test_verify_layout_of_gpus_counts_where_nothing_was_done_since(story: Any) -> None:
+    story.plan["nodes"]["gpu-l20"]["mig"] = {"differences": ["GPU 0: 1 MIG device to create"]}
+    told = verify(story.plan, None, story.after, 50)
+    assert "1 of 2 planned nodes not as planned" in told.subtitle
+    assert "gpu-l20: GPU 0: 1 MIG device to create" in next(
+        s.items for s in told.sections if s.heading == "Differences"
+    )
+    # After a rollout the plan tells what had been different before it.
+    assert "All 2 planned nodes as planned" in verify(story.plan, story.before, story.after, 50).subtitle
