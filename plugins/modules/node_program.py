@@ -73,7 +73,7 @@ path:
   returned: success
   sample: /usr/local/lib/kubegpu-sharing/kubegpu-sharing.pyz
 interpreter:
-  description: The node's Python that Ansible uses, which can run the program.
+  description: The node's Python that Ansible uses, which can run the program; by the name that an upgrade of the system keeps, if it has one.
   type: str
   returned: success
   sample: /usr/bin/python3
@@ -99,6 +99,7 @@ from typing import Any, Mapping
 from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.installing import (
     Wanted,
     find_change,
+    find_interpreter,
     install,
     remove,
 )
@@ -134,7 +135,7 @@ def run(params: Mapping[str, Any], check_mode: bool) -> Outcome:
         after={"digest": wanted.digest},
         facts={
             "path": wanted.path,
-            "interpreter": sys.executable,
+            "interpreter": find_interpreter(sys.executable),
             "digest": wanted.digest,
             "source_needed": waits and not check_mode,
         },

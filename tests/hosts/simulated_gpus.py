@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Simulated GPUs for a test host: a directory to be copied to it, with NVML's library, nvidia-smi and their state.
 
-python -m hosts.simulated_gpus --dir DIR --name NAME CARD... [--fault FUNCTION=ERROR]
+python -m hosts.simulated_gpus --dir DIR --name NAME CARD... [--fault FUNCTION=ERROR] [--reset HOW]
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--name", required=True, help="name of the host, from which the GPUs' UUIDs follow")
     parser.add_argument("--fault", action="append", default=[], help="a function of NVML that fails, and how")
+    parser.add_argument("--reset", choices=["nvml", "command", "reboot"], default="command", help="what resets a GPU")
     parser.add_argument("cards", nargs="+", choices=sorted(CARDS))
     options = parser.parse_args(arguments)
     gpus = NodeGpus.of(options.name, options.cards)
     gpus.faults = {
         function: NvmlError[error] for function, _equals, error in (one.partition("=") for one in options.fault)
     }
+    gpus.reset = options.reset
     install(options.dir)
     gpus.write(options.dir)
     return 0

@@ -45,6 +45,12 @@ def find_change(wanted: Wanted) -> Change:
     return Change(f"{'install' if found is None else 'replace'} {wanted.path}", found)
 
 
+def find_interpreter(running: str) -> str:
+    """The interpreter that runs this, by a name that outlives an upgrade of the system: python3 rather than python3.11."""
+    lasting = os.path.join(os.path.dirname(running), "python3")
+    return lasting if os.path.realpath(lasting) == os.path.realpath(running) else running
+
+
 def install(wanted: Wanted, source: str) -> None:
     """Put the program into its place, whole or not at all.
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.installing import find_interpreter
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.modules import node_program
 
@@ -83,3 +84,13 @@ def test_run_refuses_another_program_than_the_one_announced(params: dict[str, An
     with pytest.raises(KubeGpuError, match="is not the program that was announced, so nothing was changed"):
         node_program.run(params, check_mode=False)
     assert not Path(params["path"]).exists()
+
+
+@pytest.mark.parametrize(("target", "expected"), [("python3.11", "python3"), ("python3.13", "python3.11")])
+def test_find_interpreter_prefers_the_name_that_stays_if_it_is_the_same(
+    tmp_path: Path, target: str, expected: str
+) -> None:
+    for name in ("python3.11", "python3.13"):
+        (tmp_path / name).touch()
+    (tmp_path / "python3").symlink_to(target)
+    assert find_interpreter(str(tmp_path / "python3.11")) == str(tmp_path / expected)
