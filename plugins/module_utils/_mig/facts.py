@@ -18,6 +18,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import 
     Profile,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.names import parse_name
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.profiles import Model
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.tables import find_model
+
+# Cards whose ids can be relied on, and nothing else that NVML says of their profiles.
+_TOLD_WRONGLY = ("A30-24GB",)
 
 Key = Tuple[Optional[int], Optional[int]]
 
@@ -29,20 +34,25 @@ def read_gpu(facts: Mapping[str, Any], in_use: Optional[InUse] = None) -> Gpu:
         with id, slices and start.
     """
     mig = facts.get("mig") or {}
+    device = _read_id(facts.get("pci_device_id"))
+    model = find_model(str(facts.get("product")), facts.get("memory_total_mib"), device)
+    profiles = mend_profiles(mig.get("profiles") or (), model)
+    names = {one.get("id"): one.get("name") for one in profiles}
+    instances = (_read_instance(one, names) for one in mig.get("instances") or ())
     return Gpu(
         index=int(facts["index"]),
         uuid=str(facts.get("uuid") or ""),
         product=str(facts.get("product") or "unknown product"),
         pci_bus_id=str(facts.get("pci_bus_id") or ""),
-        pci_device_id=_read_id(facts.get("pci_device_id")),
+        pci_device_id=device,
         pci_subsystem_id=_read_id(facts.get("pci_subsystem_id")),
         compute_capability=facts.get("compute_capability"),
         memory_total_mib=facts.get("memory_total_mib"),
         capable=bool(mig.get("capable")),
         mode=str(mig.get("mode") or "disabled"),
         pending=str(mig.get("pending") or mig.get("mode") or "disabled"),
-        profiles=read_profiles(mig.get("profiles") or ()),
-        instances=tuple(sorted(map(_read_instance, mig.get("instances") or ()), key=lambda one: one.place)),
+        profiles=read_profiles(profiles),
+        instances=tuple(sorted(instances, key=lambda one: one.place)),
         in_use=in_use or {},
     )
 
@@ -52,10 +62,12 @@ def _read_id(value: Any) -> Optional[int]:
     return int(value, 16) if isinstance(value, str) else value
 
 
-def _read_instance(entry: Mapping[str, Any]) -> Instance:
+def _read_instance(entry: Mapping[str, Any], names: Mapping[Any, Any]) -> Instance:
+    """:param names: of profiles by their ids, which tell more reliably what an instance is than its own name."""
+    name = names.get(entry["profile_id"]) if entry.get("profile_id") is not None else None
     return Instance(
         id=int(entry["id"]),
-        profile=_read_name(entry.get("profile")),
+        profile=_read_name(name or entry.get("profile")),
         place=Place(int(entry["start"]), int(entry["size"])),
         compute=tuple(
             ComputeInstance(int(one["id"]), int(one["slices"]), one.get("start")) for one in entry.get("compute") or ()
@@ -69,6 +81,29 @@ def _read_name(value: Any) -> str:
         return parse_name(str(value)).gpu_instance
     except ValueError:
         return str(value)
+
+
+def mend_profiles(entries: Iterable[Mapping[str, Any]], model: Optional[Model]) -> List[Mapping[str, Any]]:
+    """``mig.profiles``, with what a card cannot be relied on to tell taken from the table, by the profiles' ids.
+
+    Old drivers tell no names. And NVML tells wrong profiles of an A30, says mig-parted, which asks it for none there.
+    """
+    known = {one.id: one for one in model.profiles if one.id is not None} if model else {}
+    if model is None or model.key not in _TOLD_WRONGLY:
+        return [
+            {**one, "name": known[one["id"]].name} if not one.get("name") and one.get("id") in known else one
+            for one in entries
+        ]
+    return [{**one, **_describe(known[one["id"]])} for one in entries if one.get("id") in known]
+
+
+def _describe(profile: Profile) -> Mapping[str, Any]:
+    return {
+        "name": profile.name,
+        "compute_slices": profile.slices,
+        "max_instances": profile.max_instances,
+        "placements": [place._asdict() for place in profile.places],
+    }
 
 
 def read_profiles(facts: Iterable[Mapping[str, Any]]) -> Tuple[Profile, ...]:

@@ -147,13 +147,23 @@ class MigChange:
                 + "\nOther GPUs were not touched. Put right what was in the way, then run again.",
                 **{**error.facts, "restored": False, "stands": left},
             )
-        self._files.finish()
-        if self._said_ready is not None:
-            self._files.put_ready(self._said_ready)
-        elif self._resumes:
-            # the change that was left unfinished took the marker away
-            self._files.mark_ready(self._files.layout())
-        return KubeGpuError(f"{error.msg} The layout from before stands again.", **{**error.facts, "restored": True})
+        noted = self._note_way_back()
+        return KubeGpuError(
+            f"{error.msg} The layout from before stands again.{noted}", **{**error.facts, "restored": True}
+        )
+
+    def _note_way_back(self) -> str:
+        """Close the change, and put the marker back that it took away. What could not be noted, for the message."""
+        try:
+            self._files.finish()
+            if self._said_ready is not None:
+                self._files.put_ready(self._said_ready)
+            elif self._resumes:
+                # the change that was left unfinished took it away
+                self._files.mark_ready(self._files.layout())
+        except KubeGpuError as error:
+            return f" That could not be noted: {error.msg}"
+        return ""
 
     def _find(self, target: Target) -> Optional[str]:
         """What stands where the layout from before does not; None where it does."""

@@ -98,7 +98,10 @@ class MigHost:
         :raises StepError: it failed.
         """
         try:
-            return self._perform(self.nvml.gpu(gpu.index), step)
+            handle = self.nvml.gpu(gpu.index)
+            if handle.uuid() != gpu.uuid:
+                raise StepError(f"{gpu}: cannot {show_step(step)}: NVML counts its GPUs in another order now.")
+            return self._perform(handle, step)
         except NvmlError as error:
             raise self._explain(gpu, step, error) from error
 
@@ -147,9 +150,7 @@ def _doubt(where: str, mig: Mapping[str, Any]) -> Optional[str]:
     if mig["instances"] is None:
         return f"{where}: {mig['instances_reason']}"
     told = {(one["id"], compute["id"]) for one in mig["instances"] for compute in one["compute"]}
-    unseen = [
-        one["uuid"] for one in mig["devices"] if (one["gpu_instance_id"], one["compute_instance_id"]) not in told
-    ]
+    unseen = [one["uuid"] for one in mig["devices"] if (one["gpu_instance_id"], one["compute_instance_id"]) not in told]
     if not unseen:
         return None
     return f"{where}: NVML contradicts itself: it lists {', '.join(unseen)}, and no compute instance for it. Run again."

@@ -142,7 +142,7 @@ def test_gpu_that_is_lost_halfway_is_said_to_be_so(tmp_path: Path) -> None:
     first = next(number for number, call in enumerate(calls) if call.writes)
     named = sum(call.function == "nvmlDeviceGetUUID" for call in calls[:first])
     stage = REPARTITION.stage(tmp_path / "beside", "H20", "H20")
-    lost = {f"nvmlDeviceGetUUID@{named + number}": NvmlError.GPU_IS_LOST for number in range(1, 7)}
+    lost = {f"nvmlDeviceGetUUID@{named + number}": NvmlError.GPU_IS_LOST for number in range(3, 10)}
     stage.reset({"nvmlGpuInstanceDestroy": NvmlError.GPU_IS_LOST, **lost})
     result = stage.run()
     assert result["failed"]

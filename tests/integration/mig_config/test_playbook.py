@@ -15,11 +15,14 @@ from typing import Any
 import pytest
 import yaml
 from integration.mig_config.node import Node
+from integration.mig_config.sequences import SEVEN
+
+from setup.staging import find_interpreter, node_floor
+from simulator.nvml.state import NvmlError
 
 pytestmark = [pytest.mark.integration, pytest.mark.oldest]
 
 ANSIBLE_PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
-SEVEN = tuple(("1g.12gb", start) for start in range(7))
 MIG_PARTED = """\
 version: v1
 mig-configs:
@@ -112,3 +115,26 @@ def test_playbook_forecasts_makes_and_then_changes_nothing_on_a_node_without_pyn
     assert node.places() == (*SEVEN[:4], ("3g.48gb", 4))
     assert wrong["failed"]
     assert f"Reading mig_parted_config {tmp_path}/none.yaml on the control node failed" in wrong["msg"]
+
+
+def test_playbook_changes_layouts_with_the_oldest_python_of_nodes(tmp_path: Path) -> None:
+    oldest = find_interpreter(node_floor())
+    if oldest is None:
+        pytest.skip(f"this machine has no Python {node_floor()}")
+    node = Node.make(tmp_path, "H20")
+    first, second, third = play(
+        node,
+        {"mig_devices": {"1g.12gb": 7}},
+        {"mig_devices": {"3g.48gb": 1, "1g.12gb": 4}},
+        {"state": "absent"},
+        python=str(oldest),
+    )
+    assert [one.get("failed", False) for one in (first, second, third)] == [False] * 3
+    assert len(second["kept"]) == 4
+    assert (node.places(), node.mode()) == ((), (False, False))
+    # a step that fails goes another way
+    node.gpus.gpus[0].faults = {"nvmlDeviceCreateGpuInstanceWithPlacement@3": NvmlError.INSUFFICIENT_RESOURCES}
+    node.write()
+    (broken,) = play(node, {"mig_devices": {"1g.12gb": 7}}, python=str(oldest))
+    assert (broken["failed"], broken["restored"]) == (True, True)
+    assert (node.places(), node.mode()) == ((), (False, False))

@@ -121,3 +121,33 @@ def test_holder_reads_as_a_sentence_part() -> None:
         "process 77",
         "an unknown holder",
     ]
+
+
+def told(number: int, name: Any, start: int, **more: Any) -> Dict[str, Any]:
+    place = [{"start": start, "size": 1}]
+    return {"id": number, "name": name, "max_instances": 9, "compute_slices": 9, "placements": place, **more}
+
+
+def a30(*profiles: Dict[str, Any], **mig: Any) -> Dict[str, Any]:
+    enabled = {"capable": True, "mode": "enabled", "pending": "enabled", "profiles": profiles, **mig}
+    return {"index": 0, "uuid": UUID, "product": "NVIDIA A30", "memory_total_mib": 24576, "mig": enabled}
+
+
+def test_read_gpu_a30_takes_from_nvml_only_which_profiles_there_are() -> None:
+    read = read_gpu(a30(told(14, "1g.5gb", 6), told(5, "2g.12gb+me", 3), told(77, "3g.20gb", 0)))
+    known = {one.id: one for one in cards.model(cards.A30).profiles}
+    assert [(one.name, one.slices, one.max_instances, one.places) for one in read.profiles] == [
+        (known[number].name, known[number].slices, known[number].max_instances, known[number].places)
+        for number in (14, 5)
+    ]
+
+
+def test_read_gpu_names_instances_by_the_id_of_their_profile() -> None:
+    standing = [{"id": 3, "profile": "1g.5gb", "profile_id": 14, "start": 2, "size": 1}]
+    (instance,) = read_gpu(a30(told(14, "1g.5gb", 6), instances=standing)).instances
+    assert instance.profile == "1g.6gb"
+
+
+def test_read_gpu_names_profiles_of_old_drivers_by_the_table() -> None:
+    facts = {**FACTS, "mig": {**FACTS["mig"], "profiles": [told(19, None, 0, max_instances=7, compute_slices=1)]}}
+    assert [(one.name, one.max_instances) for one in read_gpu(facts).profiles] == [("1g.12gb", 7)]
