@@ -225,6 +225,22 @@ def plan_diff(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Before and after of the nodes that change, as Ansible shows a diff."""
     changed = {name: node for name, node in plan["nodes"].items() if node["changed"]}
     return {
-        "before": {name: node["from"] for name, node in changed.items()},
-        "after": {name: node["to"] for name, node in changed.items()},
+        "before": {name: {**node["from"], **_layouts(node, "before")} for name, node in changed.items()},
+        "after": {name: {**node["to"], **_layouts(node, "after")} for name, node in changed.items()},
+    }
+
+
+def _layouts(node: Mapping[str, Any], when: str) -> dict[str, Any]:
+    """MIG instances by GPU, of a node whose GPUs are laid out anew."""
+    mig = node.get("mig") or {}
+    if not mig.get("changes"):
+        return {}
+    return {
+        "mig": {
+            f"GPU {gpu['index']}": {
+                "mode": gpu[when]["mode"],
+                "instances": [f"{one['profile']} at {one['start']}" for one in gpu[when]["instances"]],
+            }
+            for gpu in mig["gpus"]
+        }
     }

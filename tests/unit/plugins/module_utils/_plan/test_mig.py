@@ -15,7 +15,7 @@ from unit.plugins.module_utils._plan import fleet
 from unit.plugins.module_utils._plan.mig_fleet import OWNED, allocation, carry_out, h20, node, request
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan, plan_diff
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import plan_facts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.rehearsal import rehearse
@@ -495,3 +495,12 @@ def test_result_tells_which_layouts_differ_and_which_hosts_take_part() -> None:
     assert told["mig_differences"] == ["h20: GPU 0: MIG mode enabled instead of disabled, 7 MIG devices to create"]
     done = plan_facts(build_plan(carry_out(wanted, plan)), None)
     assert (done["mig_nodes"], done["mig_differences"]) == ([], [])
+
+
+def test_diff_shows_the_instances_of_a_layout_that_changes() -> None:
+    wanted = request([h20(("3g.48gb", 4), ("1g.12gb", 0))], {"devices": {"1g.12gb": 1, "4g.48gb": 1}})
+    diff = plan_diff(build_plan(wanted))
+    assert diff["before"]["h20"]["mig"] == {"GPU 0": {"mode": "enabled", "instances": ["1g.12gb at 0", "3g.48gb at 4"]}}
+    assert diff["after"]["h20"]["mig"]["GPU 0"]["instances"] == ["4g.48gb at 0", "1g.12gb at 6"]
+    done = carry_out(wanted, build_plan(wanted))
+    assert plan_diff(build_plan(done)) == {"before": {}, "after": {}}
