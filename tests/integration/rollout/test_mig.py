@@ -90,7 +90,7 @@ def test_node_that_fails_after_its_layout_has_changed_gets_the_layout_back(
 ) -> None:
     """What can stay stays, there and back, and with it the pods on it."""
     cluster, operator = hall
-    web, stood = pods(cluster, "web").keys(), instances(cluster)
+    web, stood, notebooks = pods(cluster, "web").keys(), instances(cluster), running(cluster, "notebook")
     fails = steps(operator.directory, "fails", command("Look at it", "false"))
     wish = {"kubegpu_sharing_configs": configs(OTHERWISE), "kubegpu_on_failure": "restore"}
     ended = operator.play("rollout", kubegpu_host_steps=[fails], **wish)
@@ -103,6 +103,7 @@ def test_node_that_fails_after_its_layout_has_changed_gets_the_layout_back(
     assert advertised(cluster) == {SMALL: 7}
     assert len(instances(cluster).items() & stood.items()) == 4
     assert pods(cluster, "web").keys() == web
+    assert running(cluster, "notebook") == notebooks
     assert EXPORTER_LABEL in node(cluster, NODE)["metadata"]["labels"]
     assert cluster.state()["broken_pods"] == []
 
