@@ -90,7 +90,7 @@ class MigChange:
             ends: List[Tuple[RecordedGpu, bool]] = []
             for target in due:
                 begun.append(target)
-                ends.append(GpuWriter(self._host, target.gpu.index).carry_out(target))
+                ends.append(GpuWriter(self._host, target.gpu).carry_out(target))
             found = [self._read_back(target, end) for target, end in zip(due, ends)]
         except StepError as error:
             raise self._go_back(error, begun) from error
@@ -109,9 +109,9 @@ class MigChange:
     def _read_again(self, target: Target) -> Gpu:
         """Read, and once more if the GPU does not answer: that is no reason to undo what stands."""
         try:
-            return self._host.read_gpu(target.gpu.index)
+            return self._host.read_again(target.gpu)
         except StepError:
-            return self._host.read_gpu(target.gpu.index)
+            return self._host.read_again(target.gpu)
 
     def _finish(self, found: Sequence[Gpu], waiting: Tuple[Gpu, ...]) -> Written:
         now = {gpu.uuid: gpu for gpu in found}
@@ -135,7 +135,7 @@ class MigChange:
         """Put back what stood before, on all GPUs that were begun, and say what came of it."""
         obstacles: List[str] = []
         for target in reversed(begun):
-            obstacles += GpuWriter(self._host, target.gpu.index).put_back(self._before[target.gpu.uuid])
+            obstacles += GpuWriter(self._host, target.gpu).put_back(self._before[target.gpu.uuid])
         found = [self._find(target) for target in begun]
         left = [text for text in found if text]
         if left:

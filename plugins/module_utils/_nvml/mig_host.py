@@ -71,12 +71,14 @@ class MigHost:
                 unfit[index] = reason
         return gpus, unfit
 
-    def read_gpu(self, index: int) -> Gpu:
-        """One GPU that has MIG.
+    def read_again(self, known: Gpu) -> Gpu:
+        """A GPU that has MIG, as it stands now.
 
-        :raises StepError: it does not answer.
+        :raises StepError: it does not answer, or another one is in its place.
         """
-        gpu, reason = self._read(index)
+        gpu, reason = self._read(known.index)
+        if not reason and gpu.uuid != known.uuid:
+            reason = f"{known}: NVML counts its GPUs in another order now."
         if not reason and not gpu.capable:
             reason = f"{gpu}: it had MIG before, and NVML says now that it has none."
         if reason:

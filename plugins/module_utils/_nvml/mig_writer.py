@@ -25,9 +25,9 @@ _ROUNDS = 3
 class GpuWriter:
     """Writes one GPU. The plan's steps name GPU instances by their places; the ids of new ones are kept here."""
 
-    def __init__(self, host: MigHost, index: int) -> None:
+    def __init__(self, host: MigHost, gpu: Gpu) -> None:
         self._host = host
-        self._index = index
+        self._gpu = gpu
         self._ids: Dict[Place, int] = {}
 
     def carry_out(self, target: Target) -> Tuple[RecordedGpu, bool]:
@@ -42,7 +42,7 @@ class GpuWriter:
             change = self._carry_out(plan)
             if change is None:
                 return wanted, False
-            gpu = self._host.read_gpu(self._index)
+            gpu = self._host.read_again(self._gpu)
             if gpu.mode != change["mode"]:
                 return wanted, True
             plan = self._replan(target, gpu)
@@ -99,7 +99,7 @@ class GpuWriter:
         last = None
         for _round in range(_ROUNDS):
             try:
-                plan = plan_recorded(self._host.read_gpu(self._index), before)
+                plan = plan_recorded(self._host.read_again(self._gpu), before)
             except (StepError, InputError) as error:
                 obstacles[error.msg] = None
                 continue

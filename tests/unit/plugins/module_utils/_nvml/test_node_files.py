@@ -137,6 +137,5 @@ def test_live_allocations_are_those_of_pods_that_the_kubelet_keeps(
 
 def test_live_allocations_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     write(tmp_path / PATH, "rubbish")
-    assert (
-        NodeFiles(str(tmp_path), str(tmp_path)).live_allocations()[1].startswith(f"{tmp_path / PATH} is not understood")
-    )
+    reason = NodeFiles(str(tmp_path), str(tmp_path)).live_allocations()[1]
+    assert str(reason).startswith(f"{tmp_path / PATH} is not understood")
