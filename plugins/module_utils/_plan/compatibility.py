@@ -34,6 +34,11 @@ class Outlook:
         """Names of nodes that share their GPUs."""
         return [name for name, node in self.nodes.items() if node["sharing"] != "none"]
 
+    @property
+    def single(self) -> list[str]:
+        """Names of nodes whose MIG devices go by the name of a GPU."""
+        return [name for name, node in self.nodes.items() if GPU_RESOURCE in node["mig_devices"]]
+
 
 def compatibility(outlook: Outlook) -> list[dict[str, str]]:
     """The report: severity (info or warning), code, object, message."""
@@ -128,50 +133,63 @@ def _others(resources: set[str]) -> str:
 
 
 def _product_selectors(outlook: Outlook) -> Iterator[dict[str, str]]:
-    """GPU Feature Discovery renames the product when a card is shared."""
-    if not outlook.shared:
-        return
-    for workload in (outlook.cluster.get("label_users") or {}).get(_PRODUCT_LABEL) or ():
+    """GPU Feature Discovery renames the product when a card is shared, and under MIG strategy single."""
+    appended = [
+        *(["-SHARED to its value on shared nodes (unless the resource is renamed)"] if outlook.shared else []),
+        *(["-MIG- and the profile to its value on nodes of MIG strategy single"] if outlook.single else []),
+    ]
+    for workload in (outlook.cluster.get("label_users") or {}).get(_PRODUCT_LABEL) or () if appended else ():
         yield _entry(
             "warning",
             "selects_product_label",
             workload,
-            f"selects nodes by {_PRODUCT_LABEL}; GPU Feature Discovery appends -SHARED to its value on shared nodes (unless the "
-            "resource is renamed), and its next pod stays pending. Select by both values, or by another label.",
+            f"selects nodes by {_PRODUCT_LABEL}; GPU Feature Discovery appends {' and '.join(appended)}, and its next pod stays "
+            "pending. Select by both values, or by another label.",
         )
 
 
 def _quotas(outlook: Outlook) -> Iterator[dict[str, str]]:
     """A quota counts slots from now on, and used to count cards."""
-    if not outlook.shared:
-        return
-    for quota in outlook.cluster.get("quotas") or ():
+    counted = [
+        *(["slots of a shared GPU"] if outlook.shared else []),
+        *(["MIG devices (strategy single)"] if outlook.single else []),
+    ]
+    for quota in outlook.cluster.get("quotas") or () if counted else ():
         if is_plugin_resource(str(quota.get("resource") or "").replace("requests.", "", 1)):
             yield _entry(
                 "warning",
                 "quota_counts_slots",
                 f"ResourceQuota {quota.get('namespace')}/{quota.get('name')}",
-                f"limits {quota.get('resource')} to {quota.get('hard')} ({quota.get('used')} used), which counts slots of a shared GPU, "
+                f"limits {quota.get('resource')} to {quota.get('hard')} ({quota.get('used')} used), which counts {' and '.join(counted)}, "
                 "no longer whole cards. Raise it if the namespace is to use the slots.",
             )
 
 
 def _one_name_for_both(outlook: Outlook) -> Iterator[dict[str, str]]:
-    """A job that wants a whole card may land on a slice if both go by one name."""
-    shared = [name for name in outlook.shared if GPU_RESOURCE in outlook.nodes[name]["expected_resources"]]
-    whole = []
+    """A job that wants a whole card may land on a part of one if both go by one name."""
+    parts, whole = [], []
     for name, state in outlook.states.items():
         node = outlook.nodes.get(name)
-        if node["sharing"] == "none" if node else GPU_RESOURCE in state.resources and not state.key:
-            whole.append(name)
-    if shared and whole:
+        if node is None:
+            whole += [name] if GPU_RESOURCE in state.resources and not state.key else []
+        elif GPU_RESOURCE in node["expected_resources"]:
+            (parts if name in outlook.single or _is_divided(node) else whole).append(name)
+    if parts and whole:
+        what = "a MIG device" if set(parts) <= set(outlook.single) else "a slot"
+        cure = "Rename the shared resource (rename: true)" if what == "a slot" else "Use MIG strategy mixed"
         yield _entry(
             "warning",
             "one_name_for_whole_and_shared",
             GPU_RESOURCE,
-            f"is a whole card on {some(whole)} and a slot on {some(shared)}; a pod that needs a whole card may get a slot. Rename the "
-            "shared resource (rename: true), or keep the pods apart by labels or taints.",
+            f"is a whole card on {some(whole)} and {what} on {some(parts)}; a pod that needs a whole card may get {what}. {cure}, or "
+            "keep the pods apart by labels or taints.",
         )
+
+
+def _is_divided(node: Mapping[str, Any]) -> bool:
+    """Each of its GPUs has several slots."""
+    replicas = node["replicas"]
+    return bool((replicas.get(GPU_RESOURCE, 1) if isinstance(replicas, Mapping) else replicas) > 1)
 
 
 def _metrics(outlook: Outlook) -> Iterator[dict[str, str]]:

@@ -504,3 +504,30 @@ def test_diff_shows_the_instances_of_a_layout_that_changes() -> None:
     assert diff["after"]["h20"]["mig"]["GPU 0"]["instances"] == ["4g.48gb at 0", "1g.12gb at 6"]
     done = carry_out(wanted, build_plan(wanted))
     assert plan_diff(build_plan(done)) == {"before": {}, "after": {}}
+
+
+def compatibility(mig: Any, **fields: Any) -> dict[str, str]:
+    wanted = request([h20()], mig)
+    nodes = {**wanted.cluster["nodes"], "whole": fleet.node(1, labels=fleet.labelled("Tesla-T4", 15360))}
+    plan = build_plan(replace(wanted, cluster={**wanted.cluster, "nodes": nodes, **fields}))
+    return {entry["code"]: entry["message"] for entry in plan["compatibility"]}
+
+
+def test_devices_that_go_by_the_name_of_a_gpu_are_no_whole_cards() -> None:
+    single = {"strategy": "single", "devices": {"1g.12gb": 7}}
+    found = compatibility(single)
+    assert found["one_name_for_whole_and_shared"].startswith("is a whole card on whole and a MIG device on h20;")
+    assert "Use MIG strategy mixed, or keep" in found["one_name_for_whole_and_shared"]
+    # Under mixed they have a name of their own.
+    assert compatibility(SEVEN) == {}
+
+
+def test_selectors_and_quotas_that_strategy_single_changes_are_told() -> None:
+    quota = {"namespace": "ml", "name": "q", "resource": "requests.nvidia.com/gpu", "hard": 2, "used": 1}
+    beside = {"quotas": [quota], "label_users": {"nvidia.com/gpu.product": ["Deployment ml/train"]}}
+    found = compatibility({"strategy": "single", "devices": {"1g.12gb": 7}}, **beside)
+    assert (
+        "appends -MIG- and the profile to its value on nodes of MIG strategy single" in found["selects_product_label"]
+    )
+    assert "which counts MIG devices (strategy single), no longer whole cards" in found["quota_counts_slots"]
+    assert compatibility(SEVEN, **beside) == {}
