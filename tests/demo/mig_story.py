@@ -47,7 +47,7 @@ def _scenes(stage: Stage) -> None:
     _show_node(stage, {"mig-1g.12gb": 7})
     _wait_for_pods(stage, "ml", "notebook", 3)
     _show_bystander(stage, bystander)
-    stage.play("report")
+    first_run = (REPORTS / "last_rollout").resolve().name
     heading("12. the same card cut otherwise: what can stay stays")
     before = _devices()
     stage.play("rollout", "-e", "demo_layout=training")
@@ -58,9 +58,9 @@ def _scenes(stage: Stage) -> None:
     heading("13. once more: nothing to do")
     writes = stage.count_writes(lambda: stage.play("rollout", "-e", "demo_layout=training"))
     print(f"Requests of that rollout that were not GET: {writes}")
-    extra = {"second_run_writes": writes, "mig_devices_kept": kept}
-    folder = {"kubegpu_report_dir": str(REPORTS / "repartition"), "kubegpu_report_extra": extra}
-    stage.play("report", "-e", json.dumps(folder))
+    heading("14. before and after the first cut")
+    extra = {"second_run_writes": writes, "repartition": {"mig_devices_kept": kept}}
+    stage.play("report", "-e", json.dumps({"kubegpu_report_run": first_run, "kubegpu_report_extra": extra}))
 
 
 def _pods(stage: Stage, app: str) -> list[dict[str, Any]]:
