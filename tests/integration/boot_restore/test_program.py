@@ -16,6 +16,7 @@ import pytest
 from integration.mig_config.node import Node
 
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._program import build_program, find_pynvml
+from setup import staging
 from simulator.nvml.mig_state import MigState
 from simulator.nvml.state import NvmlError
 
@@ -55,7 +56,9 @@ def boot(node: Node) -> None:
     assert node.places() == ()
 
 
-def restore(program: Path, node: Node, *options: str, wait: float = 0) -> subprocess.CompletedProcess[str]:
+def restore(
+    program: Path, node: Node, *options: str, wait: float = 0, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
     paths = [f"--state-dir={node.state_dir}", f"--ready-path={node.ready}", f"--proc-root={node.directory}/proc"]
     paths += [f"--kubelet-root={node.directory}/kubelet", f"--lock-path={node.directory}/lock"]
     library = (
@@ -92,6 +95,16 @@ def test_restore_puts_every_instance_back_at_its_place(program: Path, node: Node
     assert done.stdout.startswith("The recorded MIG layout was restored:\n  GPU 0: enable MIG mode\n")
     assert node.places() == LAYOUT
     assert node.ready.read_text(encoding="utf-8") != "of before"
+
+
+def test_restore_works_with_the_oldest_python_of_nodes(program: Path, node: Node) -> None:
+    version = staging.node_floor()
+    python = staging.find_interpreter(version)
+    if python is None:
+        pytest.skip(f"this machine has no Python {version}")
+    done = restore(program, node, python=str(python))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert node.places() == LAYOUT
 
 
 def test_restore_of_what_stands_changes_nothing_and_marks_it(program: Path, node: Node) -> None:
