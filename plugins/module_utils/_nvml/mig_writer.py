@@ -57,8 +57,7 @@ class GpuWriter:
             code = self._perform(plan.gpu, step)
             if step["step"] == "set_mode":
                 if code == IN_USE:
-                    # it would come with the next reset, whenever and by whomever: call it off
-                    self._host.perform(plan.gpu, {"step": "set_mode", "mode": plan.gpu.mode})
+                    # It would come with the next reset, whenever and by whomever: the way back calls it off.
                     raise self._host.refuse_mode(plan.gpu, step)
                 return step
         return None

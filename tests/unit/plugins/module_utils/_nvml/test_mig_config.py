@@ -124,6 +124,20 @@ def test_gpus_that_are_counted_in_another_order_are_not_written_to(tmp_path: Pat
     assert (second.mode, second.placed) == ((0, 0), [])
 
 
+def test_step_is_never_taken_on_the_gpu_that_has_another_ones_number(tmp_path: Path) -> None:
+    first, second = MigCard(mode=(1, 1)), MigCard(number=1, mode=(1, 1), placed=[PlacedInstance(1, 19, 0, 1)])
+    driver = MigDriver([first, second])
+
+    def reorder(one: PlacedInstance) -> PlacedInstance:
+        driver.cards.reverse()
+        return one
+
+    first.on_create = reorder
+    with pytest.raises(KubeGpuError, match="NVML counts its GPUs in another order now"):
+        run(tmp_path, driver, mig_devices=TWO, gpus=0)
+    assert second.placed == [PlacedInstance(1, 19, 0, 1)]
+
+
 def test_check_mode_leaves_no_trace(tmp_path: Path) -> None:
     card = MigCard()
     result = run(tmp_path, MigDriver([card]), mig_devices=TWO, check_mode=True)
