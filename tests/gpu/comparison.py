@@ -10,7 +10,7 @@ from typing import Any, Mapping, Optional
 
 from tabulate import tabulate
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.facts import read_gpu
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.facts import read_gpu, read_profiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.geometry import compute_slices
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import Gpu, Profile
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.profiles import Model
@@ -51,7 +51,9 @@ def compare(facts: Mapping[str, Any]) -> Comparison:
         )
     model = find_model(gpu.product, gpu.memory_total_mib, gpu.pci_device_id)
     known = {profile.name: profile for profile in model.profiles} if model else {}
-    reported = {profile.name: profile for profile in gpu.profiles}
+    # As the card says it: what it is known to say wrongly is mended for plans, and is what this is to show.
+    told = read_profiles(facts["mig"]["profiles"]) or gpu.profiles
+    reported = {profile.name: profile for profile in told}
     rows = [_row(reported.get(name), known.get(name)) for name in {**reported, **known}]
     return Comparison(_title(gpu, model), tuple(rows), sum(row[-1].startswith("!") for row in rows))
 
