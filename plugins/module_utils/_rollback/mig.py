@@ -16,7 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_entry im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import NodeMig, read_gpus, unread_gpus
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_words import MIXED, MigWords
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig import is_whole, same_devices
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig import is_whole, same_devices, same_layout
 
 _WHERE = "the layout that is to come back"
 _UNREAD = (
@@ -62,17 +62,22 @@ class MigBack:
 
 
 def plan_mig_back(
-    recorded: Mapping[str, Any] | None, facts: Mapping[str, Any] | None, state: NodeState
+    recorded: Mapping[str, Any] | None,
+    made: Mapping[str, Any] | None,
+    facts: Mapping[str, Any] | None,
+    state: NodeState,
 ) -> MigBack | None:
     """What becomes of the MIG instances of a node.
 
     :param recorded: the layout before the run; None where that left MIG alone.
+    :param made: the layout that the run was to make of it.
     :param facts: what gpu_info found on the node; None if it could not be read.
     """
     if not recorded:
         return None
     if not facts or not facts.get("gpus"):
-        return MigBack(recorded, problems=[_UNREAD])
+        # What the run was to leave as it is keeps no node from going back.
+        return None if made and same_layout(recorded, made) else MigBack(recorded, problems=[_UNREAD])
     gpus = read_gpus(facts["gpus"], facts.get("allocations"), state)
     standing = layout_of(gpu for gpu in gpus if gpu.capable)
     problems = unread_gpus(facts["gpus"], _WHERE)

@@ -138,7 +138,8 @@ class _Draft:
                 self.skipped[name] = "the cluster has no such node any more"
                 continue
             entry, state = self.request.past.nodes[name], self.states[name]
-            back = Return(state, entry, plan_mig_back(entry.get("mig"), self.request.facts.get(name), state))
+            made = (entry["target"] or {}).get("mig")
+            back = Return(state, entry, plan_mig_back(entry.get("mig"), made, self.request.facts.get(name), state))
             judgement = judge(back, self.request.past.run)
             if judgement.left_alone:
                 self.skipped[name] = judgement.left_alone

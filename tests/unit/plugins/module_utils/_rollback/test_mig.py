@@ -126,6 +126,12 @@ def test_a_layout_that_is_back_is_no_reason_to_do_anything() -> None:
     assert back(WHOLE, was(WHOLE, SEVEN, {GPU: 1}), found)["empty"] is True
 
 
+def test_a_node_whose_instances_the_run_left_alone_goes_back_though_its_host_cannot_be_read() -> None:
+    found = advertises(node(OURS, 0), {SMALL: 14})
+    made = back(None, was(SEVEN, SEVEN, {GPU: 1}), found)
+    assert (made["waves"], made["nodes"]["gpu-1"]["mig"]) == ([["gpu-1"]], None)
+
+
 def test_a_node_left_half_way_goes_on_from_what_stands() -> None:
     half = layout(("1g.12gb", 0), ("1g.12gb", 1))
     left = {"run": "run-1", "restore": {"key": None, "revision": None, "labels": THEIRS, "resources": {GPU: 1}}}
