@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from functools import partial
@@ -56,6 +57,8 @@ def test_run_that_is_killed_at_any_call_is_finished_by_the_next(tmp_path: Path, 
         call = calls[number]
         stage.break_call(call, KILL)
         assert stage.run() == {}, f"{call.fault} was not reached"
+        # as long as the layout is neither the one nor the other, no plugin may start on it
+        assert not (writes[0] <= number <= writes[-1] and stage.node.ready.exists()), call.fault
         result = finish(stage, f"killed at {call.fault}")
         noted += bool(result["interrupted"])
     assert noted >= len(writes)
@@ -142,3 +145,18 @@ def test_run_that_fails_after_somebody_changed_the_gpu_goes_back_to_what_stood_t
     result = stage.run()
     assert result["restored"], result["msg"]
     assert stage.node.places() == there
+
+
+def test_run_that_fails_after_a_reboot_goes_back_to_what_stood_then(tmp_path: Path) -> None:
+    stage = REPARTITION.stage(tmp_path, "H20", "H20")
+    stage.reset({"nvmlDeviceCreateGpuInstanceWithPlacement": KILL})
+    assert stage.run() == {}
+    note = stage.node.state_dir / "change.json"
+    note.write_text(json.dumps({**json.loads(note.read_text(encoding="utf-8")), "boot_id": "the one before"}))
+    there = stage.node.places()
+    stage.node.gpus.gpus[0].faults = {"nvmlDeviceCreateGpuInstanceWithPlacement@1": NvmlError.INSUFFICIENT_RESOURCES}
+    stage.node.write()
+    result = stage.run()
+    assert result["restored"], result["msg"]
+    assert stage.node.places() == there != stage.places
+    assert not stage.node.ready.exists()
