@@ -22,7 +22,7 @@ def enter(name: str) -> None:
         with contextlib.suppress(OSError):
             group = directory / name
             group.mkdir(exist_ok=True)
-            (group / "cgroup.procs").write_text(str(os.getpid()), encoding="utf-8")
+            (group / "cgroup.procs").write_text("0", encoding="utf-8")
 
 
 def remove(name: str) -> None:

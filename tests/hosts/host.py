@@ -28,7 +28,7 @@ STOP_SECONDS = 20
 #: Each host gets four addresses of it: its own, and this machine's beside it.
 NETWORK = ipaddress.IPv4Network("10.231.0.0/16")
 _POLL_SECONDS = 0.05
-SPEC, PID, LOG, KEY = "host.json", "pid", "console.log", "key"
+SPEC, PID, LOG, KEY, MOUNTED = "host.json", "pid", "console.log", "key", "mounted"
 
 
 class HostError(Exception):
@@ -59,6 +59,7 @@ def start(directory: Path, name: str) -> Host:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=30)
     try:
         supervisor = _start_supervisor(directory, name, root)
+        (directory / PID).write_text(str(supervisor.pid), encoding="utf-8")
         _wait_for_namespaces(supervisor, directory)
         host = Host(name, _connect(supervisor.pid, directory), str(key))
         (directory / SPEC).write_text(json.dumps(asdict(host)), encoding="utf-8")
@@ -75,10 +76,9 @@ def stop(directory: Path) -> None:
     """End the host of a directory, if there is one, and remove the directory. Its cgroups go too: no process is left in them."""
     pid = _read_pid(directory)
     if pid and _is_supervisor(pid, directory):
-        os.kill(pid, signal.SIGTERM)
-        if not _wait_for_end(pid, STOP_SECONDS):
-            os.kill(pid, signal.SIGKILL)
-            _wait_for_end(pid, STOP_SECONDS)
+        # The disk ends with the host, so there is nothing to shut down in order.
+        os.kill(pid, signal.SIGKILL)
+        _wait_for_end(pid, STOP_SECONDS)
     cgroups.remove(cgroup_name(directory))
     shutil.rmtree(directory, ignore_errors=True)
 
@@ -90,8 +90,18 @@ def cgroup_name(directory: Path) -> str:
 
 def _start_supervisor(directory: Path, name: str, root: Path) -> subprocess.Popen[bytes]:
     """A process in namespaces of its own, which waits for a word before it boots the host."""
-    command = ["unshare", "--mount", "--net", "--propagation", "private", "--"]
-    command += [sys.executable, "-m", "hosts.supervisor", str(directory), name, str(root)]
+    command = [
+        "unshare",
+        "--mount",
+        "--net",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "--propagation",
+        "private",
+    ]
+    command += ["--", sys.executable, "-m", "hosts.supervisor", str(directory), name, str(root)]
     with open(directory / LOG, "wb") as log:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=_environment()
@@ -111,7 +121,7 @@ def _environment() -> dict[str, str]:
 def _wait_for_namespaces(supervisor: subprocess.Popen[bytes], directory: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and supervisor.poll() is None:
-        if _read_pid(directory):
+        if (directory / MOUNTED).exists():
             return
         time.sleep(_POLL_SECONDS)
     raise HostError("its supervisor did not come up")

@@ -5,22 +5,20 @@
 
     python -m hosts.supervisor DIR NAME ROOT
 
-It runs in mount and network namespaces of its own. What it mounts, and the network, end with it.
+It is the first process of a namespace of its own, as well as in mount and network namespaces: whatever runs in the host, what is
+mounted for it, and its network, end with this process.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from types import FrameType
 
 from hosts import cgroups
-from hosts.host import KEY, PID, cgroup_name
+from hosts.host import KEY, MOUNTED, cgroup_name
 
 #: systemd-nspawn says so of a host that wants to be started again.
 REBOOT = 133
@@ -33,8 +31,7 @@ def main(directory: Path, name: str, base: Path) -> int:
     root = _mount(directory, base)
     authorized = root / "root/.ssh/authorized_keys"
     shutil.copy(directory / f"{KEY}.pub", authorized)
-    (directory / f"{PID}.new").write_text(str(os.getpid()), encoding="utf-8")
-    os.rename(directory / f"{PID}.new", directory / PID)
+    (directory / MOUNTED).touch()
     # Whoever starts it lays the cable first.
     if not sys.stdin.readline():
         return 1
@@ -69,19 +66,9 @@ def _boot(root: Path, name: str) -> int:
     ]
     command += ["--keep-unit", f"--network-namespace-path=/proc/{os.getpid()}/ns/net", "--capability=all"]
     command += ["--system-call-filter=@keyring bpf perf_event_open", "--console=passive"]
-    running: list[subprocess.Popen[bytes]] = []
-    ending = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ending.set()
-        for process in running:
-            process.terminate()
-
-    signal.signal(signal.SIGTERM, end)
     code = REBOOT
-    while code == REBOOT and not ending.is_set():
-        running[:] = [subprocess.Popen(command, stdin=subprocess.DEVNULL)]
-        code = running[0].wait()
+    while code == REBOOT:
+        code = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
     return code
 
 

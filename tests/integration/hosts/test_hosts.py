@@ -42,16 +42,23 @@ def output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
+def processes(directory: Path) -> list[str]:
+    """Ids of what runs in a host."""
+    groups = list(Path("/sys/fs/cgroup").rglob(cgroup_name(directory)))
+    files = [file for group in groups for file in group.rglob("cgroup.procs")]
+    return [pid for file in files for pid in file.read_text(encoding="utf-8").split()]
+
+
 def leftovers(directory: Path) -> list[str]:
     """What a host that has ended may have left on this machine."""
     cgroups = [str(path) for path in Path("/sys/fs/cgroup").rglob(cgroup_name(directory))]
     mounts = [
         line for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines() if "host/disk" in line
     ]
-    processes = [line for line in output("ps", "-eo", "args").splitlines() if str(directory) in line]
+    programs = [line for line in output("ps", "-eo", "args").splitlines() if str(directory) in line]
     links = output("ip", "-o", "link")
     cables = [line for line in links.splitlines() if f"kg{cgroup_name(directory)[-8:]}" in line]
-    return [*cgroups, *mounts, *processes, *cables, *map(str, directory.parent.glob("host"))]
+    return [*cgroups, *mounts, *programs, *cables, *map(str, directory.parent.glob("host"))]
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:
@@ -83,10 +90,11 @@ def test_two_hosts_have_addresses_of_their_own(directory: Path, tmp_path: Path) 
         stop(other)
 
 
-def test_host_whose_supervisor_is_killed_ends_and_is_cleared_up(directory: Path) -> None:
+def test_host_ends_with_its_supervisor_and_what_is_left_is_cleared_up(directory: Path) -> None:
     start(directory, "one")
+    assert processes(directory)
     os.kill(int((directory / PID).read_text(encoding="utf-8")), signal.SIGKILL)
-    assert wait_for(lambda: f"--directory={directory}" not in output("ps", "-eo", "args"))
+    assert wait_for(lambda: not processes(directory))
     stop(directory)
     assert leftovers(directory) == []
 
