@@ -62,7 +62,7 @@ options:
     description: Name of the Kubernetes node that this host is, noted in the file under O(facts_dir). Defaults to the host's name in the inventory.
     type: str
 requirements:
-  - nvidia-ml-py >= 12.535.108, on the node or on the control node
+  - nvidia-ml-py >= 12.550.52, on the node or on the control node
 """
 
 EXAMPLES = r"""

@@ -122,7 +122,7 @@ options:
     description: File on the node to import as C(pynvml). Set by the action plugin when it has sent the control node's copy.
     type: path
 requirements:
-  - nvidia-ml-py >= 12.535.108, on the node or on the control node
+  - nvidia-ml-py >= 12.550.52, on the node or on the control node
 seealso:
   - module: kubegpu.sharing.gpu_info
 """

@@ -47,7 +47,7 @@ options:
     description: The program on the node, ready to be moved into its place. Set by the action plugin when it has sent it.
     type: path
 requirements:
-  - nvidia-ml-py >= 12.535.108 on the control node
+  - nvidia-ml-py >= 12.550.52 on the control node
 """
 
 EXAMPLES = r"""

@@ -66,7 +66,7 @@ def find_pynvml() -> Path:
         found = "has none" if spec is None else f"has something else of that name at {spec.origin}"
         raise KubeGpuError(
             f"Building the program that stays on a node needs the Python module pynvml; the control node {found}. "
-            "Install nvidia-ml-py (12.535.108 or later) for the Python that runs Ansible."
+            "Install nvidia-ml-py (12.550.52 or later) for the Python that runs Ansible."
         )
     return Path(spec.origin)
 

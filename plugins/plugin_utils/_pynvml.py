@@ -54,7 +54,7 @@ def _find_pynvml(host: str, problem: str) -> str:
         )
         raise KubeGpuError(
             f"Reading the GPUs of {host} needs the Python module pynvml: on the node, {problem}; the control node {found}. "
-            "Install nvidia-ml-py (12.535.108 or later) for the Python that runs Ansible.",
+            "Install nvidia-ml-py (12.550.52 or later) for the Python that runs Ansible.",
             pynvml_problem=problem,
         )
     return spec.origin

@@ -21,7 +21,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors impor
 
 SONAME = "libnvidia-ml.so.1"
 
-# Each came with a release of nvidia-ml-py later than the one before; all of them are in 12.535.108 and later.
+# Each came with a release of nvidia-ml-py later than the one before; all of them are in 12.550.52 and later.
 _NEEDED = (
     "nvmlInitWithFlags",
     "nvmlDeviceGetArchitecture",

@@ -352,6 +352,6 @@ def test_gpu_info_control_node_without_pynvml_says_what_to_install(
     result = results["node"]
     assert result["failed"] is True
     assert result["msg"].startswith("Reading the GPUs of node needs the Python module pynvml: on the node, ")
-    assert "Install nvidia-ml-py (12.535.108 or later) for the Python that runs Ansible." in result["msg"]
+    assert "Install nvidia-ml-py (12.550.52 or later) for the Python that runs Ansible." in result["msg"]
     # a node without the library says so by itself
     assert (results["no-library"]["failed"], results["no-library"]["reason_code"]) == (False, "library_not_found")
