@@ -128,12 +128,17 @@ def _check_gpu(where: str, gpu: Any) -> Iterator[str]:
         yield from _check_mig(f"{where}.mig", gpu["mig"], CARDS[gpu["card"]])
 
 
+def _is_count(value: object) -> bool:
+    """A whole number from 1 on; YAML's true is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
 def _check_mig(where: str, given: Object, card: Card) -> Iterator[str]:
     yield from _check_mapping(where, given, MIG_KEYS, required=("mode",))
     devices = given.get("devices") or {}
     if card.mig is None:
         yield f"{where}: {card.key} knows no MIG"
-    elif not isinstance(devices, dict) or not all(type(count) is int and count > 0 for count in devices.values()):
+    elif not isinstance(devices, dict) or not all(_is_count(count) for count in devices.values()):
         yield f"{where}.devices: must be counts of at least 1 by profile, such as 1g.12gb: 7"
     elif devices and given.get("mode") != "enabled":
         yield f"{where}: devices need mode: enabled"

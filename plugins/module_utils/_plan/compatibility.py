@@ -167,7 +167,8 @@ def _quotas(outlook: Outlook) -> Iterator[dict[str, str]]:
 
 def _one_name_for_both(outlook: Outlook) -> Iterator[dict[str, str]]:
     """A job that wants a whole card may land on a part of one if both go by one name."""
-    parts, whole = [], []
+    parts: list[str] = []
+    whole: list[str] = []
     for name, state in outlook.states.items():
         node = outlook.nodes.get(name)
         if node is None:

@@ -98,7 +98,7 @@ def test_playbook_with_a_mig_parted_file_lays_out_a_card_and_then_changes_nothin
     first, second = (play(tmp_path) for _run in range(2))
     assert "changed=0" not in first
     assert "changed=0" in second
-    (gpu,) = MigState.read(node).gpus.values()
+    [gpu] = list(MigState.read(node).gpus.values())
     assert [one.profile for one in gpu.instances] == ["1g.12gb"] * 7
 
 

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
-
-import pynvml  # noqa: F401  # read once here, not in every process that is forked off
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import NvmlUnavailableError
@@ -25,6 +24,8 @@ from simulator.nvml.state import NodeGpus, install
 
 Places = tuple[tuple[str, int], ...]
 _KILLED = -signal.SIGKILL
+# Read once here, not in every process that is forked off.
+importlib.import_module("pynvml")
 
 
 @dataclass

@@ -47,7 +47,7 @@ def running(cluster: SimulatedCluster, app: str) -> set[str]:
 
 def instances(cluster: SimulatedCluster) -> dict[tuple[str, int], int]:
     """What tells each instance from another one that was made anew at its place, by profile and place."""
-    (gpu,) = MigState.read(cluster.node_directory(NODE)).gpus.values()
+    [gpu] = list(MigState.read(cluster.node_directory(NODE)).gpus.values())
     return {(one.profile, one.start): one.compute[0].serial if one.compute else -1 for one in gpu.instances}
 
 

@@ -250,7 +250,7 @@ def test_idle_pod_whose_instance_went_finds_out_at_its_next_use(node: Path, tmp_
     assert agent.gpus.gpus[0].processes == []
     assert agent.use.broken() == []
     with changing(node) as mig:
-        (gpu,) = mig.gpus.values()
+        [gpu] = list(mig.gpus.values())
         place = next(item for item in mig.devices(gpu.uuid) if item.uuid == gone)
         gpu.instances = [item for item in gpu.instances if item.id != place.gpu_instance]
     simulation.engine.advance(300)
