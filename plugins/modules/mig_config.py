@@ -81,6 +81,13 @@ options:
     suboptions:
       pod_uid: {description: UID of the pod., type: str, required: true}
       device_ids: {description: Ids of the devices., type: list, elements: str, required: true}
+  finished_pods:
+    description:
+      - UIDs of pods that the API knows as finished (phase C(Succeeded) or C(Failed)). What they were given does not count, though
+        the kubelet keeps them until they are deleted. A process that runs on a MIG device counts all the same.
+    type: list
+    elements: str
+    default: []
   pods:
     description: Namespace and name of pods by UID, such as C(ml/trainer-0), for messages.
     type: dict
@@ -251,6 +258,7 @@ def argument_spec() -> ArgumentSpec:
             "gpus": {"type": "raw", "default": "all"},
             "enable": {"type": "str", "choices": ["when_needed", "never"], "default": "when_needed"},
             "allocations": {"type": "list", "elements": "dict", "options": allocation},
+            "finished_pods": {"type": "list", "elements": "str", "default": []},
             "pods": {"type": "dict", "default": {}},
             "assume_idle": {"type": "bool", "default": False},
             "run": {"type": "str", "default": "manual"},

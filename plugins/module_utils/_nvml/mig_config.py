@@ -36,10 +36,7 @@ def configure(request: MigRequest, nvml: Nvml, files: NodeFiles) -> Dict[str, An
 
 
 def _configure(request: MigRequest, nvml: Nvml, files: NodeFiles) -> Dict[str, Any]:
-    unknown = None
-    allocations: Sequence[Mapping[str, Any]] = request.allocations or ()
-    if request.allocations is None:
-        allocations, unknown = files.live_allocations()
+    allocations, unknown = request.read_allocations(files)
     host = MigHost(nvml, files, allocations, request.pods)
     gpus, unfit = host.read()
     targets = plan_request(request, gpus, unfit)

@@ -25,6 +25,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.wishes import
     read_wishes,
     wish_absent,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.words import kind_of
 
 STATE_DIR = "/var/lib/kubegpu-sharing/mig"
@@ -38,6 +39,7 @@ class MigRequest:
 
     :param mig_parted_config: the content of such a file, parsed.
     :param allocations: pod_uid and device_ids each; None for what the kubelet's checkpoint says.
+    :param finished_pods: UIDs of pods that the API knows as finished: the kubelet keeps what they were given for a while.
     :param pods: namespace/name by UID, for messages.
     :param check_mode: stop before the first write.
     """
@@ -50,6 +52,7 @@ class MigRequest:
     gpus: Any = "all"
     enable: str = WHEN_NEEDED
     allocations: Optional[Sequence[Mapping[str, Any]]] = None
+    finished_pods: Sequence[str] = ()
     pods: Mapping[str, str] = field(default_factory=dict)
     assume_idle: bool = False
     run: str = "manual"
@@ -88,6 +91,12 @@ class MigRequest:
             )
         if problems:
             raise InputError("mig_config", problems)
+
+    def read_allocations(self, files: NodeFiles) -> Tuple[List[Mapping[str, Any]], Optional[str]]:
+        """What pods were given that live and have not finished, and why it is not known, if so."""
+        found, unknown = (self.allocations, None) if self.allocations is not None else files.live_allocations()
+        finished = set(self.finished_pods)
+        return [one for one in found if one["pod_uid"] not in finished], unknown
 
     @property
     def _is_plain(self) -> bool:

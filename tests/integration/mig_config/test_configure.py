@@ -167,6 +167,29 @@ def test_allocations_that_are_handed_in_beat_the_checkpoint(tmp_path: Path) -> N
     )
 
 
+@pytest.mark.parametrize("handed_in", [False, True], ids=["checkpoint", "handed-in"])
+def test_what_a_finished_pod_was_given_may_go_unless_a_process_runs_on_it(tmp_path: Path, handed_in: bool) -> None:
+    node = make(tmp_path, "H20")
+    node.lay_out(SEVEN)
+    devices = node.devices()
+    allocate(node, devices[min(devices)])
+    given: dict[str, Any] = {"mig_devices": {"7g.96gb": 1}}
+    if handed_in:
+        given["allocations"] = [{"pod_uid": POD, "device_ids": list(devices.values())}]
+    assert node.configure(**given)["losses"], "the kubelet does not say that a pod has finished"
+    other = POD.replace("8", "9")
+    assert node.configure(**given, finished_pods=[other])["losses"]
+    node.gpus.gpus[0].processes.append(Process(4312, 900, gpu_instance=min(devices)[0], compute_instance=0))
+    node.write()
+    refused = node.configure(**given, finished_pods=[other, POD])
+    assert [holder["pid"] for loss in refused["losses"] for holder in loss["holders"]] == [4312]
+    assert node.places() == SEVEN
+    node.gpus.gpus[0].processes.clear()
+    node.write()
+    assert node.configure(**given, finished_pods=[other, POD])["changed"]
+    assert node.places() == (("7g.96gb", 0),)
+
+
 def test_allocations_that_cannot_be_read_forbid_to_take_anything_away(tmp_path: Path) -> None:
     node = make(tmp_path, "H20")
     node.lay_out(SEVEN)

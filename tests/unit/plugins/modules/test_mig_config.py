@@ -31,7 +31,9 @@ def test_defaults_of_the_module_are_those_of_the_request() -> None:
     given = params()
     request = MigRequest()
     names = set(MigRequest.__dataclass_fields__) - {"check_mode"}
-    assert {name: getattr(request, name) for name in names} == {name: given[name] for name in names}
+    # a default that many requests share may not be a list
+    shown = {name: list(value) if isinstance(value := getattr(request, name), tuple) else value for name in names}
+    assert shown == {name: given[name] for name in names}
 
 
 @pytest.mark.parametrize(
