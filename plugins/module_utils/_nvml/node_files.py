@@ -19,6 +19,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.holders impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.processes import PodOfProcess, parse_cgroup
 
 NVIDIA_VENDOR = "10de"
+# Every kubelet listens here for device plugins, in a directory that others may have made as well.
+_SOCKET = "device-plugins/kubelet.sock"
+# Some distributions have it in a program of their own (K3s names its processes k3s-server and k3s-agent, MicroK8s kubelite).
+_KUBELET = re.compile(r"kubelet|kubelite|(k3s|rke2|k0s)(-.*)?")
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,33 @@ class NodeFiles:
     def live_allocations(self) -> tuple[list[dict[str, Any]], Optional[str]]:
         """Allocations to pods that the kubelet still keeps a directory for, and why they are not known, if so.
 
-        A host on which no device was ever allocated has no checkpoint, and that is an answer too.
+        A host on which no device was ever allocated has no checkpoint, and that is an answer too, unless its kubelet keeps its
+        state elsewhere.
         """
         allocations, reason = self.allocations()
         if allocations is None:
-            return [], reason if os.path.exists(os.path.join(self.kubelet_root, PATH)) else None
+            return [], reason if os.path.exists(os.path.join(self.kubelet_root, PATH)) else self._stray_kubelet()
         pods = os.path.join(self.kubelet_root, "pods")
         return [one for one in allocations if os.path.isdir(os.path.join(pods, one["pod_uid"]))], None
+
+    def _stray_kubelet(self) -> Optional[str]:
+        """Why a checkpoint that is not there says nothing: a kubelet runs, and it is not the one of this directory."""
+        socket = os.path.join(self.kubelet_root, _SOCKET)
+        if os.path.exists(socket):
+            return None
+        try:
+            pids = sorted(int(name) for name in os.listdir(self.proc_root) if name.isdigit())
+        except OSError:
+            return None
+        for pid in pids:
+            command = self.command_of(pid)
+            if command and _KUBELET.fullmatch(command):
+                return (
+                    f"{socket} does not exist, and process {pid} ({command}) runs, which is a kubelet or has one: it keeps its "
+                    "state elsewhere. Set kubelet_root (of MicroK8s it is /var/snap/microk8s/common/var/lib/kubelet, of k0s "
+                    "/var/lib/k0s/kubelet)."
+                )
+        return None
 
     def _read_proc(self, *parts: str) -> Optional[str]:
         try:

@@ -202,6 +202,18 @@ def test_allocations_that_cannot_be_read_forbid_to_take_anything_away(tmp_path: 
     assert not node.configure(mig_devices={"1g.12gb": 7}).get("failed")
 
 
+def test_kubelet_whose_directory_is_elsewhere_forbids_to_take_anything_away(tmp_path: Path) -> None:
+    node = make(tmp_path, "H20")
+    node.lay_out(SEVEN)
+    allocate(node, *node.devices().values())
+    os.rename(tmp_path / "kubelet", tmp_path / "elsewhere")
+    add_process(node, 812, "k3s-agent")
+    refused = node.configure(mig_devices={"7g.96gb": 1})
+    assert "process 812 (k3s-agent) runs, which is a kubelet or has one" in refused["msg"]
+    assert node.places() == SEVEN
+    assert not node.configure(mig_devices={"1g.12gb": 7}).get("failed")
+
+
 def test_mode_that_somebody_keeps_from_coming_is_called_off_and_the_message_says_who(tmp_path: Path) -> None:
     node = make(tmp_path, "H20", holders=[777])
     add_process(node, 777, "nvidia-persistenced", "/dev/nvidiactl", "/dev/nvidia0")

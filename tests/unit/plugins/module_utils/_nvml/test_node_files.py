@@ -139,3 +139,22 @@ def test_live_allocations_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     write(tmp_path / PATH, "rubbish")
     reason = NodeFiles(str(tmp_path), str(tmp_path)).live_allocations()[1]
     assert str(reason).startswith(f"{tmp_path / PATH} is not understood")
+
+
+@pytest.mark.parametrize("command", ["kubelet", "kubelite", "k3s-agent", "k0s"])
+def test_checkpoint_that_is_missing_says_nothing_while_a_kubelet_runs_that_is_elsewhere(
+    tmp_path: Path, command: str
+) -> None:
+    kubelet = tmp_path / "kubelet"
+    # a device plugin's mount makes it where it is not there
+    (kubelet / PATH).parent.mkdir(parents=True)
+    write(tmp_path / "proc/42/comm", "kubelet-exporter\n")
+    files = NodeFiles(str(tmp_path / "proc"), str(kubelet))
+    assert files.live_allocations() == ([], None)
+    write(tmp_path / "proc/4312/comm", f"{command}\n")
+    found, reason = files.live_allocations()
+    assert found == []
+    assert str(reason).startswith(f"{kubelet}/device-plugins/kubelet.sock does not exist, and process 4312 ({command})")
+    assert "Set kubelet_root" in str(reason)
+    write(kubelet / "device-plugins/kubelet.sock", "")
+    assert files.live_allocations() == ([], None)
