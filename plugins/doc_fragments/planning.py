@@ -52,6 +52,14 @@ options:
     description: Whether pods with emptyDir volumes may be evicted and recreated, and lose what is in these.
     type: bool
     default: false
+  mig_allow_reboot:
+    description:
+      - Whether hosts may be rebooted where nothing less changes the MIG mode of a GPU.
+      - All pods are evicted then from a node on which such a change may need a reset (Ampere, and cards of which that is not known),
+        except those of DaemonSets and static pods, since a reset that is refused leaves a reboot. Otherwise only those whose devices
+        go, and such a host is not rebooted.
+    type: bool
+    default: false
 attributes:
   check_mode:
     details:

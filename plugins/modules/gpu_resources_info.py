@@ -92,7 +92,7 @@ nodes:
       note and a person's C(hold).
     - GPU nodes have their C(pods) listed, those that have succeeded excepted. Pods with GPUs tell besides when they came to the
       node (C(bound)), and, as far as they have any, their C(budgets), C(tolerations), C(node_affinity), C(priority) and
-      C(emptydir).
+      C(emptydir). The last is told of pods without GPUs too, unless a DaemonSet owns them.
   returned: if O(dest) is not given
   type: dict
   sample:

@@ -216,7 +216,8 @@ plan:
     - A node whose config has C(mig) also has C(mig_devices) (by resource) and C(mig). This has C(strategy), C(changes), C(differences), C(request) (the
       options for M(kubegpu.sharing.mig_config)), C(gpus) (each with what is kept, destroyed and created, and who loses a device),
       C(before) and C(after) (exact layouts), C(lost_devices), C(reset) and C(reset_coupled), and C(holders) of the driver.
-    - C(rehearsal) tells for each of the C(waves) which pods are evicted and whether they have somewhere to go (C(evictions)),
+    - C(rehearsal) tells for each of the C(waves) which pods are evicted and whether they have somewhere to go (C(evictions);
+      where pods go that ask for no GPU is not reckoned),
       C(blocking_budgets), and how many slots are missing meanwhile (C(slots_missing_at_worst)) and afterwards
       (C(slots_missing)), then the C(worst) wave and a C(summary) in words. It reckons with GPU resources, node selectors,
       required node affinity and taints, and with nothing else that the scheduler looks at. It is no part of RV(plan_id).

@@ -45,8 +45,12 @@ def read_pod(pod: Mapping[str, Any], requests: Mapping[str, int]) -> dict[str, A
         "terminating": "deletionTimestamp" in metadata,
         "mirror": _MIRROR_ANNOTATION in (metadata.get("annotations") or {}),
     }
-    # What decides where a pod may go, and how it may be moved, is kept of GPU pods alone: of others there are many more.
-    return {**record, "bound": _bound(status), **_moving(spec)} if requests else record
+    # What decides where a pod may go is kept of GPU pods alone: of others there are many more, and they are only evicted to empty
+    # a node, which takes along what they have written.
+    if requests:
+        return {**record, "bound": _bound(status), **_moving(spec)}
+    owner = controller_of(pod) or {}
+    return {**record, "emptydir": True} if _keeps_data(spec) and owner.get("kind") != "DaemonSet" else record
 
 
 def _bound(status: Mapping[str, Any]) -> str | None:
@@ -62,9 +66,14 @@ def _moving(spec: Mapping[str, Any]) -> dict[str, Any]:
     found = {
         **placement(spec),
         "priority": spec.get("priority") or 0,
-        "emptydir": any("emptyDir" in volume for volume in spec.get("volumes") or ()),
+        "emptydir": _keeps_data(spec),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _keeps_data(spec: Mapping[str, Any]) -> bool:
+    """Eviction would lose what it has written on its node."""
+    return any("emptyDir" in volume for volume in spec.get("volumes") or ())
 
 
 def placement(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction imp
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import LiveMemory, check_live_memory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_memory import check_mig_memory, whole_gpus
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_warnings import warn_of_mig
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_warnings import warn_of_mig, warn_of_reboot
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import pod_name, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import ACCEPTED, check_overcommit
@@ -64,7 +64,9 @@ def check_mig(context: NodeContext, eviction: Eviction, findings: Findings) -> N
         return
     findings.warnings.add(name, *warn_of_mig(mig, context.state.labels))
     leaving = [pod for pod in eviction.pods if pod not in eviction.for_room]
-    if leaving:
+    if eviction.whole:
+        findings.warnings.add(name, warn_of_reboot(mig, [pod_name(pod) for pod in leaving]))
+    elif leaving:
         listed = some([pod_name(pod) for pod in leaving], 10)
         findings.warnings.add(
             name, f"MIG devices change: {listed} will be evicted, since the devices that they hold go."

@@ -39,6 +39,7 @@ class Eviction:
     :param pods: those that are expected to go: namespace, name, uid.
     :param problems: why it cannot be done so, as sentences without the node.
     :param for_room: those that go for the sake of room.
+    :param whole: all of its pods go that can, since its host may be rebooted.
     """
 
     devices: Sequence[str] = ()
@@ -46,10 +47,13 @@ class Eviction:
     pods: Sequence[Mapping[str, str]] = field(default_factory=tuple)
     problems: Sequence[str] = ()
     for_room: Sequence[Mapping[str, str]] = ()
+    whole: bool = False
 
     @property
     def scope(self) -> str:
         """As node_maintenance calls it."""
+        if self.whole:
+            return scope.ALL
         return scope.NONE if self.fit is None and not self.devices else scope.AFFECTED
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,13 +94,13 @@ def decide_pods(context: NodeContext, changes: bool, request: PlanRequest) -> Po
     """
     rules = scope.Rules(request.evict_force, request.evict_delete_emptydir_data)
     use = read_use({"allocations": context.facts.allocations, "gpus": context.facts.gpus})
-    lost = evict_from_lost(context.mig, context.state, use, rules)
+    lost = evict_for_mig(context.mig, context.state, use, rules, request.mig_allow_reboot)
     remaining = without_pods(context.state, lost.pods)
     room = Eviction()
     if changes and request.on_overcommit == "evict" and not context.is_repair:
         room = plan_eviction(remaining, context.expected, use, rules)
     pods = sorted([*lost.pods, *room.pods], key=pod_name)
-    eviction = Eviction(lost.devices, room.fit, pods, [*lost.problems, *room.problems], room.pods)
+    eviction = Eviction(lost.devices, room.fit, pods, [*lost.problems, *room.problems], room.pods, lost.whole)
     leaving = {pod["uid"] for pod in eviction.pods}
     found = stale_pods(context, changes)
     stale = [pod for pod in found if pod["uid"] not in leaving]
@@ -104,17 +108,23 @@ def decide_pods(context: NodeContext, changes: bool, request: PlanRequest) -> Po
     return PodsDecision(eviction, stale, anew, remaining)
 
 
-def evict_from_lost(mig: NodeMig | None, state: NodeState, use: NodeUse, rules: scope.Rules) -> Eviction:
-    """Pods that go because their devices do, and holders of such devices that no eviction moves."""
+def evict_for_mig(
+    mig: NodeMig | None, state: NodeState, use: NodeUse, rules: scope.Rules, may_reboot: bool
+) -> Eviction:
+    """Pods that go because their devices do, and holders of such devices that no eviction moves.
+
+    :param may_reboot: the host may be rebooted, so that all pods go where it may have to be.
+    """
     if mig is None or not mig.lost_devices:
         return Eviction()
-    devices = mig.lost_devices
-    judge = scope.Scope(EvictionWish(scope.AFFECTED, devices), rules, use)
-    verdicts = judge([_candidate(pod) for pod in state.gpu_pods])
+    whole = may_reboot and bool(mig.may_reboot)
+    judge = scope.Scope(EvictionWish(scope.ALL if whole else scope.AFFECTED, mig.lost_devices), rules, use)
+    verdicts = judge([_candidate(pod) for pod in (state.entry.get("pods") or () if whole else state.gpu_pods)])
     going = sorted((verdict for verdict in verdicts if verdict.action != scope.STAY), key=_full_name)
-    problems = [f"MIG devices change, {objection}" for objection in _objections(going)]
+    because = "it may have to be rebooted for its MIG mode" if whole else "MIG devices change"
+    problems = [f"{because}, {objection}" for objection in _objections(going)]
     problems += immovable_holders(mig, {_full_name(verdict) for verdict in going})
-    return Eviction(devices, None, [verdict.pod.identity() for verdict in going], problems)
+    return Eviction(mig.lost_devices, None, [verdict.pod.identity() for verdict in going], problems, whole=whole)
 
 
 def immovable_holders(mig: NodeMig, going: Collection[str]) -> list[str]:

@@ -103,6 +103,12 @@ class NodeMig:
         named = [plan.gpu.uuid for plan in self.changing if plan.mode_change and plan.mode_change.needs_reset]
         return tuple(sorted({*named, *(gpu.uuid for gpu in self.reset_along)}))
 
+    @cached_property
+    def may_reboot(self) -> Tuple[int, ...]:
+        """Indices of the GPUs whose mode changes by a reset, or perhaps by one: where the host allows none, a reboot is what is left."""
+        changes = [(plan.gpu.index, plan.mode_change) for plan in self.changing]
+        return tuple(sorted(index for index, change in changes if change and change.needs_reset is not False))
+
     @property
     def reset_coupled(self) -> bool:
         """The GPUs that have to be reset can only be so together."""

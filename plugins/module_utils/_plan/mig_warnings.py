@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from typing import Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import NodeMig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_words import NONE
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import some
 
 #: By which GPU Feature Discovery tells the strategy that it was started with.
 GFD_STRATEGY_LABEL = "nvidia.com/mig.strategy"
@@ -20,6 +21,20 @@ def warn_of_mig(mig: NodeMig, labels: Mapping[str, str]) -> list[str]:
     :param labels: of the node.
     """
     return [*_foreign_strategy(mig, labels), *_resets(mig), *_unsure(mig)]
+
+
+def warn_of_reboot(mig: NodeMig, leaving: Sequence[str]) -> str:
+    """Why a node is emptied.
+
+    :param leaving: namespace/name of the pods that are expected to go.
+    """
+    gpus = ", ".join(map(str, mig.may_reboot))
+    who = (
+        f"all its pods but those of DaemonSets will be evicted: {some(leaving, 10)}"
+        if leaving
+        else "no pod is to stay on it"
+    )
+    return f"it may have to be rebooted to change the MIG mode of GPU {gpus} (kubegpu_mig_allow_reboot), so {who}."
 
 
 def _foreign_strategy(mig: NodeMig, labels: Mapping[str, str]) -> list[str]:

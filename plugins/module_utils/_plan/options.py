@@ -18,6 +18,7 @@ LIMITS: Mapping[str, Mapping[str, Any]] = {
     "stale_pods": {"type": "str", "choices": list(STALE_PODS), "default": "report"},
     "evict_force": {"type": "bool", "default": False},
     "evict_delete_emptydir_data": {"type": "bool", "default": False},
+    "mig_allow_reboot": {"type": "bool", "default": False},
 }
 
 

@@ -33,6 +33,7 @@ class PlanRequest:
     :param accept_live_memory: nodes whose running processes may exceed the planned slots.
     :param on_overcommit: refuse, evict or accept.
     :param stale_pods: report or recreate.
+    :param mig_allow_reboot: hosts may be rebooted where the MIG mode changes only by that, which takes all pods of their nodes.
     :param mig_ignore_holders: what may keep the driver open while MIG devices change: DaemonSets, units or commands.
     :param mig_host_services: systemd units that are stopped for that time.
     :param evict_force: pods without a controller may be evicted, and are lost; likewise evict_delete_emptydir_data.
@@ -54,6 +55,7 @@ class PlanRequest:
     stale_pods: str = "report"
     evict_force: bool = False
     evict_delete_emptydir_data: bool = False
+    mig_allow_reboot: bool = False
     mig_ignore_holders: Tuple[str, ...] = ()
     mig_host_services: Tuple[str, ...] = ()
 

@@ -23,6 +23,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.places 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.words import summarize
 
 PLACED, NO_PLACE, NOT_REPLACED = "placed", "no_place", "not_replaced"
+#: Where it goes is not reckoned: it asks for no GPU.
+NO_GPU = "no_gpu"
 
 Entry = Mapping[str, Any]
 
@@ -123,6 +125,8 @@ class _Stage:
         target = None
         if not pod.get("owner"):
             verdict, reason = NOT_REPLACED, "no controller makes it anew"
+        elif not gpu_requests(pod):
+            verdict, reason = NO_GPU, "it asks for no GPU"
         else:
             target = self._places.take(pod)
             verdict, reason = (PLACED, "") if target else (NO_PLACE, f"no node that it may use has {_show(pod)} free")

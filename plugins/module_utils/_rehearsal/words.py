@@ -15,6 +15,10 @@ APPROXIMATION = (
 UNKNOWN_BUDGETS = "Disruption budgets may not be listed by this user, so which of them will refuse is not known."
 _STEPS = {"in_maintenance": ("pod is evicted", "pods are evicted"), "in_service": ("stale pod is", "stale pods are")}
 _LISTED = 5
+_ALONE = {
+    "no controller that makes them anew": "no controller makes it anew",
+    "no GPU, so that other nodes may take them": "it has no GPU, so that other nodes may take it",
+}
 
 
 def summarize(waves: Sequence[Mapping[str, Any]], budgets_known: bool) -> list[str]:
@@ -54,11 +58,12 @@ def describe_fates(evictions: Sequence[Mapping[str, Any]]) -> str:
         "a place at once": sum(one["verdict"] == "placed" for one in evictions),
         "a place only later": sum(one["later"] is not None for one in evictions),
         "no place": sum(one["verdict"] == "no_place" and one["later"] is None for one in evictions),
+        "no GPU, so that other nodes may take them": sum(one["verdict"] == "no_gpu" for one in evictions),
         "no controller that makes them anew": sum(one["verdict"] == "not_replaced" for one in evictions),
     }
     if len(evictions) == 1:
         (what,) = [words for words, count in counts.items() if count]
-        return "no controller makes it anew" if what.startswith("no controller") else f"it has {what}"
+        return _ALONE.get(what, f"it has {what}")
     return ", ".join(f"{count} {'has' if count == 1 else 'have'} {what}" for what, count in counts.items() if count)
 
 

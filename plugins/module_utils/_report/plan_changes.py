@@ -130,6 +130,8 @@ def _describe_disruption(node: Mapping[str, Any]) -> str:
     parts = []
     if (node.get("mig") or {}).get("changes"):
         pods = f"{describe_count(going, 'pod')} evicted" if going else "nothing evicted"
+        whole = evict.get("scope") == "all"
+        pods = f"all pods of the node evicted ({going}), host rebooted if it must be" if whole else pods
         parts.append(f"cordoned, {pods}, MIG devices laid out, plugin switched")
     elif evict.get("scope") == "affected" and evict.get("fit") is not None:
         pods = describe_count(going, "pod") if going else "pods"

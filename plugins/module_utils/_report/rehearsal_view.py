@@ -32,8 +32,14 @@ _WHY_BUDGET = {
 #: Heading of what holds a rollout up for an hour, if nobody does anything about it.
 BUDGETS = "Budgets that will refuse evictions"
 _STEPS = {"in_maintenance": "evicted", "in_service": "recreated"}
-_LATER = "later"
-_FATES = {"placed": "at once", _LATER: "only later", "no_place": "nowhere", "not_replaced": "not made anew"}
+_LATER, _NO_GPU = "later", "no_gpu"
+_FATES = {
+    "placed": "at once",
+    _LATER: "only later",
+    "no_place": "nowhere",
+    "not_replaced": "not made anew",
+    _NO_GPU: "any node (no GPU)",
+}
 
 
 def rehearsal_sections(plan: Mapping[str, Any], limit: int) -> list[Section]:
@@ -137,7 +143,7 @@ def _pod_rows(waves: Sequence[Wave]) -> Iterator[Row]:
     for wave in waves:
         groups: dict[tuple[bool, str, str], list[str]] = {}
         for one in wave["evictions"]:
-            group = (_fate(one) == "placed", str(one["node"]), _describe_way(one, wave))
+            group = (_fate(one) in ("placed", _NO_GPU), str(one["node"]), _describe_way(one, wave))
             groups.setdefault(group, []).append(f"{one['namespace']}/{one['name']}")
         for (_placed, node, way), names in sorted(groups.items(), key=lambda item: item[0][0]):
             yield (str(wave["wave"]), node, str(len(names)), join_some(names), way)
@@ -146,6 +152,8 @@ def _pod_rows(waves: Sequence[Wave]) -> Iterator[Row]:
 def _describe_way(eviction: Mapping[str, Any], wave: Wave) -> str:
     if eviction["verdict"] == "placed":
         return "the same node" if eviction["target"] == eviction["node"] else str(eviction["target"])
+    if eviction["verdict"] == _NO_GPU:
+        return f"any node: {eviction['reason']}"
     later = eviction["later"]
     if not later:
         return f"nowhere: {eviction['reason']}"

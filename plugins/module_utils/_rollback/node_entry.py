@@ -57,7 +57,8 @@ def node_entry(back: Return, fate: Fate, host: str | None, run: str) -> dict[str
         *([] if fate.reasons or not anew else [f"{len(anew)} stale pod{'s' if anew[1:] else ''} to recreate"]),
     ]
     count = state.labels.get(_COUNT_LABEL, "")
-    disruption = "affected" if fate.eviction.scope != NONE or anew else "switch" if fate.moves else "none"
+    scope = fate.eviction.scope
+    disruption = scope if scope != NONE else "affected" if anew else "switch" if fate.moves else "none"
     return {
         "host": host,
         "key": back.key,

@@ -17,7 +17,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.use import NodeUse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import (
     Eviction,
-    evict_from_lost,
+    evict_for_mig,
     plan_eviction,
     refuse_overcommit,
     without_pods,
@@ -62,6 +62,7 @@ class RollbackRequest:
     :param uses: devices that pods hold, by node, where that is known.
     :param facts: what gpu_info found on nodes that could be read; only those with a recorded MIG layout need it.
     :param wave: nodes in a wave, "25%" or a number; likewise max_unavailable.
+    :param mig_allow_reboot: hosts may be rebooted where the MIG mode changes only by that, which takes all pods of their nodes.
     :param evict_force: pods without a controller may be evicted, and are lost; likewise evict_delete_emptydir_data.
     """
 
@@ -76,6 +77,7 @@ class RollbackRequest:
     stale_pods: str = "report"
     evict_force: bool = False
     evict_delete_emptydir_data: bool = False
+    mig_allow_reboot: bool = False
     uses: Mapping[str, NodeUse] = field(default_factory=dict)
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -155,7 +157,7 @@ class _Draft:
 
     def _add(self, back: Return, reasons: List[str], server: Server) -> None:
         name, moves = back.name, bool(reasons) and not back.is_back
-        lost = self._evict_from_lost(back) if moves else Eviction()
+        lost = self._evict_for_mig(back) if moves else Eviction()
         remaining = without_pods(back.state, lost.pods)
         switches = moves and (back.is_parted_otherwise or not back.bears_it)
         surplus = check_overcommit(remaining, back.expected) if switches else []
@@ -165,7 +167,7 @@ class _Draft:
         problems += [*lost.problems, *room.problems]
         if surplus and self.request.on_overcommit == "refuse":
             problems += refuse_overcommit(remaining, back.expected)
-        eviction = Eviction(lost.devices, room.fit, [*lost.pods, *room.pods])
+        eviction = Eviction(lost.devices, room.fit, [*lost.pods, *room.pods], whole=lost.whole)
         if problems:
             self._leave(name, problems)
             return
@@ -182,9 +184,9 @@ class _Draft:
         self.backs[name] = back
         self.nodes[name] = node_entry(back, fate, self.hosts.get(name), self.request.past.run)
 
-    def _evict_from_lost(self, back: Return) -> Eviction:
-        mig = back.mig.node if back.mig else None
-        return evict_from_lost(mig, back.state, self._use(back.name), self._rules())
+    def _evict_for_mig(self, back: Return) -> Eviction:
+        mig, may_reboot = back.mig.node if back.mig else None, self.request.mig_allow_reboot
+        return evict_for_mig(mig, back.state, self._use(back.name), self._rules(), may_reboot)
 
     def _make_room(self, back: Return, remaining: NodeState) -> Eviction:
         if self.request.on_overcommit != "evict":

@@ -71,8 +71,13 @@ def test_pods_without_gpus_and_usual_ones_tell_nothing_more(inventory: Inventory
     spec = {"tolerations": usual, "priority": 0, "volumes": [{"name": "c", "configMap": {"name": "c"}}]}
     rich = {"priority": 9, "tolerations": [{"operator": "Exists"}], "volumes": [{"name": "s", "emptyDir": {}}]}
     inventory.add_pods([pod("a", node="gpu-1", gpus=1, spec=spec), pod("web", node="gpu-1", spec=rich)])
+    inventory.add_pods(
+        [pod("plain", node="gpu-1", spec=spec), pod("ds", node="gpu-1", spec=rich, owner=("DaemonSet", "ds", "u"))]
+    )
     found = pods_of(inventory)
-    assert list(found["web"]) == USUAL
+    # Whether it would lose data is asked where a node is emptied, which takes no pod of a DaemonSet.
+    assert (list(found["web"]), found["web"]["emptydir"]) == ([*USUAL, "emptydir"], True)
+    assert list(found["plain"]) == list(found["ds"]) == USUAL
     assert list(found["a"]) == [*USUAL, "bound"]
     assert found["a"]["bound"] is None
 

@@ -186,3 +186,19 @@ def test_a_pod_that_may_not_be_evicted_keeps_its_node_from_going_back() -> None:
     recorded = was(WHOLE, SEVEN, {GPU: 1})
     with pytest.raises(InputError, match="kubegpu_evict_force"):
         plan({"gpu-1": found}, recorded, facts=read, uses={"gpu-1": read_use(read["gpu-1"])})
+
+
+@pytest.mark.parametrize(("reboot", "scope"), [(False, "affected"), (True, "all")])
+def test_a_node_that_may_have_to_be_rebooted_is_emptied_on_the_way_back_too(reboot: bool, scope: str) -> None:
+    found = advertises(node(OURS, 0, pods=2), {SMALL: 7})
+    found["pods"][1]["requests"] = {}
+    found["resources"][SMALL].update(requested=1, free=6)
+    read = facts(SEVEN, **{"u-0": "MIG-3"})
+    # A card of which nobody knows whether its mode changes without a reset.
+    read["gpus"][0].update(product="NVIDIA A999", pci_device_id="0x999910DE")
+    uses = {"gpu-1": read_use(read)}
+    recorded = was(WHOLE, SEVEN, {GPU: 1})
+    made = plan({"gpu-1": found}, recorded, facts={"gpu-1": read}, uses=uses, mig_allow_reboot=reboot)
+    gpu_1 = made["nodes"]["gpu-1"]
+    assert gpu_1["evict"]["scope"] == gpu_1["disruption"] == scope
+    assert [pod["name"] for pod in gpu_1["evict"]["pods"]] == (["p-0", "p-1"] if reboot else ["p-0"])
