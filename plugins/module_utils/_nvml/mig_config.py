@@ -30,17 +30,17 @@ def configure(request: MigRequest, nvml: Nvml, files: NodeFiles) -> Dict[str, An
     """
     request.check()
     if request.check_mode:
-        return _configure(request, nvml, files)
+        return configure_held(request, nvml, files)
     with HostLock(request.run, "change MIG layouts", request.lock_path, request.lock_wait_seconds):
-        return _configure(request, nvml, files)
+        return configure_held(request, nvml, files)
 
 
-def _configure(request: MigRequest, nvml: Nvml, files: NodeFiles) -> Dict[str, Any]:
-    allocations, unknown = request.read_allocations(files)
-    host = MigHost(nvml, files, allocations, request.pods)
+def configure_held(request: MigRequest, nvml: Nvml, files: NodeFiles) -> Dict[str, Any]:
+    """The same for a caller that holds the host's lock, because what it asks for must not change under it."""
+    host = MigHost(nvml, files, lambda: request.read_allocations(files), request.pods)
     gpus, unfit = host.read()
     targets = plan_request(request, gpus, unfit)
-    _refuse(targets, unknown)
+    _refuse(targets, host.allocations()[1])
     kept = MigFiles(request.state_dir, request.ready_path)
     unfinished = kept.change()
     boot = _Boot(kept.layout(), targets, gpus)
