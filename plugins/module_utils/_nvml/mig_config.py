@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock
-from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import Gpu
-from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.record import SCHEMA_VERSION, layout_of, record_gpu
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_change import MigChange, Written
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.boot import Boot, BootRecord
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.record import RecordedGpu, layout_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_change import Follow, MigChange, Written
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_files import MigFiles, boot_id
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_host import MigHost, show_step
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_request import MigRequest, Target, plan_request
@@ -25,7 +24,7 @@ def configure(request: MigRequest, nvml: Nvml, files: NodeFiles) -> Dict[str, An
 
     :param nvml: initialised, see open_nvml.
     :returns: what the module mig_config returns: changed, actions, diff, before, after, kept, destroyed, created, gpus, losses,
-        reset_required, reboot_required, interrupted, restored.
+        reset_required, reboot_required, interrupted, restored, not_ready, warnings.
     :raises KubeGpuError: it cannot be, or must not be, or failed; the message says whether something was changed.
     """
     request.check()
@@ -43,11 +42,12 @@ def configure_held(request: MigRequest, nvml: Nvml, files: NodeFiles) -> Dict[st
     _refuse(targets, host.allocations()[1])
     kept = MigFiles(request.state_dir, request.ready_path)
     unfinished = kept.change()
-    boot = _Boot(kept.layout(), targets, gpus)
-    actions = _actions(targets, kept, boot.layout({}))
-    result = _describe(targets, actions, unfinished)
+    follow = _follow(BootRecord(kept.layout(), gpus, unfit, request.partial), targets)
+    boot = follow({})
+    result = _describe(targets, _actions(targets, kept, boot), unfinished)
+    result.update(_warn(boot, kept))
     if not request.check_mode:
-        written = MigChange(host, kept, targets, boot.layout).carry_out(request.run)
+        written = MigChange(host, kept, targets, follow).carry_out(request.run)
         result.update(_describe_end(written, host, unfinished))
     return result
 
@@ -78,41 +78,28 @@ def _losses(targets: Sequence[Target]) -> List[Dict[str, Any]]:
     return [{"gpu": target.gpu.uuid, **loss.to_dict()} for target in targets for loss in target.plan.losses]
 
 
-@dataclass(frozen=True)
-class _Boot:
-    """What is to be restored at boot: the targets, and of the other GPUs of this host what was recorded before."""
+def _follow(record: BootRecord, targets: Sequence[Target]) -> Follow:
+    """What is to be restored at boot: the targets as they stand, or else as they are planned, beside what was recorded before."""
 
-    recorded: Optional[Mapping[str, Any]]
-    targets: Sequence[Target]
-    gpus: Sequence[Gpu]
+    def follow(standing: Mapping[str, RecordedGpu]) -> Boot:
+        return record.follow({target.gpu.uuid: standing.get(target.gpu.uuid) or target.wanted for target in targets})
 
-    def layout(self, found: Mapping[str, Gpu]) -> Optional[Dict[str, Any]]:
-        """The document, None for nothing.
-
-        :param found: targets as they were read back, by UUID; the others as they are planned.
-        """
-        known = (self.recorded or {}).get("gpus")
-        entries: Dict[Any, Optional[Dict[str, Any]]] = {}
-        if isinstance(known, list):
-            entries.update({one.get("uuid"): one for one in known if isinstance(one, dict)})
-        for target in self.targets:
-            one = record_gpu(found.get(target.gpu.uuid) or target.plan.after())
-            entries[one.uuid] = one.to_dict() if one.mode == "enabled" else None
-        listed = [entries[gpu.uuid] for gpu in self.gpus if entries.get(gpu.uuid)]
-        return {"schema_version": SCHEMA_VERSION, "gpus": listed} if listed else None
+    return follow
 
 
-def _actions(targets: Sequence[Target], kept: MigFiles, boot_layout: Optional[Mapping[str, Any]]) -> List[str]:
+def _actions(targets: Sequence[Target], kept: MigFiles, boot: Boot) -> List[str]:
     """What is done, a line each: the steps, and what is noted."""
     actions = [f"GPU {target.gpu.index}: {show_step(step)}" for target in targets for step in target.plan.steps()]
     unfinished = kept.change()
     if unfinished is not None and not actions:
         actions.append(f"close the change that run {unfinished.get('run', 'unknown')} left unfinished")
-    if boot_layout != kept.layout():
-        actions.append(f"{'write' if boot_layout else 'remove'} {kept.layout_path}")
+    actions += [f"forget {gpu}, which this host has no more" for gpu in boot.forgotten]
+    if boot.layout != kept.layout():
+        actions.append(f"{'write' if boot.layout else 'remove'} {kept.layout_path}")
     # the marker goes before the first step, and comes back after the last
-    if not kept.is_ready(boot_layout):
-        actions.append(f"{'write' if boot_layout else 'remove'} {kept.ready_path}")
+    if not kept.is_ready(boot.standing):
+        why = f": {', '.join(boot.not_ready)} not as recorded" if boot.not_ready else ""
+        actions.append(f"{'write' if boot.standing else 'remove'} {kept.ready_path}{why}")
     return actions
 
 
@@ -141,6 +128,13 @@ def _describe(targets: Sequence[Target], actions: List[str], unfinished: Optiona
         "interrupted": _show_interrupted(unfinished),
         "restored": False,
     }
+
+
+def _warn(boot: Boot, kept: MigFiles) -> Dict[str, List[str]]:
+    """What keeps the marker away though all that was asked for stands."""
+    hint = f"{kept.ready_path} is not there until that is put right, and no device plugin of this collection starts without it."
+    reasons = list(boot.not_ready.values())
+    return {"not_ready": reasons, "warnings": [f"{reason} {hint}" for reason in reasons]}
 
 
 def _show_interrupted(unfinished: Optional[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.facts import read_gpu as understand
@@ -44,13 +44,13 @@ class StepError(KubeGpuError):
 class MigHost:
     """One host.
 
-    :param allocations: pod_uid and device_ids, of pods that live.
+    :param allocations: asks anew what pods were given that live (pod_uid and device_ids each), and why it is not known, if so.
     :param pods: namespace/name by UID.
     """
 
     nvml: Nvml
     files: NodeFiles
-    allocations: Sequence[Mapping[str, Any]] = ()
+    allocations: Callable[[], Tuple[Sequence[Mapping[str, Any]], Optional[str]]] = lambda: ((), None)
     pods: Optional[Mapping[str, str]] = None
 
     def read(self) -> Tuple[List[Gpu], Dict[int, str]]:
@@ -64,19 +64,24 @@ class MigHost:
             count = self.nvml.gpu_count()
         except NvmlError as error:
             raise StepError(f"Counting the GPUs failed: {error}. Nothing was changed.") from error
+        allocations, _unknown = self.allocations()
         for index in range(count):
-            gpu, reason = self._read(index)
+            gpu, reason, use_unknown = self._read(index, allocations)
             gpus.append(gpu)
-            if reason:
-                unfit[index] = reason
+            if reason or use_unknown:
+                unfit[index] = str(reason or use_unknown)
         return gpus, unfit
 
-    def read_again(self, known: Gpu) -> Gpu:
+    def read_again(self, known: Gpu, sees_use: bool = False) -> Gpu:
         """A GPU that has MIG, as it stands now.
 
+        :param sees_use: it has to be known who uses what of it.
         :raises StepError: it does not answer, or another one is in its place.
         """
-        gpu, reason = self._read(known.index)
+        allocations, _unknown = self.allocations()
+        gpu, reason, use_unknown = self._read(known.index, allocations)
+        if sees_use:
+            reason = reason or use_unknown
         if not reason and gpu.uuid != known.uuid:
             reason = f"{known}: NVML counts its GPUs in another order now."
         if not reason and not gpu.capable:
@@ -85,13 +90,15 @@ class MigHost:
             raise StepError(reason)
         return gpu
 
-    def _read(self, index: int) -> Tuple[Gpu, Optional[str]]:
+    def _read(self, index: int, allocations: Sequence[Mapping[str, Any]]) -> Tuple[Gpu, Optional[str], Optional[str]]:
+        """A GPU, why what is told of it cannot be relied on, and why it is not known who uses it."""
         facts = reader.read_gpu(self.nvml, index, self.files)
-        reason = facts["reason"]
+        reason, use_unknown = facts["reason"], None
         mig = facts["mig"] or {}
         if not reason and mig:
             reason = _doubt(f"GPU {index}", mig)
-        return understand(facts, read_in_use(facts, self.allocations, self.pods)), reason
+            use_unknown = None if reason else _doubt_use(f"GPU {index}", mig)
+        return understand(facts, read_in_use(facts, allocations, self.pods)), reason, use_unknown
 
     def perform(self, gpu: Gpu, step: Step) -> int:
         """Carry out one step.
@@ -151,11 +158,28 @@ def _doubt(where: str, mig: Mapping[str, Any]) -> Optional[str]:
     """Why not to rely on what is told of a GPU's instances: on a compute instance that was overlooked, somebody may work."""
     if mig["instances"] is None:
         return f"{where}: {mig['instances_reason']}"
-    told = {(one["id"], compute["id"]) for one in mig["instances"] for compute in one["compute"]}
+    told = {key for key, _instance in _told(mig)}
     unseen = [one["uuid"] for one in mig["devices"] if (one["gpu_instance_id"], one["compute_instance_id"]) not in told]
     if not unseen:
         return None
     return f"{where}: NVML contradicts itself: it lists {', '.join(unseen)}, and no compute instance for it. Run again."
+
+
+def _doubt_use(where: str, mig: Mapping[str, Any]) -> Optional[str]:
+    """Why it is not known who uses a GPU's instances: pods are given devices by their UUIDs."""
+    devices = {(one["gpu_instance_id"], one["compute_instance_id"]) for one in mig["devices"]}
+    unseen = [f"{one['profile']} at {one['start']}" for key, one in _told(mig) if key not in devices]
+    if not unseen:
+        return None
+    return (
+        f"{where}: NVML lists no MIG device for what stands as {', '.join(unseen)}, so that it is not known whether pods were "
+        "given it. Run again; if that does not help, look for NVRM in the kernel log."
+    )
+
+
+def _told(mig: Mapping[str, Any]) -> List[Tuple[Tuple[int, int], Mapping[str, Any]]]:
+    """Compute instances by their ids, each with its GPU instance."""
+    return [((one["id"], compute["id"]), one) for one in mig["instances"] for compute in one["compute"]]
 
 
 def show_step(step: Step) -> str:

@@ -214,6 +214,20 @@ def test_kubelet_whose_directory_is_elsewhere_forbids_to_take_anything_away(tmp_
     assert not node.configure(mig_devices={"1g.12gb": 7}).get("failed")
 
 
+@pytest.mark.parametrize("fault", ["MaxMigDeviceCount", "MigDeviceHandleByIndex", "MigDeviceHandleByIndex@3"])
+@pytest.mark.parametrize("code", [NvmlError.NOT_SUPPORTED, NvmlError.NOT_FOUND])
+def test_instances_whose_devices_are_not_told_stay_for_pods_may_have_them(
+    tmp_path: Path, fault: str, code: NvmlError
+) -> None:
+    node = make(tmp_path, "H20")
+    node.lay_out(SEVEN)
+    allocate(node, *node.devices().values())
+    node.gpus.gpus[0].faults = {f"nvmlDeviceGet{fault}": code}
+    node.write()
+    assert node.configure(mig_devices={"3g.48gb": 2}).get("failed")
+    assert node.places() == SEVEN
+
+
 def test_mode_that_somebody_keeps_from_coming_is_called_off_and_the_message_says_who(tmp_path: Path) -> None:
     node = make(tmp_path, "H20", holders=[777])
     add_process(node, 777, "nvidia-persistenced", "/dev/nvidiactl", "/dev/nvidia0")
