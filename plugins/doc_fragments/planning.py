@@ -45,7 +45,7 @@ options:
     choices: [report, recreate]
     default: report
   evict_force:
-    description: Whether pods without a controller may be evicted too, and are lost. Otherwise O(on_overcommit=evict) refuses.
+    description: Whether pods without a controller may be evicted too, and are lost. Otherwise a plan that evicts one is refused.
     type: bool
     default: false
   evict_delete_emptydir_data:

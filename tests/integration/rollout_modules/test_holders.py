@@ -162,6 +162,9 @@ class Scene:
     def node(self, name: str) -> dict[str, Any]:
         return self.cluster.client().get(f"/api/v1/nodes/{name}")
 
+    def started(self, name: str) -> str:
+        return str(self.node(name)["status"]["nodeInfo"]["bootID"])
+
     def shape(self) -> dict[str, Any]:
         """What pausing may touch of the nodes."""
         nodes = {name: self.node(name) for name in NODES}
@@ -226,6 +229,10 @@ def test_everything_that_holds_the_driver_is_found_paused_and_resumed(scene: Sce
     assert {name: scene.holders(name) for name in NODES} == {name: set() for name in NODES}
     labels = {name: scene.node(name)["metadata"]["labels"] for name in NODES}
     assert labels["by-operator"][OPERATOR] == "paused-for-mig-change"
+    # As where nothing less changes the mode: the layout is made after it, and the kubelet comes back in its own time.
+    started = scene.started("by-label")
+    scene.cluster.reboot("by-label")
+    scene.cluster.wait_until(lambda: scene.started("by-label") != started, 30, "the node to boot")
     scene.on_hosts(LAY_OUT)  # fails while anything holds the GPUs
     assert driver.serving()["failed_nodes"] == []
     told["resumed"] = driver.resumed()
