@@ -19,7 +19,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.emptying imp
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import ask_ahead
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.lock import Lock, LockRequest
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.node_pods import NodePods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.node_pods import NodePods, read_finished
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.nodes import NodeWrite
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.plugin_pods import pods_on
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes import read_scopes
@@ -66,6 +66,16 @@ def _take_out(wave: Wave, observed: Mapping[str, NodeState], scopes: Mapping[str
             wave.results[name].facts["would_wait_for"] = "no pod on its way to the node any more"
     else:
         settle(wave, waiting)
+    if not later:
+        _tell_finished(wave)
+
+
+def _tell_finished(wave: Wave) -> None:
+    """For the hosts: devices of pods that have finished are nobody's, whatever the kubelet remembers."""
+    names = [name for name in wave.well() if wave.targets[name].mig]
+    found = wave.in_parallel(lambda name: read_finished(wave.session.api, name), names)
+    for name, uids in found.items():
+        wave.results[name].facts["finished_pods"] = uids
 
 
 def _may_be_emptied(decision: Decision) -> bool:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Sequence
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.pod import Candidate, observe_candidate
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.parallel import work_through
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.watching import Changes, WatchedList
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import observe_pod
 
 PODS_PATH = api_path("pods")
 
@@ -21,6 +22,21 @@ def read_candidates(api: KubeApi, node: str) -> list[Candidate]:
     """The pods of a node as they are now."""
     pages = api.pages(PODS_PATH, fieldSelector=f"spec.nodeName={node}")
     return [observe_candidate(obj) for page in pages for obj in page.items]
+
+
+def read_finished(api: KubeApi, node: str) -> list[str]:
+    """UIDs of the pods of a node that have finished, as they are now. Their kubelet remembers what it gave them until they are deleted.
+
+    One that was called failed while its kubelet was silent may have containers that run, and does not count.
+    """
+    pages = api.pages(PODS_PATH, fieldSelector=f"spec.nodeName={node}")
+    return sorted(obj["metadata"]["uid"] for page in pages for obj in page.items if _is_over(obj))
+
+
+def _is_over(obj: Mapping[str, Any]) -> bool:
+    status = obj.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    return observe_pod(obj).finished and not any("running" in (one.get("state") or {}) for one in containers)
 
 
 class NodePods:

@@ -24,13 +24,26 @@ def write(path: Path, nodes: dict[str, Any]) -> str:
 
 def test_mig_steps_tells_the_nodes_of_the_wave_of_which_the_plan_has_mig(tmp_path: Path) -> None:
     entry = {"mig": {"request": REQUEST, "changes": False}, "evict": {"scope": "affected"}}
-    emptied = {**entry, "evict": {"scope": "all"}}
-    nodes = {"gpu-1": entry, "gpu-2": {"mig": None}, "gpu-3": emptied, "gpu-4": entry}
+    whole = {"mig": {**entry["mig"], "reset": ["GPU-0", "GPU-1"]}, "evict": {"scope": "all"}}
+    nodes = {"gpu-1": entry, "gpu-2": {"mig": None}, "gpu-3": whole, "gpu-4": entry}
     pods = [{"namespace": "default", "name": "notebook", "uid": "u-1", "requests": {}}]
     plan, cluster = write(tmp_path / "plan", nodes), write(tmp_path / "cluster", {"gpu-1": {"pods": pods}})
-    assert mig_steps(plan, ["gpu-1", "gpu-2", "gpu-3"], cluster) == {
-        "gpu-1": {"request": REQUEST, "node_emptied": "none", "pods": {"u-1": "default/notebook"}},
-        "gpu-3": {"request": REQUEST, "node_emptied": "all", "pods": {}},
+    emptied = {"gpu-1": {"failed": False, "finished_pods": ["u-2"]}, "gpu-3": {"failed": False}}
+    assert mig_steps(plan, ["gpu-1", "gpu-2", "gpu-3"], cluster, emptied) == {
+        "gpu-1": {
+            "request": REQUEST,
+            "node_emptied": "none",
+            "reset_with": [],
+            "pods": {"u-1": "default/notebook"},
+            "finished_pods": ["u-2"],
+        },
+        "gpu-3": {
+            "request": REQUEST,
+            "node_emptied": "all",
+            "reset_with": ["GPU-0", "GPU-1"],
+            "pods": {},
+            "finished_pods": [],
+        },
     }
     assert mig_steps(plan, ["gpu-1"])["gpu-1"]["pods"] == {}
 

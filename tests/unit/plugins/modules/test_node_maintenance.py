@@ -380,6 +380,32 @@ def test_in_maintenance_leaves_evictions_to_a_later_call_and_refuses_at_once_wha
     assert only.in_maintenance(evict="gpu_pods", evictions="later")["actions"] == []
 
 
+@pytest.mark.parametrize("evict", ["none", "gpu_pods"])
+def test_in_maintenance_tells_which_pods_have_finished_where_mig_instances_change(start: Start, evict: str) -> None:
+    cluster, driver = start()
+    path = Path(driver.plan_path)
+    plan = json.loads(path.read_text())
+    plan["nodes"]["gpu-1"]["mig"] = {"changes": True, "request": {}}
+    path.write_text(json.dumps(plan))
+    runs = {"containerStatuses": [{"name": "app", "state": {"running": {}}}]}
+    for name in ("gpu-1", "gpu-2"):
+        put_pod(cluster, with_controller(gpu_pod(f"done-{name}", name, phase="Succeeded")))
+        put_pod(cluster, with_controller(gpu_pod(f"failed-{name}", name, phase="Failed")))
+        put_pod(cluster, with_controller(gpu_pod(f"given-up-{name}", name, phase="Failed", **runs)))
+        put_pod(
+            cluster, with_controller(gpu_pod(f"runs-{name}", name, phase="Running", startTime="2026-03-01T11:00:00Z"))
+        )
+    uids = [
+        cluster.api.get(f"/api/v1/namespaces/default/pods/{name}-gpu-1")["metadata"]["uid"]
+        for name in ("done", "failed")
+    ]
+    driver.lock()
+    assert "finished_pods" not in driver.in_maintenance(evict=evict, evictions="later")["nodes"]["gpu-1"]
+    nodes = driver.in_maintenance(evict=evict)["nodes"]
+    assert nodes["gpu-1"]["finished_pods"] == sorted(uids)
+    assert "finished_pods" not in nodes["gpu-2"]
+
+
 def test_in_maintenance_tells_pods_that_were_not_asked_for_in_time(start: Start) -> None:
     cluster, driver = start({"gpu-1": "l20"}, parallel=1)
     crowd(cluster, 3)
