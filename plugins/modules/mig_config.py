@@ -93,15 +93,10 @@ options:
     type: dict
     default: {}
   assume_idle:
-    description:
-      - Plan as if nothing were in use, and list in RV(losses) what is. In check mode only, for a forecast of what happens once
-        the pods are gone.
+    description: Plan as if nothing were in use, and list in RV(losses) what is. In check mode only, for a forecast.
     type: bool
     default: false
-  run:
-    description: The run that this is part of, noted on the host while the layout changes.
-    type: str
-    default: manual
+  run: {description: "The run that this is part of, noted on the host while the layout changes.", type: str, default: manual}
   lock_path:
     description: Lock of the host. It has to be the same file for all runs.
     type: path
@@ -115,8 +110,8 @@ options:
     default: /var/lib/kubegpu-sharing/mig
   ready_path:
     description:
-      - File on the node that is there as long as the layout stands that was asked for. It has to be on a file system that a
-        reboot empties, because MIG instances do not survive one.
+      - File on the node that is there as long as the layout stands that was asked for, on all GPUs of which one is recorded. It
+        has to be on a file system that a reboot empties, because MIG instances do not survive one.
     type: path
     default: /run/kubegpu-sharing/mig-ready
   nvml_library:
@@ -187,11 +182,7 @@ destroyed:
   type: list
   elements: dict
   returned: success
-created:
-  description: GPU instances that come, in the same form.
-  type: list
-  elements: dict
-  returned: success
+created: {description: "GPU instances that come, in the same form.", type: list, elements: dict, returned: success}
 gpus:
   description: The plan of each GPU that is named, with its steps in order.
   type: list
@@ -213,6 +204,13 @@ reboot_required:
     - A reset cannot help, because the GPU was passed through to this virtual machine, or because one was asked for by the run
       before and the mode still waits.
   type: bool
+  returned: success
+not_ready:
+  description:
+    - Why O(ready_path) is not there though what was asked for stands, and what to do. Other GPUs of this host have a recorded
+      layout, and do not stand as recorded, or do not answer. The same is warned of.
+  type: list
+  elements: str
   returned: success
 interrupted:
   description: The change of a run that was killed, which this run has finished; with its run, pid, since, before and wanted.

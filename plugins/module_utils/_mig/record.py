@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import ComputeInstance, Gpu, Instance, Place
@@ -119,6 +119,25 @@ def record_gpu(gpu: Gpu) -> RecordedGpu:
         for one in sorted(gpu.instances, key=lambda one: one.place)
     )
     return RecordedGpu(str(gpu), gpu.uuid, gpu.pci_bus_id, gpu.product, gpu.mode, tuple(instances))
+
+
+def show(one: RecordedGpu) -> str:
+    """A layout in words: "MIG enabled with 3g.48gb at 4, 1g.12gb at 0 without compute instance"."""
+    if one.mode != "enabled":
+        return "MIG disabled"
+    listed = ", ".join(f"{instance}{_show_compute(instance.compute)}" for instance in one.instances)
+    return f"MIG enabled with {listed or 'no instance'}"
+
+
+def _show_compute(compute: Sequence[Tuple[int, Optional[int]]]) -> str:
+    """Only what is not as usual: none, or several."""
+    if not compute:
+        return " without compute instance"
+    return (
+        ""
+        if len(compute) == 1
+        else f" with compute instances of {', '.join(str(slices) for slices, _start in compute)} slices"
+    )
 
 
 def to_layout(recorded: Iterable[RecordedGpu]) -> Dict[str, Any]:

@@ -42,23 +42,32 @@ def plan_layout(
     :param what: what the document is called, for the message.
     :raises InputError: with everything that is wrong.
     """
+    plans, problems = plan_possible(gpus, recorded, rules)
+    if problems:
+        raise InputError(what, problems)
+    return plans
+
+
+def plan_possible(
+    gpus: Sequence[Gpu], recorded: Sequence[RecordedGpu], rules: Optional[Rules] = None
+) -> Tuple[Tuple[GpuPlan, ...], List[str]]:
+    """The same for as many of these GPUs as it can be done for, and what is wrong with the others."""
     problems: List[str] = []
     plans = []
     for entry in recorded:
         gpu = next((one for one in gpus if one.uuid == entry.uuid), None)
         if gpu is None:
-            problems.append(_missing(entry, gpus))
+            problems.append(show_missing(entry, gpus))
             continue
         try:
             plans.append(plan_recorded(gpu, entry, rules))
         except InputError as error:
             problems += error.problems
-    if problems:
-        raise InputError(what, problems)
-    return tuple(plans)
+    return tuple(plans), problems
 
 
-def _missing(entry: RecordedGpu, gpus: Sequence[Gpu]) -> str:
+def show_missing(entry: RecordedGpu, gpus: Sequence[Gpu]) -> str:
+    """That a GPU which was recorded is not there, and what is seen in its place."""
     there = next((gpu for gpu in gpus if entry.pci_bus_id and gpu.pci_bus_id == entry.pci_bus_id), None)
     seen = (
         f"at its PCI address {entry.pci_bus_id} there is {there}, {there.uuid}" if there else "it may be lost or gone"

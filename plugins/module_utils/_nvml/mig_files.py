@@ -75,7 +75,9 @@ class MigFiles:
 
     def is_ready(self, layout: Optional[Mapping[str, Any]]) -> bool:
         """Whether the marker says of this layout that it stands."""
-        return self.ready() == (None if layout is None else layout_hash(layout))
+        if layout is None:
+            return not os.path.lexists(self.ready_path)
+        return self.ready() == layout_hash(layout)
 
     def ready(self) -> Optional[str]:
         """What the marker says, None if there is none."""
@@ -106,6 +108,7 @@ class MigFiles:
 
     def _remove(self, path: str) -> None:
         try:
+            _clear_directory(path)
             os.unlink(path)
         except FileNotFoundError:
             return
@@ -142,6 +145,7 @@ def _write(path: str, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        _clear_directory(path)
         os.replace(temporary, path)
         _sync_directory(os.path.dirname(path))
     except OSError as error:
@@ -149,6 +153,15 @@ def _write(path: str, text: str) -> None:
             f"Writing {path} failed: {error.strerror}. Run with become, or set state_dir and ready_path to places that can be "
             "written to."
         ) from error
+
+
+def _clear_directory(path: str) -> None:
+    """Remove an empty directory: container runtimes make one in place of a file that is to be mounted and is missing.
+
+    :raises OSError: there is something in it, so that somebody else has made it.
+    """
+    if os.path.isdir(path) and not os.path.islink(path):
+        os.rmdir(path)
 
 
 def _sync_directory(path: str) -> None:

@@ -15,7 +15,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.mig_parted im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import Gpu
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.planner import WHEN_NEEDED, Rules, plan_gpu
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.record import RecordedGpu, read_layout, record_gpu
-from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.restoring import plan_layout, plan_recorded
+from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.restoring import (
+    plan_layout,
+    plan_possible,
+    plan_recorded,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.result import GpuPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.selection import select_gpus
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.wishes import (
@@ -41,6 +45,7 @@ class MigRequest:
     :param allocations: pod_uid and device_ids each; None for what the kubelet's checkpoint says.
     :param finished_pods: UIDs of pods that the API knows as finished: the kubelet keeps what they were given for a while.
     :param pods: namespace/name by UID, for messages.
+    :param partial: of the layout, restore what can be; the GPUs for which it cannot be stay recorded, and keep the marker away.
     :param check_mode: stop before the first write.
     """
 
@@ -60,6 +65,7 @@ class MigRequest:
     lock_wait_seconds: float = 0
     state_dir: str = STATE_DIR
     ready_path: str = READY_PATH
+    partial: bool = False
     check_mode: bool = False
 
     @property
@@ -206,9 +212,14 @@ def _plan_layout(request: MigRequest, gpus: Sequence[Gpu], unfit: Mapping[int, s
     problems = [
         f"{named[gpu.uuid].where}: {unfit[gpu.index]}" for gpu in gpus if gpu.uuid in named and gpu.index in unfit
     ]
-    if problems:
+    if request.partial:
+        fit = [gpu for gpu in gpus if gpu.index not in unfit]
+        possible, _problems = plan_possible(fit, recorded, request.rules)
+    elif problems:
         raise InputError("layout", problems)
-    plans: Dict[str, GpuPlan] = {plan.gpu.uuid: plan for plan in plan_layout("layout", gpus, recorded, request.rules)}
+    else:
+        possible = plan_layout("layout", gpus, recorded, request.rules)
+    plans: Dict[str, GpuPlan] = {plan.gpu.uuid: plan for plan in possible}
     return tuple(
         Target(plans[gpu.uuid], partial(_restore_again, entry=named[gpu.uuid], rules=request.rules))
         for gpu in gpus

@@ -30,7 +30,8 @@ def test_argument_spec_is_what_the_documentation_says() -> None:
 def test_defaults_of_the_module_are_those_of_the_request() -> None:
     given = params()
     request = MigRequest()
-    names = set(MigRequest.__dataclass_fields__) - {"check_mode"}
+    # partial is for the boot alone
+    names = set(MigRequest.__dataclass_fields__) - {"check_mode", "partial"}
     # a default that many requests share may not be a list
     shown = {name: list(value) if isinstance(value := getattr(request, name), tuple) else value for name in names}
     assert shown == {name: given[name] for name in names}
