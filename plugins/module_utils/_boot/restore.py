@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The program that puts a node's recorded MIG layout back when it boots. PRIVATE to the collection.
 
-    restore [--state-dir DIR] [--ready-path FILE] [--nvml-library FILE] ...
+    restore [--state-dir DIR] [--ready-path FILE] [--nvml-library FILE] [--host-service UNIT] ...
+    start-services [--ready-path FILE]
 
 GPU instances do not survive a reboot, and from Hopper on the mode does not either. The marker says that the layout stands:
 without it no device plugin of the collection starts, so that a card is never advertised whole by mistake. The node itself serves
-all else: this program never keeps it from booting.
+all else: this program never keeps it from booting. Services that hold GPUs are stopped if they are in its way, and started again in
+whatever way it ends; start-services does that for one that was killed.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.services import HostServices
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import DEFAULT_PATH
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import DEFAULT_PATH, HostLock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import NvmlError, NvmlUnavailableError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_config import configure
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_config import configure_held
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_request import (
     READY_PATH,
     STATE_DIR,
@@ -32,18 +35,25 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_request 
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.opening import open_nvml
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import Nvml
 
 RUN = "boot"
 FAILURE_NAME = "mig-restore-failed"
+STOPPED_NAME = "mig-restore-stopped"
 _POLL_SECONDS = 1.0
-# A driver that is being loaded answers one of these for a while.
-_PASSING = ("driver_not_loaded", "no_gpu", "unknown")
+# A driver that is being loaded answers one of these for a while; that of a container has a kernel module first, and a library then.
+_PASSING = ("library_not_found", "driver_not_loaded", "no_gpu", "unknown")
+
+
+class NoDriverYetError(KubeGpuError):
+    """There is no driver, and none is being loaded: one that comes in a container starts this program again when it is there."""
 
 
 @dataclass(frozen=True)
 class Restore:
     """What is to be put back on which node.
 
+    :param host_services: systemd units that hold GPUs; those that run are stopped while the layout is put back.
     :param wait_seconds: how long to wait for a driver that is being loaded, and for another change of this host.
     """
 
@@ -53,6 +63,7 @@ class Restore:
     proc_root: str = "/proc"
     kubelet_root: str = "/var/lib/kubelet"
     lock_path: str = DEFAULT_PATH
+    host_services: Tuple[str, ...] = ()
     wait_seconds: float = 60
 
     @property
@@ -66,6 +77,12 @@ class Restore:
         return os.path.join(os.path.dirname(self.ready_path), FAILURE_NAME)
 
     @property
+    def services(self) -> HostServices:
+        """Those that may have to make way."""
+        note = os.path.join(os.path.dirname(self.ready_path), STOPPED_NAME)
+        return HostServices(self.host_services, note)
+
+    @property
     def files(self) -> NodeFiles:
         """The node's."""
         return NodeFiles(self.proc_root, self.kubelet_root)
@@ -73,15 +90,19 @@ class Restore:
 
 def main(arguments: Sequence[str], version: str) -> int:
     """0 if the layout stands, or there is none to be restored here; 1 if it could not be restored. Says which."""
-    parser = _parser(version)
-    options = vars(parser.parse_args(list(arguments)))
-    del options["command"]
+    options = vars(_parser(version).parse_args(list(arguments)))
+    command = options.pop("command")
+    options["host_services"] = tuple(options.get("host_services") or ())
     restore = Restore(**options)
     try:
-        sys.stdout.write(f"{run(restore)}\n")
-    except KubeGpuError as error:
+        sys.stdout.write(f"{run(restore) if command == 'restore' else _start_services(restore)}\n")
+    except NoDriverYetError as error:
         _note_failure(restore, error.msg)
-        sys.stderr.write(f"{error.msg}\n")
+        sys.stdout.write(f"{error.msg}\n")
+    except (KubeGpuError, OSError) as error:
+        message = error.msg if isinstance(error, KubeGpuError) else f"The MIG layout was not restored: {error}."
+        _note_failure(restore, message)
+        sys.stderr.write(f"{message}\n")
         return 1
     return 0
 
@@ -90,31 +111,70 @@ def run(restore: Restore, sleep: Callable[[float], None] = time.sleep) -> str:
     """Put the layout back.
 
     :returns: what was done, or why there was nothing to do.
+    :raises NoDriverYetError: there is no driver that could do it.
     :raises KubeGpuError: it could not be put back; then there is no marker.
     """
-    for path in (restore.ready_path, restore.failure_path):
-        # What was said before the reboot, or before the driver was loaded anew, need not be true any more.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-    layout = _read_layout(restore)
-    if layout is None:
-        return f"No MIG layout is recorded in {restore.layout_path}: there is nothing to restore."
+    try:
+        return _run(restore, sleep)
+    finally:
+        restore.services.start_again()
+
+
+def _run(restore: Restore, sleep: Callable[[float], None]) -> str:
     deadline = time.monotonic() + restore.wait_seconds
+    # What was said before the reboot, or before the driver was loaded anew, need not be true any more.
+    outdated = [restore.ready_path, restore.failure_path]
     while True:
         try:
-            return _describe(_configure(restore, layout))
+            # For each attempt, not for the time between them: a rollout may bring what is waited for.
+            with HostLock(RUN, "restore the MIG layout", restore.lock_path, restore.wait_seconds):
+                while outdated:
+                    _forget(outdated.pop())
+                layout = _read_layout(restore)
+                if layout is None:
+                    return f"No MIG layout is recorded in {restore.layout_path}: there is nothing to restore."
+                return _describe(_configure(restore, layout))
         except NvmlUnavailableError as error:
-            if error.code == "library_not_found":
-                return (
-                    f"{error.reason} A driver that comes in a container is not there yet when a node boots, so the MIG layout "
-                    "was not restored and the device plugin of this node's config waits. Restore it from the cluster's "
-                    "side, once the driver is there: run the playbook kubegpu.sharing.rollout, or the role mig_config."
-                )
-            if error.code not in _PASSING or not _is_being_loaded(restore) or time.monotonic() >= deadline:
-                raise KubeGpuError(f"The MIG layout was not restored. {error.reason}") from error
+            loaded = _is_being_loaded(restore)
+            if error.code not in _PASSING or not loaded or time.monotonic() >= deadline:
+                raise _unavailable(error, loaded) from error
         except NvmlError as error:
             raise KubeGpuError(f"The MIG layout was not restored: {error}. Look for NVRM in the kernel log.") from error
         sleep(_POLL_SECONDS)
+
+
+def _unavailable(error: NvmlUnavailableError, loaded: bool) -> KubeGpuError:
+    if error.code == "library_not_found" and not loaded:
+        return NoDriverYetError(
+            f"{error.reason} A driver that comes in a container is not there yet when a node boots, so the MIG layout was not "
+            "restored and the device plugin of this node's config waits. The restore starts again when the driver is loaded. "
+            "If no marker is there then, restore it from the cluster's side: run the playbook kubegpu.sharing.rollout, or the "
+            "role mig_config."
+        )
+    return KubeGpuError(f"The MIG layout was not restored. {error.reason}")
+
+
+def _forget(path: str) -> None:
+    """Remove a file, or the empty directory that a container runtime has made in the place of one it was to mount.
+
+    :raises KubeGpuError: it cannot be.
+    """
+    try:
+        if os.path.isdir(path) and not os.path.islink(path):
+            os.rmdir(path)
+        else:
+            os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise KubeGpuError(
+            f"The MIG layout was not restored: removing {path} failed: {error.strerror}. Remove it, and start the unit again."
+        ) from error
+
+
+def _start_services(restore: Restore) -> str:
+    started = restore.services.start_again()
+    return f"Started again: {', '.join(started)}." if started else "No service is left stopped."
 
 
 def _is_being_loaded(restore: Restore) -> bool:
@@ -129,14 +189,44 @@ def _is_being_loaded(restore: Restore) -> bool:
 def _configure(restore: Restore, layout: Dict[str, Any]) -> Dict[str, Any]:
     request = MigRequest(
         layout=layout,
+        allocations=_allocations(restore.files),
         run=RUN,
-        lock_path=restore.lock_path,
-        lock_wait_seconds=restore.wait_seconds,
         state_dir=restore.state_dir,
         ready_path=restore.ready_path,
     )
     with open_nvml(restore.nvml_library, None, restore.files) as nvml:
-        return configure(request, nvml, restore.files)
+        return _put_back(request, nvml, restore)
+
+
+def _put_back(request: MigRequest, nvml: Nvml, restore: Restore) -> Dict[str, Any]:
+    planned = configure_held(replace(request, check_mode=True), nvml, restore.files)
+    if _steps(planned):
+        restore.services.stop()
+    try:
+        return configure_held(request, nvml, restore.files)
+    except KubeGpuError:
+        # udev starts nvidia-persistenced on some systems, at the time that it starts this.
+        if not restore.services.stop():
+            raise
+        return configure_held(request, nvml, restore.files)
+
+
+def _allocations(files: NodeFiles) -> Optional[List[Dict[str, Any]]]:
+    """What pods that run were given; None if that is not known.
+
+    When a node boots none runs, though the kubelet's record of them is still there: it lists what they had before.
+    """
+    running = _pods_that_run(files)
+    if not running:
+        return []
+    allocations, unknown = files.live_allocations()
+    return None if unknown else [one for one in allocations if one["pod_uid"] in running]
+
+
+def _pods_that_run(files: NodeFiles) -> List[str]:
+    """UIDs of the pods that have a process; each that runs has one, if only the one that holds its sandbox."""
+    pods = (files.pod_of(int(name)).pod_uid for name in os.listdir(files.proc_root) if name.isdigit())
+    return [uid for uid in pods if uid]
 
 
 def _describe(result: Dict[str, Any]) -> str:
@@ -145,10 +235,14 @@ def _describe(result: Dict[str, Any]) -> str:
             f"The MIG layout was not restored: the mode of {', '.join(result['reset_required'])} changes only by "
             f"{'a reboot' if result['reboot_required'] else 'a reset of the GPU'}. Run the role mig_config, or the rollout."
         )
-    steps = [action for action in result["actions"] if action.startswith("GPU ")]
+    steps = _steps(result)
     if not steps:
         return "The recorded MIG layout stands; nothing had to be restored."
     return "\n".join(["The recorded MIG layout was restored:", *(f"  {step}" for step in steps)])
+
+
+def _steps(result: Dict[str, Any]) -> List[str]:
+    return [action for action in result["actions"] if action.startswith("GPU ")]
 
 
 def _read_layout(restore: Restore) -> Optional[Dict[str, Any]]:
@@ -176,7 +270,11 @@ def _parser(version: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     restore = commands.add_parser("restore", help="put the recorded MIG layout back")
     default = Restore()
-    for name in ("state_dir", "ready_path", "nvml_library", "proc_root", "kubelet_root", "lock_path"):
+    for name in ("state_dir", "nvml_library", "proc_root", "kubelet_root", "lock_path"):
         restore.add_argument(f"--{name.replace('_', '-')}", dest=name, default=getattr(default, name))
+    restore.add_argument("--host-service", dest="host_services", action="append")
     restore.add_argument("--wait-seconds", type=float, default=default.wait_seconds)
+    start = commands.add_parser("start-services", help="start what a restore that was killed has left stopped")
+    for command in (restore, start):
+        command.add_argument("--ready-path", default=default.ready_path)
     return parser

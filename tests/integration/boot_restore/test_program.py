@@ -6,87 +6,21 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from integration.boot_restore.restoring import LAYOUT, boot, failure, instance, load_driver, restore
 from integration.mig_config.node import Node
 
-from ansible_collections.kubegpu.sharing.plugins.plugin_utils._program import build_program, find_pynvml
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock
 from setup import staging
 from simulator.nvml.mig_state import MigState
 from simulator.nvml.state import NvmlError
 
-LAYOUT = (("1g.12gb", 0), ("3g.48gb", 4))
-LOADED = "nvidia_uvm 4956160 0 - Live 0x0\nnvidia 11546624 1 nvidia_uvm, Loading 0x0\n"
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("program") / "kubegpu-sharing.pyz"
-    path.write_bytes(build_program(find_pynvml()))
-    return path
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Node:
-    """An H20 whose layout was recorded, just after a reboot; what the boot before has said is still there."""
-    node = Node.make(tmp_path / "node", "H20")
-    node.lay_out(LAYOUT)
-    layout = {"mode": "enabled", "instances": [_instance("1g.12gb", 0, 1, 1), _instance("3g.48gb", 4, 4, 3)]}
-    gpu = {"uuid": node.uuid(), "pci_bus_id": "", "product": "NVIDIA H20", **layout}
-    node.state_dir.mkdir()
-    document = json.dumps({"schema_version": 1, "gpus": [gpu]})
-    (node.state_dir / "layout.json").write_text(document, encoding="utf-8")
-    node.ready.parent.mkdir()
-    node.ready.write_text("of before", encoding="utf-8")
-    boot(node)
-    return node
-
-
-def _instance(profile: str, start: int, size: int, slices: int) -> dict[str, object]:
-    return {"profile": profile, "start": start, "size": size, "compute": [{"slices": slices, "start": 0}]}
-
-
-def boot(node: Node) -> None:
-    subprocess.run([str(node.directory / "nvidia-smi"), "--simulate-boot"], check=True, timeout=30)
-    assert node.places() == ()
-
-
-def restore(
-    program: Path, node: Node, *options: str, wait: float = 0, python: str = sys.executable
-) -> subprocess.CompletedProcess[str]:
-    paths = [f"--state-dir={node.state_dir}", f"--ready-path={node.ready}", f"--proc-root={node.directory}/proc"]
-    paths += [f"--kubelet-root={node.directory}/kubelet", f"--lock-path={node.directory}/lock"]
-    library = (
-        []
-        if any(one.startswith("--nvml") for one in options)
-        else [f"--nvml-library={node.directory}/libnvidia-ml.so.1"]
-    )
-    command = [
-        sys.executable,
-        "-I",
-        "-S",
-        str(program),
-        "restore",
-        *paths,
-        *library,
-        f"--wait-seconds={wait}",
-        *options,
-    ]
-    environment = {"PATH": os.defpath}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
-
-
-def failure(node: Node) -> Path:
-    return node.ready.parent / "mig-restore-failed"
-
-
-def load_driver(node: Node) -> None:
-    (node.directory / "proc/modules").write_text(LOADED, encoding="utf-8")
+POD = "c7f9bd5c-1b0b-4f2a-9d0e-3f6f1c7d2a11"
 
 
 def test_restore_puts_every_instance_back_at_its_place(program: Path, node: Node) -> None:
@@ -130,10 +64,26 @@ def test_restore_that_fails_leaves_no_marker_and_says_why_in_a_file(program: Pat
 
 
 def test_restore_without_a_driver_on_the_node_ends_well_and_names_the_other_way(program: Path, node: Node) -> None:
-    done = restore(program, node, "--nvml-library=/nowhere/libnvidia-ml.so.1")
+    done = restore(program, node, "--nvml-library=/nowhere/libnvidia-ml.so.1", wait=30)
     assert (done.returncode, done.stderr) == (0, "")
     assert "run the playbook kubegpu.sharing.rollout" in done.stdout
+    assert failure(node).read_text(encoding="utf-8") == done.stdout
     assert not node.ready.exists()
+
+
+def test_restore_waits_for_the_library_of_a_driver_that_is_loaded(program: Path, node: Node) -> None:
+    load_driver(node)
+    library = node.directory / "libnvidia-ml.so.1"
+    library.rename(node.directory / "later")
+    failed = restore(program, node)
+    assert failed.returncode == 1
+    assert failure(node).read_text(encoding="utf-8") == failed.stderr
+    later = subprocess.Popen(["sh", "-c", f"sleep 1.5; mv {node.directory}/later {library}"])
+    done = restore(program, node, wait=20)
+    assert later.wait(timeout=20) == 0
+    assert (done.returncode, done.stderr) == (0, "")
+    assert node.places() == LAYOUT
+    assert not failure(node).exists()
 
 
 def test_restore_with_a_driver_that_does_not_serve_fails(program: Path, node: Node) -> None:
@@ -197,3 +147,56 @@ def test_restore_without_a_record_has_nothing_to_do(program: Path, node: Node) -
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("No MIG layout is recorded in ")
     assert MigState.read(node.directory).gpus[node.uuid()].instances == []
+
+
+def allocate(node: Node, *devices: str) -> None:
+    """What the kubelet's record says, which outlives a reboot, of a pod that it still has a directory for."""
+    entry = {"PodUID": POD, "ContainerName": "c", "ResourceName": "nvidia.com/gpu", "DeviceIDs": list(devices)}
+    checkpoint = node.directory / "kubelet/device-plugins/kubelet_internal_checkpoint"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_text(json.dumps({"Data": {"PodDeviceEntries": [entry]}, "Checksum": 0}), encoding="utf-8")
+    (node.directory / "kubelet/pods" / POD).mkdir(parents=True)
+
+
+def test_restore_heeds_what_was_allocated_only_of_pods_that_run(program: Path, node: Node) -> None:
+    allocate(node, node.uuid())
+    process = node.directory / "proc" / "4242"
+    process.mkdir()
+    (process / "cgroup").write_text(f"0::/kubepods.slice/kubepods-pod{POD}.slice/x\n", encoding="utf-8")
+    kept = restore(program, node)
+    assert (kept.returncode, node.mode()) == (1, (False, False))
+    assert POD in kept.stderr
+    (process / "cgroup").write_text("0::/system.slice/cron.service\n", encoding="utf-8")
+    done = restore(program, node)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert node.places() == LAYOUT
+
+
+def test_restore_takes_the_record_that_stands_when_it_has_the_lock(program: Path, node: Node) -> None:
+    """Another change of this host is under way, and ends with another layout."""
+    document = json.loads((node.state_dir / "layout.json").read_text(encoding="utf-8"))
+    document["gpus"][0]["instances"] = [instance("3g.48gb", 0, 4, 3)]
+    with ThreadPoolExecutor() as pool:
+        with HostLock("r1", "change MIG layouts", str(node.directory / "lock")):
+            locked_out = restore(program, node)
+            assert locked_out.returncode == 1
+            assert node.ready.read_text(encoding="utf-8") == "of before"
+            waiting = pool.submit(restore, program, node, wait=20)
+            # Time enough for one that reads the record first.
+            time.sleep(1.5)
+            (node.state_dir / "layout.json").write_text(json.dumps(document), encoding="utf-8")
+        assert waiting.result(timeout=60).returncode == 0
+    assert node.places() == (("3g.48gb", 0),)
+
+
+def test_marker_that_became_a_directory_does_not_keep_the_layout_away(program: Path, node: Node) -> None:
+    """A container runtime makes one where a file that it is to mount is missing."""
+    node.ready.unlink()
+    (node.ready / "in-use").mkdir(parents=True)
+    failed = restore(program, node)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    assert f"removing {node.ready} failed" in failure(node).read_text(encoding="utf-8")
+    (node.ready / "in-use").rmdir()
+    assert restore(program, node).returncode == 0
+    assert node.ready.is_file()
