@@ -221,7 +221,7 @@ def test_instances_whose_devices_are_not_told_stay_for_pods_may_have_them(
 ) -> None:
     node = make(tmp_path, "H20")
     node.lay_out(SEVEN)
-    allocate(node, *node.devices().values())
+    allocate(node, node.devices()[sorted(node.devices())[2]])
     node.gpus.gpus[0].faults = {f"nvmlDeviceGet{fault}": code}
     node.write()
     assert node.configure(mig_devices={"3g.48gb": 2}).get("failed")

@@ -20,9 +20,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors impor
     NvmlError,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_config import configure
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_files import MigFiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_request import MigRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import PlacedInstance
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import PlacedCompute, PlacedInstance
 
 pytestmark = pytest.mark.node_side
 
@@ -37,6 +38,18 @@ def run(tmp_path: Path, driver: MigDriver, **options: Any) -> Dict[str, Any]:
         **options,
     )
     return configure(request, driver, NodeFiles(str(tmp_path / "proc"), str(tmp_path / "kubelet")))
+
+
+def allocate(tmp_path: Path, *devices: str) -> None:
+    """What the kubelet notes of a pod that was given devices."""
+    entry = {"PodUID": "u1", "ContainerName": "c", "ResourceName": "nvidia.com/gpu", "DeviceIDs": list(devices)}
+    write_checkpoint(tmp_path, json.dumps({"Data": {"PodDeviceEntries": [entry]}}))
+
+
+def write_checkpoint(tmp_path: Path, text: str) -> None:
+    (tmp_path / "kubelet/device-plugins").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "kubelet/pods/u1").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "kubelet/device-plugins/kubelet_internal_checkpoint").write_text(text, encoding="utf-8")
 
 
 def places(card: MigCard) -> Tuple[Tuple[int, int, int], ...]:
@@ -75,6 +88,64 @@ def test_failure_on_the_second_gpu_takes_back_the_first(tmp_path: Path) -> None:
     assert caught.value.msg.startswith("GPU 1 (NVIDIA H20): create 3g.48gb at ")
     assert caught.value.facts == {"restored": True, "nvml_error": INSUFFICIENT_RESOURCES}
     assert [(card.placed, card.mode) for card in (first, second)] == [([], (0, 0))] * 2
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "words"),
+    [
+        pytest.param("allocated", "because pod ml/trainer-0 holds it", id="allocated"),
+        pytest.param("rubbish", "which of them pods were given is not known", id="unknown"),
+    ],
+)
+def test_what_pods_were_given_while_another_gpu_was_changed_stays(tmp_path: Path, checkpoint: str, words: str) -> None:
+    def meanwhile(one: PlacedInstance) -> PlacedInstance:
+        if checkpoint == "allocated":
+            allocate(tmp_path, "MIG-71-0")
+        else:
+            write_checkpoint(tmp_path, checkpoint)
+        return one
+
+    standing = PlacedInstance(71, 19, 4, 1, (PlacedCompute(0, 1, 0),))
+    first, second = MigCard(on_create=meanwhile), MigCard(number=1, mode=(1, 1), placed=[standing])
+    with pytest.raises(KubeGpuError) as caught:
+        run(tmp_path, MigDriver([first, second]), mig_devices={"3g.48gb": 2}, pods={"u1": "ml/trainer-0"})
+    assert words in caught.value.msg
+    assert caught.value.facts["restored"] is True
+    assert second.placed == [standing]
+    assert (first.placed, first.mode) == ([], (0, 0))
+
+
+def test_plan_that_does_not_fit_any_more_when_its_turn_comes_is_not_carried_out(tmp_path: Path) -> None:
+    def meanwhile(one: PlacedInstance) -> PlacedInstance:
+        second.placed.append(PlacedInstance(71, 19, 0, 1))
+        return one
+
+    first, second = MigCard(mode=(1, 1), on_create=meanwhile), MigCard(number=1, mode=(1, 1))
+    with pytest.raises(KubeGpuError, match="GPU 1 .* is not as it was when the change was planned"):
+        run(tmp_path, MigDriver([first, second]), mig_devices={"7g.96gb": 1})
+    assert second.placed[0] == PlacedInstance(71, 19, 0, 1)
+
+
+def test_way_back_crosses_all_gpus_that_a_killed_run_had_begun(tmp_path: Path) -> None:
+    def refuse(one: PlacedInstance) -> PlacedInstance:
+        if one.size == 4:
+            raise NvmlError(INSUFFICIENT_RESOURCES, "Insufficient Resources")
+        return one
+
+    first, second = MigCard(), MigCard(number=1)
+    driver = MigDriver([first, second])
+    before = run(tmp_path, driver, mig_devices={"1g.12gb": 2})["after"]
+    standing = places(first)
+    wanted = run(tmp_path, driver, mig_devices={"3g.48gb": 1}, check_mode=True)["after"]
+    MigFiles(str(tmp_path / "state"), str(tmp_path / "ready")).begin("killed", before, wanted)
+    first.placed.clear()
+    second.placed.clear()
+    first.on_create = refuse
+    with pytest.raises(KubeGpuError) as caught:
+        run(tmp_path, driver, mig_devices={"3g.48gb": 1})
+    assert caught.value.msg.endswith("The layout from before stands again.")
+    assert [places(first), places(second)] == [standing, standing]
+    assert not (tmp_path / "state/change.json").exists()
 
 
 def test_gpu_that_waits_for_a_reset_keeps_no_other_from_being_laid_out(tmp_path: Path) -> None:
