@@ -191,6 +191,7 @@ def _configure(restore: Restore, layout: Dict[str, Any]) -> Dict[str, Any]:
         layout=layout,
         allocations=_allocations(restore.files),
         run=RUN,
+        partial=True,
         state_dir=restore.state_dir,
         ready_path=restore.ready_path,
     )
@@ -235,10 +236,15 @@ def _describe(result: Dict[str, Any]) -> str:
             f"The MIG layout was not restored: the mode of {', '.join(result['reset_required'])} changes only by "
             f"{'a reboot' if result['reboot_required'] else 'a reset of the GPU'}. Run the role mig_config, or the rollout."
         )
-    steps = _steps(result)
+    steps = [f"\n  {step}" for step in _steps(result)]
+    if result["not_ready"]:
+        others = f"\nThe others were restored:{''.join(steps)}" if steps else ""
+        raise KubeGpuError(
+            f"The MIG layout was not restored on every GPU, so the device plugin waits: {' '.join(result['not_ready'])}{others}"
+        )
     if not steps:
         return "The recorded MIG layout stands; nothing had to be restored."
-    return "\n".join(["The recorded MIG layout was restored:", *(f"  {step}" for step in steps)])
+    return f"The recorded MIG layout was restored:{''.join(steps)}"
 
 
 def _steps(result: Dict[str, Any]) -> List[str]:

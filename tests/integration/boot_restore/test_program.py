@@ -200,3 +200,18 @@ def test_marker_that_became_a_directory_does_not_keep_the_layout_away(program: P
     (node.ready / "in-use").rmdir()
     assert restore(program, node).returncode == 0
     assert node.ready.is_file()
+
+
+def test_restore_puts_back_what_is_there_while_another_gpu_is_gone(program: Path, tmp_path: Path) -> None:
+    node = Node.make(tmp_path / "node", "H20", "H20")
+    node.configure(mig_devices={"1g.12gb": 7})
+    recorded = (node.state_dir / "layout.json").read_text(encoding="utf-8")
+    boot(node)
+    node.gpus.gpus[1].lost = True
+    node.write()
+    done = restore(program, node)
+    assert done.returncode == 1
+    assert node.uuid(1) in done.stderr
+    assert len(node.places()) == 7
+    assert not node.ready.exists()
+    assert (node.state_dir / "layout.json").read_text(encoding="utf-8") == recorded
