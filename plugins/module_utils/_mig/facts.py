@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.model import (
@@ -21,7 +22,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.names import 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.profiles import Model
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.tables import find_model
 
-# Cards whose ids can be relied on, and nothing else that NVML says of their profiles.
+# Cards of whose profiles NVML has been seen to tell names and places wrongly, though not their ids.
 _TOLD_WRONGLY = ("A30-24GB",)
 
 Key = Tuple[Optional[int], Optional[int]]
@@ -84,17 +85,43 @@ def _read_name(value: Any) -> str:
 
 
 def mend_profiles(entries: Iterable[Mapping[str, Any]], model: Optional[Model]) -> List[Mapping[str, Any]]:
-    """``mig.profiles``, with what a card cannot be relied on to tell taken from the table, by the profiles' ids.
+    """``mig.profiles``, with what a card does not tell, or cannot be relied on to tell, taken from the table by the profiles' ids.
 
-    Old drivers tell no names. And NVML tells wrong profiles of an A30, says mig-parted, which asks it for none there.
+    Old drivers tell no names. And NVML tells wrong profiles of an A30, says mig-parted, which asks it for none there: there, what
+    does not fit together is the table's to say. What does is the card's own, also where the table knows nothing of it.
     """
     known = {one.id: one for one in model.profiles if one.id is not None} if model else {}
+    listed = list(entries)
     if model is None or model.key not in _TOLD_WRONGLY:
         return [
             {**one, "name": known[one["id"]].name} if not one.get("name") and one.get("id") in known else one
-            for one in entries
+            for one in listed
         ]
-    return [{**one, **_describe(known[one["id"]])} for one in entries if one.get("id") in known]
+    names = Counter(one.get("name") for one in listed)
+    # of two with one name the first counts, see read_profiles
+    ordered = sorted(listed, key=lambda one: one.get("id") not in known)
+    sound = {id(one) for one in ordered if names[one.get("name")] == 1 and _fits_together(one)}
+    return [
+        one if id(one) in sound else {**one, **_describe(known[one["id"]])}
+        for one in ordered
+        if id(one) in sound or one.get("id") in known
+    ]
+
+
+def _fits_together(entry: Mapping[str, Any]) -> bool:
+    """Whether name, slices, memory, number and places of a profile are told, and do not contradict each other."""
+    try:
+        name = parse_name(str(entry.get("name")))
+    except ValueError:
+        return False
+    starts = {place["start"] for place in entry.get("placements") or ()}
+    memory = entry.get("memory_mib")
+    return (
+        name.slices == entry.get("compute_slices")
+        and 0 < int(entry.get("max_instances") or 0) <= len(starts)
+        # names round up: 1g.6gb has 5.81 GiB
+        and (not memory or -(-memory // 1024) == name.memory_gb)
+    )
 
 
 def _describe(profile: Profile) -> Mapping[str, Any]:

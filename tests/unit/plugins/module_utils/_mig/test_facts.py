@@ -133,13 +133,52 @@ def a30(*profiles: Dict[str, Any], **mig: Any) -> Dict[str, Any]:
     return {"index": 0, "uuid": UUID, "product": "NVIDIA A30", "memory_total_mib": 24576, "mig": enabled}
 
 
-def test_read_gpu_a30_takes_from_nvml_only_which_profiles_there_are() -> None:
-    read = read_gpu(a30(told(14, "1g.5gb", 6), told(5, "2g.12gb+me", 3), told(77, "3g.20gb", 0)))
-    known = {one.id: one for one in cards.model(cards.A30).profiles}
-    assert [(one.name, one.slices, one.max_instances, one.places) for one in read.profiles] == [
-        (known[number].name, known[number].slices, known[number].max_instances, known[number].places)
-        for number in (14, 5)
-    ]
+def sound(number: int, name: str, *starts: int, **more: Any) -> Dict[str, Any]:
+    slices = int(name[0])
+    places = [{"start": start, "size": slices} for start in starts]
+    return told(
+        number, name, 0, **{"max_instances": len(starts), "compute_slices": slices, "placements": places, **more}
+    )
+
+
+def shown(*profiles: Dict[str, Any]) -> Dict[Any, Any]:
+    read = read_gpu(a30(*profiles)).profiles
+    return {one.id: (one.name, one.slices, one.max_instances, [place.start for place in one.places]) for one in read}
+
+
+KNOWN = {
+    one.id: (one.name, one.slices, one.max_instances, [place.start for place in one.places])
+    for one in cards.model(cards.A30).profiles
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(told(14, "1g.5gb", 6), id="slices"),
+        pytest.param(sound(14, "1g.6gb", 0, 1, max_instances=9), id="more-than-places"),
+        pytest.param(sound(14, "1g.6gb"), id="no-places"),
+        pytest.param(sound(14, "1g.6gb", 0, placements=None), id="places-not-told"),
+        pytest.param(told(14, None, 0), id="no-name"),
+        pytest.param(sound(14, "1g.5gb", 0, 1, 2, 3, memory_mib=5950), id="memory"),
+    ],
+)
+def test_read_gpu_a30_takes_what_does_not_fit_together_from_the_table(wrong: Dict[str, Any]) -> None:
+    assert shown(wrong) == {14: KNOWN[14]}
+
+
+def test_read_gpu_a30_takes_names_that_are_told_twice_from_the_table() -> None:
+    double = [sound(number, "1g.6gb", 0, 1, 2, 3) for number in (77, 21, 14)]
+    assert shown(*double) == {14: KNOWN[14], 21: KNOWN[21]}
+
+
+def test_read_gpu_a30_tells_itself_what_fits_together_whatever_the_table_says() -> None:
+    told_well = (sound(14, "1g.6gb", 0, 1, 2, memory_mib=5950), sound(77, "1g.12gb", 0, 2), sound(5, "2g.12gb", 0, 2))
+    assert shown(*told_well, told(78, "3g.20gb", 0)) == {
+        14: ("1g.6gb", 1, 3, [0, 1, 2]),
+        77: ("1g.12gb", 1, 2, [0, 2]),
+        5: KNOWN[5],
+    }
 
 
 def test_read_gpu_names_instances_by_the_id_of_their_profile() -> None:
