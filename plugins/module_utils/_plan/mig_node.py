@@ -122,6 +122,15 @@ class NodeMig:
         coupled = {one for gpu in self.facts if gpu.get("uuid") in named for one in _coupled(gpu, self.facts)}
         return tuple(gpu for gpu in self.gpus if gpu.uuid in coupled - named)
 
+    def check_reset(self) -> List[str]:
+        """GPUs that a reset of others would take the instances of, and nobody has planned what is to stand on them then."""
+        lost = [gpu for gpu in self.reset_along if gpu.instances and gpu.uuid not in self.after]
+        return [
+            f"{gpu} has MIG instances that nothing says the layout of, and NVLink couples it to GPUs that have to be reset, which would "
+            "take them. Destroy them first (mig_config, state absent), or have them recorded."
+            for gpu in lost
+        ]
+
     def _uuids(self, gpu: Gpu) -> dict[tuple[int, int], str]:
         """MIG devices of a GPU by ids of GPU and compute instance."""
         mig = next((one.get("mig") or {} for one in self.facts if one.get("uuid") == gpu.uuid), {})

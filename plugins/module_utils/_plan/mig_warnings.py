@@ -56,7 +56,7 @@ def _resets(mig: NodeMig) -> list[str]:
     if mig.reset_along:
         return [
             f"switching MIG mode needs a reset, and NVLink couples the GPUs: {gpus} are reset together, so that the pods of all of them "
-            "leave, and MIG devices on those that do not change are lost until the node's layout is restored."
+            "leave, and MIG devices on those that do not change are made anew at their places."
         ]
     together = " together, since NVLink couples them" if mig.reset_coupled else ""
     return [f"switching MIG mode needs a reset of GPU {gpus}{together}, or a reboot where the host does not allow one."]

@@ -87,4 +87,7 @@ def plan_mig_back(
         problems += error.problems
     if problems:
         return MigBack(recorded, standing, problems=problems)
-    return MigBack(recorded, standing, NodeMig(MigWords(MIXED), facts["gpus"], gpus, plans, {}))
+    node = NodeMig(MigWords(MIXED), facts["gpus"], gpus, tuple(plans), {})
+    if node.check_reset():
+        return MigBack(recorded, standing, problems=node.check_reset())
+    return MigBack(recorded, standing, node)

@@ -179,6 +179,17 @@ def test_a_layout_that_cannot_come_back_is_refused_with_the_reason(
     assert words in " ".join(refused.value.problems)
 
 
+def test_instances_that_nobody_has_recorded_are_not_lost_by_the_reset_of_a_coupled_gpu() -> None:
+    """Only a GPU that came since can be one. What the reset takes is not made anew, so the node does not go back."""
+    old = {"product": "NVIDIA A100-SXM4-40GB", "compute_capability": "8.0", "memory_total_mib": 40960}
+    [gpu] = facts(SEVEN)["gpus"]
+    [other] = facts(layout(("1g.12gb", 0)))["gpus"]
+    read = {"gpu-1": {"gpus": [{**gpu, **old}, {**other, **old, "index": 1, "uuid": "GPU-new"}], "allocations": []}}
+    found = advertises(node(OURS, 0), {SMALL: 7})
+    with pytest.raises(InputError, match="GPU 1 .* has MIG instances that nothing says the layout of"):
+        plan({"gpu-1": found}, was(WHOLE, SEVEN, {GPU: 1}), facts=read, uses={})
+
+
 def test_a_pod_that_may_not_be_evicted_keeps_its_node_from_going_back() -> None:
     found = advertises(node(OURS, 0, pods=1), {SMALL: 7})
     found["pods"][0]["owner"] = None

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role on a node whose GPUs NVLink couples: one that has to be reset takes the other along, and its instances come back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from integration.mig_config.node import Node
+from integration.mig_config.test_playbook import ANSIBLE_PLAYBOOK
+
+pytestmark = pytest.mark.integration
+
+UID = "3f6a1c2d-0000-4b6e-8f1b-2f2e2d2c2b2a"
+#: What stands on the other one. The wish is the same for both.
+STANDS = (("3g.20gb", 0), ("3g.20gb", 4))
+
+
+def play_role(node: Node, **settings: Any) -> subprocess.CompletedProcess[str]:
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "mig_config_devices": {"3g.20gb": 2},
+        "mig_config_host_services": [],
+        "mig_config_boot_restore": False,
+        "mig_config_cdi": "never",
+        "mig_config_nvidia_smi": str(node.directory / "nvidia-smi"),
+        "mig_config_nvml_library": str(node.directory / "libnvidia-ml.so.1"),
+        "mig_config_proc_root": str(node.directory / "proc"),
+        "mig_config_kubelet_root": str(node.directory / "kubelet"),
+        "mig_config_lock_path": str(node.directory / "lock"),
+        "mig_config_state_dir": str(node.state_dir),
+        "mig_config_ready_path": str(node.ready),
+        **settings,
+    }
+    playbook = node.directory / "play.yml"
+    play = {"hosts": "all", "gather_facts": False, "vars": variables, "roles": ["kubegpu.sharing.mig_config"]}
+    playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
+    return subprocess.run(
+        [str(ANSIBLE_PLAYBOOK), "-i", "node,", str(playbook)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false"},
+    )
+
+
+def give(node: Node, device: str) -> None:
+    """An idle pod has it, by the kubelet's checkpoint."""
+    entry = {"PodUID": UID, "ContainerName": "app", "ResourceName": "nvidia.com/gpu", "DeviceIDs": {"-1": [device]}}
+    plugins = node.directory / "kubelet/device-plugins"
+    plugins.mkdir(parents=True)
+    checkpoint = {"Data": {"PodDeviceEntries": [entry], "RegisteredDevices": {}}, "Checksum": 0}
+    (plugins / "kubelet_internal_checkpoint").write_text(json.dumps(checkpoint), encoding="utf-8")
+    (node.directory / "kubelet/pods" / UID).mkdir(parents=True)
+
+
+def test_coupled_gpus_are_reset_together_unless_a_pod_has_one(tmp_path: Path) -> None:
+    node = Node.make(tmp_path, "A100-40", "A100-40", reset="command")
+    node.lay_out(STANDS, 1)
+    with_other = {"mig_config_reset_with": [node.uuid(0), node.uuid(1)], "mig_config_pods": {UID: "ml/idle"}}
+    give(node, next(iter(node.devices(1).values())))
+    refused = play_role(node, **with_other)
+    assert refused.returncode != 0
+    assert "pods have them: ml/idle. Nothing was reset." in refused.stdout
+    assert (node.places(0), node.places(1), node.mode(0)) == ((), STANDS, (False, False))
+
+    before = node.devices(1)
+    done = play_role(node, **with_other, mig_config_finished_pods=[UID])
+    assert done.returncode == 0, done.stdout
+    assert (node.places(0), node.places(1)) == (STANDS, STANDS)
+    assert not {*before.values()} & {*node.devices(1).values()}
+    assert node.ready.exists()
