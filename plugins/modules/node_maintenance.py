@@ -195,7 +195,7 @@ nodes:
     stayed:
       description: Number of pods that stay, by reason, namely V(daemonset), V(mirror), V(finished) and V(out_of_scope).
       type: dict
-    finished_pods: {description: UIDs of pods that have finished. With V(in_maintenance), of nodes with a word on MIG., type: list, elements: str}
+    finished_pods: {description: "UIDs of pods that have finished. With V(in_maintenance), of nodes with a word on MIG.", type: list, elements: str}
     assumed_affected:
       description: GPU pods that count as affected because it is not known which devices they hold.
       type: list
