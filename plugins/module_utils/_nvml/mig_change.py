@@ -87,8 +87,9 @@ class MigChange:
         due = [target for target in self._targets if not target.plan.is_empty]
         if not due:
             return self._finish([], ())
-        wanted = layout_of(target.plan.after() for target in due)
-        self._files.begin(run, to_layout(self._before[target.gpu.uuid] for target in due), wanted)
+        noted = self._touched(due)
+        wanted = layout_of(target.plan.after() for target in noted)
+        self._files.begin(run, to_layout(self._before[target.gpu.uuid] for target in noted), wanted)
         begun: List[Target] = []
         try:
             ends: List[Tuple[RecordedGpu, bool]] = []
@@ -181,18 +182,21 @@ class MigChange:
         )
 
     def _note_way_back(self, begun: Sequence[Target]) -> str:
-        """Close the change, and put the marker back that it took away. What could not be noted, for the message."""
+        """Close the change, and put the marker back that it took away, unless that was not true. What could not be noted, for the
+        message.
+        """
         try:
             self._files.finish()
+            boot = self._boot(
+                {one.gpu.uuid: self._before[one.gpu.uuid] if one in begun else one.before for one in self._targets}
+            )
+            if boot.not_ready:
+                return ""
             if self._said_ready is not None:
                 self._files.put_ready(self._said_ready)
-            elif self._resumed:
+            elif self._resumed and boot.layout == self._files.layout():
                 # the change that was left unfinished took it away
-                boot = self._boot(
-                    {one.gpu.uuid: self._before[one.gpu.uuid] if one in begun else one.before for one in self._targets}
-                )
-                if boot.layout == self._files.layout():
-                    self._files.mark_ready(boot.standing)
+                self._files.mark_ready(boot.standing)
         except KubeGpuError as error:
             return f" That could not be noted: {error.msg}"
         return ""

@@ -14,6 +14,7 @@ from integration.mig_config.node import Node
 from integration.mig_config.sequences import SEVEN
 
 from simulator.nvml.mig_state import changing
+from simulator.nvml.state import KILL, NvmlError
 
 pytestmark = pytest.mark.integration
 
@@ -79,6 +80,23 @@ def test_marker_goes_once_a_recorded_layout_does_not_stand_any_more(tmp_path: Pa
     assert not node.ready.exists()
     assert node.configure(mig_devices={"7g.96gb": 1}, gpus=1)["not_ready"] == []
     assert node.ready.exists()
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["at-once", "after-a-killed-one"])
+@pytest.mark.parametrize("stands", [True, False], ids=["beside-one-that-stands", "beside-one-that-does-not"])
+def test_run_that_goes_back_puts_the_marker_back_only_if_it_was_true(
+    tmp_path: Path, killed: bool, stands: bool
+) -> None:
+    node = make(tmp_path)
+    if not stands:
+        with changing(node.directory) as mig:
+            mig.lay_out(node.uuid(1), {"7g.96gb": 1})
+    for error in (KILL, NvmlError.INSUFFICIENT_RESOURCES) if killed else (NvmlError.INSUFFICIENT_RESOURCES,):
+        node.gpus.gpus[0].faults = {"nvmlDeviceCreateGpuInstanceWithPlacement@1": error}
+        node.write()
+        result = node.configure(mig_devices={"3g.48gb": 1, "1g.12gb": 4}, gpus=0)
+    assert result["restored"], result["msg"]
+    assert (node.places(), node.ready.exists()) == (SEVEN, stands)
 
 
 def test_layout_of_a_gpu_that_does_not_answer_stays_recorded_and_keeps_the_marker_away(tmp_path: Path) -> None:
