@@ -22,6 +22,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.opening impo
 from simulator.nvml.mig_state import MigState, changing
 from simulator.nvml.state import NodeGpus, install
 
+POD = "8c6f1d2e-3b4a-4f5e-9d6c-7a8b9c0d1e2f"
 Places = tuple[tuple[str, int], ...]
 _KILLED = -signal.SIGKILL
 # Read once here, not in every process that is forked off.
@@ -73,6 +74,16 @@ class Node:
         """UUIDs of MIG devices by their ids: one that was made anew has another."""
         found = MigState.read(self.directory).devices(self.uuid(index))
         return {(one.gpu_instance, one.compute_instance): one.uuid for one in found}
+
+    def allocate(self, *devices: str, lives: bool = True) -> None:
+        """What the kubelet notes of a pod that was given devices."""
+        resource = "nvidia.com/mig-1g.12gb"
+        entry = {"PodUID": POD, "ContainerName": "c", "ResourceName": resource, "DeviceIDs": list(devices)}
+        checkpoint = self.directory / "kubelet/device-plugins/kubelet_internal_checkpoint"
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.write_text(json.dumps({"Data": {"PodDeviceEntries": [entry]}, "Checksum": 0}), encoding="utf-8")
+        if lives:
+            (self.directory / "kubelet/pods" / POD).mkdir(parents=True)
 
     @property
     def state_dir(self) -> Path:

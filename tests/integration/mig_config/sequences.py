@@ -22,7 +22,9 @@ _OF_THE_NODE = ("nvmlInitWithFlags", "nvmlShutdown", "nvmlDeviceGetCount", "nvml
 
 @dataclass(frozen=True)
 class Change:
-    """:param options: what GPU 0 is asked to become. :param kept: starts of instances that stay whatever happens."""
+    """:param options: what GPU 0 is asked to become. :param kept: starts of instances that stay whatever happens.
+    :param pod: start of the instance that the kubelet gave to a pod, which runs nothing on it.
+    """
 
     name: str
     before: Places
@@ -30,6 +32,7 @@ class Change:
     options: dict[str, Any] = field(hash=False)
     kept: tuple[int, ...] = ()
     bare: Places = ()
+    pod: int | None = None
 
     def stage(self, directory: Path, *cards: str) -> Stage:
         """A node where the change is due."""
@@ -42,6 +45,9 @@ class Change:
             node.lay_out(self.bare, slices=0)
         if len(cards) > 1:
             node.lay_out(NEIGHBOUR, 1)
+        if self.pod is not None:
+            starts = [start for _name, start in node.places()]
+            node.allocate(node.devices()[sorted(node.devices())[starts.index(self.pod)]])
         return Stage(node, self)
 
 
@@ -50,6 +56,10 @@ REPARTITION = Change(
 )
 MODE_ON = Change("mode-on", (), (("1g.12gb", 0), ("3g.48gb", 4)), {"mig_devices": {"3g.48gb": 1, "1g.12gb": 1}})
 MODE_OFF = Change("mode-off", (("1g.12gb", 0), ("3g.48gb", 4)), (), {"state": "absent"}, bare=(("1g.12gb", 1),))
+# If nobody had the one at 5, it would go: the new one would stand there.
+BESIDE_POD = Change(
+    "beside-pod", SEVEN, (("3g.48gb", 0), SEVEN[5]), {"mig_devices": {"3g.48gb": 1, "1g.12gb": 1}}, (5,), pod=5
+)
 CHANGES = (REPARTITION, MODE_ON, MODE_OFF)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.mig_config.node import Node
+from integration.mig_config.node import POD, Node
 from integration.mig_config.sequences import SEVEN
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock
@@ -20,7 +20,6 @@ from simulator.nvml.state import NvmlError, Process
 
 pytestmark = pytest.mark.integration
 
-POD = "8c6f1d2e-3b4a-4f5e-9d6c-7a8b9c0d1e2f"
 CONTAINER = "0123456789abcdef" * 4
 
 
@@ -30,16 +29,6 @@ def make(tmp_path: Path, *cards: str, **settings: Any) -> Node:
 
 def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def allocate(node: Node, *devices: str, lives: bool = True) -> None:
-    """What the kubelet notes of a pod that was given devices."""
-    entry = {"PodUID": POD, "ContainerName": "c", "ResourceName": "nvidia.com/mig-1g.12gb", "DeviceIDs": list(devices)}
-    checkpoint = node.directory / "kubelet/device-plugins/kubelet_internal_checkpoint"
-    checkpoint.parent.mkdir(parents=True)
-    checkpoint.write_text(json.dumps({"Data": {"PodDeviceEntries": [entry]}, "Checksum": 0}), encoding="utf-8")
-    if lives:
-        (node.directory / "kubelet/pods" / POD).mkdir(parents=True)
 
 
 def add_process(node: Node, pid: int, command: str, *devices: str) -> None:
@@ -144,7 +133,7 @@ def test_instance_with_a_process_stays_and_the_message_names_pod_and_process(tmp
 def test_instance_that_an_idle_pod_was_given_stays_as_long_as_the_pod(tmp_path: Path, lives: bool) -> None:
     node = make(tmp_path, "H20")
     node.lay_out(SEVEN)
-    allocate(node, f"{node.devices()[sorted(node.devices())[6]]}::1", lives=lives)
+    node.allocate(f"{node.devices()[sorted(node.devices())[6]]}::1", lives=lives)
     result = node.configure(mig_devices={"7g.96gb": 1})
     if lives:
         assert f"because pod {POD} holds it" in result["msg"]
@@ -157,7 +146,7 @@ def test_allocations_that_are_handed_in_beat_the_checkpoint(tmp_path: Path) -> N
     node = make(tmp_path, "H20")
     node.lay_out(SEVEN)
     device = node.devices()[sorted(node.devices())[6]]
-    allocate(node, device)
+    node.allocate(device)
     assert node.configure(mig_devices={"7g.96gb": 1}, allocations=[])["changed"]
     node.lay_out(())
     held = [{"pod_uid": "uid", "device_ids": list(node.devices().values())}]
@@ -172,7 +161,7 @@ def test_what_a_finished_pod_was_given_may_go_unless_a_process_runs_on_it(tmp_pa
     node = make(tmp_path, "H20")
     node.lay_out(SEVEN)
     devices = node.devices()
-    allocate(node, devices[min(devices)])
+    node.allocate(devices[min(devices)])
     given: dict[str, Any] = {"mig_devices": {"7g.96gb": 1}}
     if handed_in:
         given["allocations"] = [{"pod_uid": POD, "device_ids": list(devices.values())}]
@@ -205,7 +194,7 @@ def test_allocations_that_cannot_be_read_forbid_to_take_anything_away(tmp_path: 
 def test_kubelet_whose_directory_is_elsewhere_forbids_to_take_anything_away(tmp_path: Path) -> None:
     node = make(tmp_path, "H20")
     node.lay_out(SEVEN)
-    allocate(node, *node.devices().values())
+    node.allocate(*node.devices().values())
     os.rename(tmp_path / "kubelet", tmp_path / "elsewhere")
     add_process(node, 812, "k3s-agent")
     refused = node.configure(mig_devices={"7g.96gb": 1})
@@ -221,7 +210,7 @@ def test_instances_whose_devices_are_not_told_stay_for_pods_may_have_them(
 ) -> None:
     node = make(tmp_path, "H20")
     node.lay_out(SEVEN)
-    allocate(node, node.devices()[sorted(node.devices())[2]])
+    node.allocate(node.devices()[sorted(node.devices())[2]])
     node.gpus.gpus[0].faults = {f"nvmlDeviceGet{fault}": code}
     node.write()
     assert node.configure(mig_devices={"3g.48gb": 2}).get("failed")

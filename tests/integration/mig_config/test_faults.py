@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from integration.mig_config.sequences import CHANGES, REPARTITION, Call, Change, Stage, record_calls
+from integration.mig_config.sequences import BESIDE_POD, CHANGES, REPARTITION, Call, Change, Stage, record_calls
 
 from simulator.nvml.state import NvmlError
 
@@ -27,13 +27,20 @@ CODES = (
 _THERE = re.compile(r": there is (.*?)(?: \(pending: \w+\))?; before, it was ")
 
 
-def cases(calls: tuple[Call, ...]) -> Iterator[tuple[Call, NvmlError]]:
-    """Every call with every code where it writes, or stands between writes; those that read before and after, with one each."""
+def cases(change: Change, calls: tuple[Call, ...]) -> Iterator[tuple[Call, NvmlError]]:
+    """Every call with every code where it writes, or stands between writes; those that read before and after, with one each.
+
+    Where a pod must not be overlooked, those that read before are what counts, also with the code that may be taken for the answer
+    that nothing is there.
+    """
     writes = [number for number, call in enumerate(calls) if call.writes]
     for number, call in enumerate(calls):
+        between = change.pod is None and writes[0] <= number <= writes[-1]
         for turn, code in enumerate(CODES):
-            if writes[0] <= number <= writes[-1] or number % len(CODES) == turn:
+            if between or number % len(CODES) == turn:
                 yield call, code
+        if change.pod is not None and number < writes[0]:
+            yield call, NvmlError.NOT_FOUND
 
 
 def judge(stage: Stage, result: dict[str, Any]) -> str:
@@ -81,7 +88,7 @@ def run_all(stage: Stage, faults: list[tuple[Call, NvmlError]]) -> dict[str, Any
     return {"ends": ends, "wrong": wrong}
 
 
-@pytest.fixture(params=CHANGES, ids=lambda change: change.name)
+@pytest.fixture(params=(*CHANGES, BESIDE_POD), ids=lambda change: change.name)
 def change(request: pytest.FixtureRequest) -> Change:
     return request.param
 
@@ -93,7 +100,7 @@ def test_every_call_that_fails_once_leaves_the_old_layout_the_new_one_or_a_true_
     (tmp_path / "beside").mkdir()
     calls = record_calls(change.stage(tmp_path / "alone", "H20"))
     stage = change.stage(tmp_path / "beside", "H20", "H20")
-    faults = list(cases(calls))
+    faults = list(cases(change, calls))
     found = stage.node.apart(lambda: run_all(stage, faults))
     assert not found["wrong"], f"{len(found['wrong'])} of {len(faults)}:\n" + "\n\n".join(found["wrong"][:5])
     assert sum(found["ends"].values()) == len(faults)

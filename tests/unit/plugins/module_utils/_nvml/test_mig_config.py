@@ -148,6 +148,31 @@ def test_way_back_crosses_all_gpus_that_a_killed_run_had_begun(tmp_path: Path) -
     assert not (tmp_path / "state/change.json").exists()
 
 
+def test_way_back_of_the_third_run_crosses_what_the_first_that_was_killed_had_done(tmp_path: Path) -> None:
+    def refuse(one: PlacedInstance) -> PlacedInstance:
+        if one.size == 4:
+            raise NvmlError(INSUFFICIENT_RESOURCES, "Insufficient Resources")
+        return one
+
+    def die(_one: PlacedInstance) -> PlacedInstance:
+        raise MemoryError
+
+    first, second = MigCard(), MigCard(number=1, on_create=lambda one: one)
+    driver = MigDriver([first, second])
+    run(tmp_path, driver, mig_devices={"1g.12gb": 2})
+    standing = places(first)
+    for _run in ("first", "second"):
+        second.on_create = die
+        with pytest.raises(MemoryError):
+            run(tmp_path, driver, mig_devices={"3g.48gb": 1})
+        assert places(first) != standing
+    second.on_create = refuse
+    with pytest.raises(KubeGpuError) as caught:
+        run(tmp_path, driver, mig_devices={"3g.48gb": 1})
+    assert caught.value.msg.endswith("The layout from before stands again.")
+    assert [places(first), places(second)] == [standing, standing]
+
+
 def test_gpu_that_waits_for_a_reset_keeps_no_other_from_being_laid_out(tmp_path: Path) -> None:
     first, second = MigCard(activation=RESET_REQUIRED), MigCard(number=1)
     result = run(tmp_path, MigDriver([first, second]), mig_devices=TWO)
