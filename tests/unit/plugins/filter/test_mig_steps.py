@@ -23,7 +23,7 @@ def write(path: Path, nodes: dict[str, Any]) -> str:
 
 
 def test_mig_steps_tells_the_nodes_of_the_wave_of_which_the_plan_has_mig(tmp_path: Path) -> None:
-    entry = {"mig": {"request": REQUEST, "changes": False}, "evict": {"scope": "affected"}}
+    entry: dict[str, Any] = {"mig": {"request": REQUEST, "changes": False}, "evict": {"scope": "affected"}}
     whole = {"mig": {**entry["mig"], "reset": ["GPU-0", "GPU-1"]}, "evict": {"scope": "all"}}
     nodes = {"gpu-1": entry, "gpu-2": {"mig": None}, "gpu-3": whole, "gpu-4": entry}
     pods = [{"namespace": "default", "name": "notebook", "uid": "u-1", "requests": {}}]
