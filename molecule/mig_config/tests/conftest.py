@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 import testinfra
@@ -52,6 +53,19 @@ def devices(host: Any) -> Any:
 def unit_log(host: Any) -> Any:
     """What the unit has said since the host started."""
     return lambda: host.check_output(f"journalctl --boot --unit={UNIT} --output=cat")
+
+
+@pytest.fixture
+def wait_for() -> Any:
+    """Wait until something holds, and fail if it does not come to."""
+
+    def wait(holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    return wait
 
 
 @pytest.fixture(scope="session")

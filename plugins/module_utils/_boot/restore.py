@@ -95,7 +95,7 @@ def main(arguments: Sequence[str], version: str) -> int:
     options["host_services"] = tuple(options.get("host_services") or ())
     restore = Restore(**options)
     try:
-        sys.stdout.write(f"{run(restore) if command == 'restore' else _start_services(restore)}\n")
+        sys.stdout.write(f"{run(restore)}\n" if command == "restore" else _start_services(restore))
     except NoDriverYetError as error:
         _note_failure(restore, error.msg)
         sys.stdout.write(f"{error.msg}\n")
@@ -174,7 +174,7 @@ def _forget(path: str) -> None:
 
 def _start_services(restore: Restore) -> str:
     started = restore.services.start_again()
-    return f"Started again: {', '.join(started)}." if started else "No service is left stopped."
+    return f"Started again: {', '.join(started)}.\n" if started else ""
 
 
 def _is_being_loaded(restore: Restore) -> bool:
@@ -200,14 +200,14 @@ def _configure(restore: Restore, layout: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _put_back(request: MigRequest, nvml: Nvml, restore: Restore) -> Dict[str, Any]:
-    planned = configure_held(replace(request, check_mode=True), nvml, restore.files)
-    if _steps(planned):
+    steps = _steps(configure_held(replace(request, check_mode=True), nvml, restore.files))
+    if steps:
         restore.services.stop()
     try:
         return configure_held(request, nvml, restore.files)
     except KubeGpuError:
         # udev starts nvidia-persistenced on some systems, at the time that it starts this.
-        if not restore.services.stop():
+        if not (steps and restore.services.stop()):
             raise
         return configure_held(request, nvml, restore.files)
 

@@ -35,6 +35,23 @@ def test_specification_of_the_unit_names_the_devices(host, layout):
     assert host.file("/var/run/cdi/nvidia.yaml").content_string.count("UUID: MIG-") == len(layout)
 
 
+def test_service_that_held_the_gpus_made_way_and_runs_again(host):
+    """The first run stopped it, then the reboot did, and then the restore, which is after it."""
+    runs = host.file("/var/log/nvidia-persistenced").content_string.split()
+    assert runs == ["start", "stop", "start", "stop", "start", "stop", "start"]
+    assert host.service("nvidia-persistenced").is_running
+
+
+def test_service_that_starts_after_the_restore_had_to_make_way_to_nobody(host):
+    runs = host.file("/var/log/nvidia-dcgm").content_string.split()
+    assert runs == ["start", "stop", "start", "stop", "start"]
+    assert host.service("nvidia-dcgm").is_running
+
+
+def test_service_that_does_not_run_is_not_started(host):
+    assert not host.service("dcgm").is_running
+
+
 def test_second_start_restores_nothing(host, unit_log, layout, devices):
     host.check_output(f"systemctl start {UNIT}")
     assert (
@@ -42,3 +59,16 @@ def test_second_start_restores_nothing(host, unit_log, layout, devices):
     )
     assert host.file(READY).is_file
     assert len(devices()) == len(layout)
+
+
+def test_layout_comes_back_when_the_driver_is_loaded_anew(host, layout, devices, properties, wait_for):
+    """Meanwhile everything runs, and holds the GPUs; the unit that makes specifications counts as running since the boot."""
+    refreshed = properties("nvidia-cdi-refresh", "InvocationID")
+    host.check_output("/opt/simulated-gpus/nvidia-smi --simulate-boot")
+    assert devices() == []
+    host.check_output(f"systemctl start {UNIT}")
+    assert sorted(devices()) == sorted(layout)
+    wait_for(lambda: all(host.service(name).is_running for name in ("nvidia-persistenced", "nvidia-dcgm")))
+    wait_for(lambda: properties("nvidia-cdi-refresh", "InvocationID") != refreshed)
+    assert not host.service("dcgm").is_running
+    assert not host.file("/run/kubegpu-sharing/mig-restore-stopped").exists

@@ -23,3 +23,8 @@ def test_reason_is_in_the_journal_and_in_a_file(host, properties, unit_log, word
     assert properties(UNIT, "Result") == {"Result": "exit-code"}
     assert words in unit_log()
     assert words in host.file(FAILED).content_string
+
+
+@pytest.mark.parametrize("service", ["nvidia-persistenced", "nvidia-dcgm"])
+def test_service_that_had_to_make_way_runs(host, service):
+    assert host.service(service).is_running

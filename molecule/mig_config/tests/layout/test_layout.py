@@ -37,9 +37,13 @@ def test_service_that_did_not_run_was_not_started(host):
     assert not host.file("/var/log/dcgm").exists
 
 
-@pytest.mark.parametrize("specification", ["/etc/cdi/nvidia.yaml", "/var/run/cdi/nvidia.yaml"])
+@pytest.mark.parametrize("specification", ["/etc/cdi/nvidia.yaml", "/etc/cdi/gpus.json", "/var/run/cdi/nvidia.yaml"])
 def test_cdi_specification_names_the_new_devices(host, specification, layout):
     assert host.file(specification).content_string.count("UUID: MIG-") == len(layout)
+
+
+def test_cdi_specification_of_another_kind_is_left_alone(host):
+    assert "UUID: MIG-" not in host.file("/etc/cdi/management.yaml").content_string
 
 
 def test_unit_is_enabled_and_ordered(host, properties):
@@ -61,17 +65,19 @@ def test_unit_is_sound(host):
     assert host.run(f"systemd-analyze verify {UNIT}").stderr == ""
 
 
-def test_udev_starts_the_unit_when_the_driver_is_loaded(host):
-    """The rule, made one for a module that every kernel has: what udev would do when that module came."""
+@pytest.mark.parametrize("action", ["add", "remove"])
+def test_udev_ends_the_marker_when_the_driver_comes_or_goes_and_starts_the_unit_when_it_comes(host, action):
+    """The rule, made one for a module that every kernel has: what udev would do when that module came or went."""
     rule, probe = "/etc/udev/rules.d/90-kubegpu-mig-restore.rules", "/run/udev/rules.d/90-probe.rules"
     assert 'KERNEL=="nvidia"' in host.file(rule).content_string
     host.check_output(f'mkdir -p /run/udev/rules.d && sed \'s/"nvidia"/"kernel"/\' {rule} > {probe}')
     try:
-        found = host.run("udevadm test --action=add /sys/module/kernel").stdout
+        found = host.run(f"udevadm test --action={action} /sys/module/kernel").stdout
     finally:
         host.check_output(f"rm {probe}")
-    assert f"SYSTEMD_WANTS={UNIT}" in found
-    assert "TAGS=:systemd:" in found
+    assert f"/bin/rm -f {READY}" in found
+    # Of a module that goes, udev repeats what it noted when that came, and systemd starts nothing.
+    assert action == "remove" or (f"SYSTEMD_WANTS={UNIT}" in found and "TAGS=:systemd:" in found)
 
 
 def test_program_says_its_version(host):
