@@ -18,6 +18,7 @@ description:
   - All is checked before the first destructive call. What is impossible is said in terms of places, with layouts that are not.
   - An instance in use is never destroyed, whether by a process or by a pod that the kubelet gave it to and that is idle. The
     message names pod and process.
+  - Each GPU is looked at again right before its first step, because pods may have been given something of it meanwhile.
   - GPUs that are not named are never touched. No GPU is ever reset by this module.
   - If a step fails, the layout from before is put back at its places; where that fails too, the message says what stands and
     what is missing of it. A run that is killed is noted on the host, and the next one finishes it.
@@ -119,7 +120,7 @@ options:
       - File on the node to use as C(libnvidia-ml.so.1), where the dynamic loader would find none or another one.
     type: path
   proc_root: {description: Where the node's procfs is mounted., type: path, default: /proc}
-  kubelet_root: {description: Root directory of the node's kubelet., type: path, default: /var/lib/kubelet}
+  kubelet_root: {description: "Root of the node's kubelet. While one runs that has another, nothing that stands goes.", type: path, default: /var/lib/kubelet}
   pynvml_path:
     description: File on the node to import as C(pynvml). Set by the action plugin when it has sent the control node's copy.
     type: path
