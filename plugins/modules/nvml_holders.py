@@ -61,6 +61,12 @@ options:
       - Directory on the control node that M(kubegpu.sharing.gpu_info) wrote to. By it DaemonSets are found that are of no known
         kind and were seen to hold the driver, beside those that the plan names. With V(paused).
     type: path
+  host_services:
+    description:
+      - Services of the hosts that are stopped while their MIG instances change. If they are given, O(facts_dir) is of this moment, and a
+        node is refused on whose host anything else holds the driver, or whose host could not be read. With V(paused).
+    type: list
+    elements: str
   timeout_seconds:
     description:
       - Seconds to wait until the pods of a node are gone. With V(paused).
@@ -171,6 +177,7 @@ def argument_spec() -> ArgumentSpec:
         "state": {"type": "str", "choices": list(_STATES), "required": True},
         "ignore_holders": {"type": "list", "elements": "str", "default": []},
         "facts_dir": {"type": "path"},
+        "host_services": {"type": "list", "elements": "str"},
         "timeout_seconds": {"type": "float", "default": 300},
         "return_seconds": {"type": "float", "default": 60},
     }

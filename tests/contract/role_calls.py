@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,10 +42,12 @@ class RoleReader:
 
     :param variables: what the conditions ask for. An unknown one is an error: then a situation has to say what it is.
     :param failing: the call that fails.
+    :param counted: the modules whose calls count.
     """
 
     variables: Mapping[str, Any]
     failing: Call | None = None
+    counted: Collection[str] = frozenset(COUNTED)
     calls: list[Call] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -88,7 +90,7 @@ class RoleReader:
             if f"ansible.builtin.{word}" in task:
                 self._walk(load(TASKS / task[f"ansible.builtin.{word}"]))
                 return
-        call = _call_of(task)
+        call = self._call_of(task)
         assert call is not None
         self.calls.append(call)
         if call == self.failing and task.get("failed_when") is not False:
@@ -104,7 +106,7 @@ class RoleReader:
                 # The operator's own files have names that a variable holds.
                 known = file not in ASIDE and "{{" not in file
                 return known and any(self._interests(item) for item in load(TASKS / file))
-        return "ansible.builtin.fail" in task or _call_of(task) is not None
+        return "ansible.builtin.fail" in task or self._call_of(task) is not None
 
     def _holds(self, task: Task) -> bool:
         conditions = task.get("when", [])
@@ -118,11 +120,10 @@ class RoleReader:
                 f"a situation does not say what the role asks for in {condition!r}: {error}"
             ) from error
 
-
-def _call_of(task: Task) -> Call | None:
-    """Module and state, of a task that counts. A look ahead in check mode writes nothing, and decides nothing for long."""
-    for name, options in task.items():
-        module = name.removeprefix(f"{COLLECTION}.")
-        if module != name and module in COUNTED and not task.get("check_mode"):
-            return module, (options or {}).get("state", "present" if module == "rollout_snapshot" else "")
-    return None
+    def _call_of(self, task: Task) -> Call | None:
+        """Module and state, of a task that counts. A look ahead in check mode writes nothing, and decides nothing for long."""
+        for name, options in task.items():
+            module = name.removeprefix(f"{COLLECTION}.")
+            if module != name and module in self.counted and not task.get("check_mode"):
+                return module, (options or {}).get("state", "present" if module == "rollout_snapshot" else "")
+        return None

@@ -20,7 +20,7 @@ from unit.plugins.fakes.driver import Driver
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 
-from .role_calls import Call, RoleReader
+from .role_calls import COUNTED, Call, RoleReader
 
 Object = dict[str, Any]
 NODES = ["gpu-1", "gpu-2"]
@@ -87,7 +87,9 @@ def role_variables(situation: Situation) -> Object:
         "__rollout_obstacle": "",
         "__rollout_begun": True,
         "__rollout_well": NODES,
+        "__rollout_mig_nodes": [],
         "__rollout_mig_well": [],
+        "__rollout_node": NODES[0],
         "__rollout_still_paused": [],
         "__rollout_files": [],
         "__rollout_with_hosts": False,
@@ -170,6 +172,7 @@ def test_wave_that_changes_mig_devices_refuses_before_it_evicts_and_undoes_what_
     """What keeps the driver open is paused between cordon and eviction, and goes on before the node is back, or after it has failed."""
     variables = {
         **role_variables(Situation()),
+        "__rollout_mig_nodes": NODES,
         "__rollout_mig_well": NODES,
         "__rollout_item": "",
         "__rollout_extended": {"taken_over": None},
@@ -187,6 +190,10 @@ def test_wave_that_changes_mig_devices_refuses_before_it_evicts_and_undoes_what_
         ("nvml_holders", "resumed"),
         ("node_maintenance", "in_service"),
     ]
+    # Hosts are read once nothing comes to their nodes any more, and before that is judged.
+    read = RoleReader(variables, counted=frozenset({*COUNTED, "gpu_info"})).read(*WAVE)
+    assert read[1:4] == [("node_maintenance", "in_maintenance"), ("gpu_info", ""), ("nvml_holders", "paused")]
+    assert ("gpu_info", "") not in RoleReader(role_variables(Situation()), counted=frozenset({"gpu_info"})).read(*WAVE)
     failed = {**variables, "__rollout_failures": {"gpu-1": "it failed"}, "__rollout_still_paused": ["gpu-1"]}
     after = RoleReader(failed).read(*WAVE)[len(calls) :]
     assert after == [("rollout_status_info", ""), ("nvml_holders", "resumed"), ("maintenance_lock", "absent")]

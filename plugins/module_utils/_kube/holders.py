@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.templates import LabelUsers
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.pod import Candidate
@@ -22,6 +22,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.scopes impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.step import Wave
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget
+
+_UNREAD = "its host did not answer just now. Let it be reached, and run again."
 
 
 def daemonset_of(pod: Candidate) -> str:
@@ -52,8 +54,19 @@ def find_again(wave: Wave, nodes: Mapping[str, NodeState], pods: NodePods) -> di
         cluster = {"nodes": {name: entry}, "daemonsets": daemonsets, "label_users": users}
         request = _request(wave.targets[name], params)
         seen = sort_processes((facts.get(name) or {}).get("holders") or (), entry["pods"], request).daemonsets
-        found[name] = find(name, cluster, None, replace(request, observed={*request.observed, *seen}))
+        host = None if params["host_services"] is None else _of_host(facts.get(name), entry["pods"])
+        found[name] = find(name, cluster, host, replace(request, observed={*request.observed, *seen}))
     return found
+
+
+def _of_host(facts: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What somebody has just seen on the host. A pod that the API does not list has ended since; the plan knew the static ones."""
+    if facts is None:
+        return {"holders": None, "holders_reason": _UNREAD}
+    if facts.get("holders") is None:
+        return {"holders": None, "holders_reason": facts.get("holders_reason")}
+    known = {None, "", *(pod["uid"] for pod in pods)}
+    return {"holders": [process for process in facts["holders"] if process.get("pod_uid") in known]}
 
 
 def _read_daemonsets(api: KubeApi) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
@@ -74,6 +87,8 @@ def _entry_of(pod: Candidate) -> dict[str, Any]:
         "name": pod.state.name,
         "uid": pod.uid,
         "phase": pod.state.phase,
+        "terminating": pod.state.terminating,
+        "mirror": pod.mirror,
         "requests": pod.requests,
         "owner": {"kind": owner[0], "name": owner[1]} if owner else None,
     }
@@ -84,6 +99,8 @@ def _request(target: NodeTarget, params: Mapping[str, Any]) -> Request:
     entries = (planned or {}).get("daemonsets") or ()
     return Request(
         gone=target.foreign,
+        scope=target.evict.scope,
+        host_services=params["host_services"] or (),
         ignore=[*params["ignore_holders"], *((planned or {}).get("ignored") or ())],
         observed={str(entry["daemonset"]) for entry in entries if entry.get("observed")},
         planned={str(entry["daemonset"]): _method_of(entry) for entry in entries} if planned is not None else None,

@@ -8,6 +8,9 @@ The tests go one after the other through the same cluster: each begins with what
 
 from __future__ import annotations
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
@@ -59,6 +62,33 @@ def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SimulatedCl
         operator = Operator(cluster, tmp_path_factory.mktemp("operator"))
         operator.write_inventory([NODE, "gpu-l20"], {"kubegpu_sharing_configs": configs(SEVEN)})
         yield cluster, operator
+
+
+def test_process_that_came_to_the_host_since_the_plan_keeps_every_pod_where_it_is(
+    hall: tuple[SimulatedCluster, Operator],
+) -> None:
+    """Cordoned is the node by then, and the next run takes it over."""
+    cluster, operator = hall
+    stood = {app: pods(cluster, app).keys() for app in ("web", "vision", "dcgm-exporter")}
+    stranger = cluster.node_directory(NODE) / "proc/4242"
+    with ThreadPoolExecutor() as beside:
+        come = beside.submit(come_once_cordoned, cluster, stranger)
+        refused = operator.play("rollout")
+        come.result()
+    shutil.rmtree(stranger)
+    assert refused.returncode != 0
+    assert "process 4242 (profiler) on its host, of unit session-1.scope, keeps NVIDIA" in words(refused)
+    assert {app: pods(cluster, app).keys() for app in stood} == stood
+    assert not in_service(cluster, NODE)
+
+
+def come_once_cordoned(cluster: SimulatedCluster, process: Path) -> None:
+    """Somebody starts a tool on the host."""
+    cluster.wait_until(lambda: not in_service(cluster, NODE), what="the cordon")
+    (process / "fd").mkdir(parents=True)
+    (process / "comm").write_text("profiler\n", encoding="utf-8")
+    (process / "cgroup").write_text("0::/user.slice/user-0.slice/session-1.scope\n", encoding="utf-8")
+    (process / "fd/3").symlink_to("/dev/nvidiactl")
 
 
 def test_run_that_dies_between_two_instances_is_finished_by_the_next(hall: tuple[SimulatedCluster, Operator]) -> None:

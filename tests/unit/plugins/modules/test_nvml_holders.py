@@ -162,6 +162,35 @@ def test_what_was_seen_on_the_host_is_paused_as_well(start: Start, tmp_path: Pat
     assert "delete pod monitoring/probe-gpu-1 of node gpu-1" in result["actions"]
 
 
+def test_what_came_to_the_host_since_the_plan_was_made_is_refused(start: Start, tmp_path: Path) -> None:
+    cluster, driver = begun(start, by_label)
+    driver = driver.of(nodes=("gpu-1",))
+    directory = tmp_path / "facts"
+    directory.mkdir()
+    pod = cluster.api.objects["/api/v1/namespaces/monitoring/pods/exporter-gpu-1"]
+    exporter = {"pid": 7, "command": "exporter", "pod_uid": pod["metadata"]["uid"], "unit": None}
+    ended = {"pid": 8, "command": "python", "pod_uid": "gone-since", "unit": None}
+    service = {"pid": 9, "command": "nvidia-persiste", "pod_uid": None, "unit": "nvidia-persistenced.service"}
+    stranger = {"pid": 10, "command": "mystery", "pod_uid": None, "unit": "mystery.service"}
+
+    def paused(*holders: dict[str, Any] | None) -> str:
+        """Why the node is refused."""
+        facts = {"holders": None if None in holders else list(holders), "holders_reason": "Permission denied."}
+        document = {"host": "gpu-1", "node": "gpu-1", "facts": facts}
+        (directory / "gpu-1.json").write_text(json.dumps(document))
+        services = {"facts_dir": str(directory), "host_services": ["nvidia-persistenced"]}
+        return str(driver.of(check_mode=True).paused(**services)["nodes"]["gpu-1"]["reason"])
+
+    assert paused(exporter, ended, service) == "None"
+    assert paused(exporter, stranger).startswith("process 10 (mystery) on its host, of unit mystery.service, keeps")
+    assert paused(stranger).endswith("Nothing was paused on the node, and nothing evicted from it.")
+    assert "could not be read: Permission denied." in paused(None)
+    (directory / "gpu-1.json").unlink()
+    refused = driver.paused(facts_dir=str(directory), host_services=[])
+    assert "its host did not answer just now" in refused["nodes"]["gpu-1"]["reason"]
+    assert cluster.pods_of("exporter", "gpu-1") == ["exporter-gpu-1"]
+
+
 def test_nodes_whose_layout_stays_are_left_alone(start: Start) -> None:
     cluster, driver = begun(start, by_taint)
     plan_layouts(driver, changes=False)
