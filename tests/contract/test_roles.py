@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import pytest
 from jinja2.nativetypes import NativeEnvironment
@@ -51,6 +51,19 @@ def rendered(value: Any) -> Any:
     if isinstance(value, str) and "{{" in value:
         return NativeEnvironment().from_string(value).render(CONTEXT)
     return value
+
+
+def conditions(node: Any) -> Iterator[str]:
+    """What tasks and blocks depend on."""
+    if isinstance(node, list):
+        for item in node:
+            yield from conditions(item)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("when", "failed_when", "changed_when", "until", "that"):
+                yield from map(str, value if isinstance(value, list) else [value])
+            else:
+                yield from conditions(value)
 
 
 def variable(value: Any) -> str | None:
@@ -118,6 +131,20 @@ def test_role_default_has_a_comment_above_it(role: Path) -> None:
 @pytest.mark.parametrize("role", ROLES, ids=name)
 def test_role_readme_has_the_current_table_of_variables(role: Path) -> None:
     assert text(role / "README.md") == role_tables.readme_with_table(role), "run: .venv/bin/python -m tools.role_tables"
+
+
+@pytest.mark.parametrize("role", ROLES, ids=name)
+def test_role_conditions_take_switches_for_what_they_say(role: Path) -> None:
+    """-e kubegpu_x=false is a text, and a text that is not empty is true."""
+    switches = [option for option, spec in options(role).items() if spec.get("type") == "bool"]
+    unread = [
+        f"{name(path)}: {condition}"
+        for path in sorted(role.glob("tasks/*.yml"))
+        for condition in conditions(load(path))
+        for switch in switches
+        if re.search(rf"\b{switch}\b(?!\s*\|\s*bool)", condition)
+    ]
+    assert unread == []
 
 
 def test_user_variable_has_the_same_default_everywhere() -> None:
