@@ -58,4 +58,8 @@ def run_module(module: AnsibleModule, work: Callable[[], Outcome]) -> None:
         outcome = work()
     except KubeGpuError as error:
         module.fail_json(msg=error.msg, **error.facts)
-    module.exit_json(**outcome.to_result())
+    result = outcome.to_result()
+    # Ansible wants to be told of these one by one, and puts them into the result itself.
+    for text in result.pop("warnings", ()):
+        module.warn(text)
+    module.exit_json(**result)

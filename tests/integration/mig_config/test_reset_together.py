@@ -6,52 +6,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from integration.mig_config.node import Node
-from integration.mig_config.test_playbook import ANSIBLE_PLAYBOOK
+from integration.mig_config.role_play import play_role
 
 pytestmark = pytest.mark.integration
 
 UID = "3f6a1c2d-0000-4b6e-8f1b-2f2e2d2c2b2a"
 #: What stands on the other one. The wish is the same for both.
 STANDS = (("3g.20gb", 0), ("3g.20gb", 4))
-
-
-def play_role(node: Node, **settings: Any) -> subprocess.CompletedProcess[str]:
-    variables = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
-        "mig_config_devices": {"3g.20gb": 2},
-        "mig_config_host_services": [],
-        "mig_config_boot_restore": False,
-        "mig_config_cdi": "never",
-        "mig_config_nvidia_smi": str(node.directory / "nvidia-smi"),
-        "mig_config_nvml_library": str(node.directory / "libnvidia-ml.so.1"),
-        "mig_config_proc_root": str(node.directory / "proc"),
-        "mig_config_kubelet_root": str(node.directory / "kubelet"),
-        "mig_config_lock_path": str(node.directory / "lock"),
-        "mig_config_state_dir": str(node.state_dir),
-        "mig_config_ready_path": str(node.ready),
-        **settings,
-    }
-    playbook = node.directory / "play.yml"
-    play = {"hosts": "all", "gather_facts": False, "vars": variables, "roles": ["kubegpu.sharing.mig_config"]}
-    playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
-    return subprocess.run(
-        [str(ANSIBLE_PLAYBOOK), "-i", "node,", str(playbook)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false"},
-    )
 
 
 def give(node: Node, device: str) -> None:
@@ -67,7 +32,11 @@ def give(node: Node, device: str) -> None:
 def test_coupled_gpus_are_reset_together_unless_a_pod_has_one(tmp_path: Path) -> None:
     node = Node.make(tmp_path, "A100-40", "A100-40", reset="command")
     node.lay_out(STANDS, 1)
-    with_other = {"mig_config_reset_with": [node.uuid(0), node.uuid(1)], "mig_config_pods": {UID: "ml/idle"}}
+    with_other = {
+        "mig_config_devices": {"3g.20gb": 2},
+        "mig_config_reset_with": [node.uuid(0), node.uuid(1)],
+        "mig_config_pods": {UID: "ml/idle"},
+    }
     give(node, next(iter(node.devices(1).values())))
     refused = play_role(node, **with_other)
     assert refused.returncode != 0
