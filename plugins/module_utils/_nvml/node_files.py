@@ -85,6 +85,9 @@ class NodeFiles:
         if allocations is None:
             return [], reason if os.path.exists(os.path.join(self.kubelet_root, PATH)) else self._stray_kubelet()
         pods = os.path.join(self.kubelet_root, "pods")
+        if not os.path.isdir(pods):
+            # the kubelet's directory is seen in part only, and what is not seen ends nobody's use
+            return allocations, None
         return [one for one in allocations if os.path.isdir(os.path.join(pods, one["pod_uid"]))], None
 
     def _stray_kubelet(self) -> Optional[str]:

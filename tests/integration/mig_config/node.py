@@ -82,8 +82,10 @@ class Node:
         checkpoint = self.directory / "kubelet/device-plugins/kubelet_internal_checkpoint"
         checkpoint.parent.mkdir(parents=True)
         checkpoint.write_text(json.dumps({"Data": {"PodDeviceEntries": [entry]}, "Checksum": 0}), encoding="utf-8")
+        pods = self.directory / "kubelet/pods"
+        pods.mkdir()
         if lives:
-            (self.directory / "kubelet/pods" / POD).mkdir(parents=True)
+            (pods / POD).mkdir()
 
     @property
     def state_dir(self) -> Path:

@@ -129,10 +129,16 @@ def test_live_allocations_are_those_of_pods_that_the_kubelet_keeps(
     if checkpoint:
         entry = {"PodUID": UID, "ContainerName": "c", "ResourceName": "nvidia.com/gpu", "DeviceIDs": ["GPU-1"]}
         write(tmp_path / PATH, json.dumps({"Data": {"PodDeviceEntries": [entry]}, "Checksum": 0}))
-    if kept:
-        (tmp_path / "pods" / UID).mkdir(parents=True)
+    (tmp_path / "pods" / (UID if kept else "another")).mkdir(parents=True)
     found, reason = NodeFiles(str(tmp_path), str(tmp_path)).live_allocations()
     assert ([one["pod_uid"] for one in found], reason) == expected
+
+
+def test_live_allocations_are_all_where_the_directories_of_pods_are_not_seen(tmp_path: Path) -> None:
+    entry = {"PodUID": UID, "ContainerName": "c", "ResourceName": "nvidia.com/gpu", "DeviceIDs": ["GPU-1"]}
+    write(tmp_path / PATH, json.dumps({"Data": {"PodDeviceEntries": [entry]}, "Checksum": 0}))
+    found, _reason = NodeFiles(str(tmp_path), str(tmp_path)).live_allocations()
+    assert [one["pod_uid"] for one in found] == [UID]
 
 
 def test_live_allocations_that_cannot_be_read_say_so(tmp_path: Path) -> None:
