@@ -20,7 +20,7 @@ from integration.mig_config.sequences import SEVEN
 from setup.staging import find_interpreter, node_floor
 from simulator.nvml.state import NvmlError
 
-pytestmark = [pytest.mark.integration, pytest.mark.oldest]
+pytestmark = pytest.mark.integration
 
 ANSIBLE_PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 MIG_PARTED = """\
@@ -95,6 +95,7 @@ def bare_python(directory: Path) -> str:
     return str(path)
 
 
+@pytest.mark.oldest
 def test_playbook_forecasts_makes_and_then_changes_nothing_on_a_node_without_pynvml(tmp_path: Path) -> None:
     node = Node.make(tmp_path, "H20")
     (tmp_path / "mig.yaml").write_text(MIG_PARTED, encoding="utf-8")
