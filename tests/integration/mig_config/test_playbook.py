@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from integration.mig_config.node import Node
+from integration.mig_config.role_play import paths, run
 from integration.mig_config.sequences import SEVEN
 
 from setup.staging import find_interpreter, node_floor
@@ -22,7 +20,6 @@ from simulator.nvml.state import NvmlError
 
 pytestmark = pytest.mark.integration
 
-ANSIBLE_PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 MIG_PARTED = """\
 version: v1
 mig-configs:
@@ -42,21 +39,13 @@ mig-configs:
 
 def play(node: Node, *tasks: dict[str, Any], python: str = sys.executable) -> list[dict[str, Any]]:
     """Results of mig_config with these options, one task each; ``check_mode`` among them is the task's."""
-    common = {
-        "nvml_library": str(node.directory / "libnvidia-ml.so.1"),
-        "proc_root": str(node.directory / "proc"),
-        "kubelet_root": str(node.directory / "kubelet"),
-        "lock_path": str(node.directory / "lock"),
-        "state_dir": str(node.state_dir),
-        "ready_path": str(node.ready),
-    }
     written = []
     for number, options in enumerate(tasks):
         check_mode = options.pop("check_mode", False)
         written += [
             {
                 "name": f"Configure {number}",
-                "kubegpu.sharing.mig_config": {**common, **options},
+                "kubegpu.sharing.mig_config": {**paths(node), **options},
                 "check_mode": check_mode,
                 "register": "result",
                 "ignore_errors": True,
@@ -70,19 +59,7 @@ def play(node: Node, *tasks: dict[str, Any], python: str = sys.executable) -> li
                 },
             },
         ]
-    host = {"ansible_connection": "local", "ansible_python_interpreter": python}
-    playbook = node.directory / "play.yml"
-    playbook.write_text(
-        yaml.safe_dump([{"hosts": "all", "gather_facts": False, "vars": host, "tasks": written}]), encoding="utf-8"
-    )
-    done = subprocess.run(
-        [str(ANSIBLE_PLAYBOOK), "-i", "node,", str(playbook)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false"},
-    )
+    done = run(node, {"tasks": written}, {}, python)
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads((node.directory / f"result{number}.json").read_text()) for number in range(len(tasks))]
 
