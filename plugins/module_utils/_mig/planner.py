@@ -81,9 +81,7 @@ def plan_gpu(gpu: Gpu, wish: Wish, rules: Optional[Rules] = None) -> GpuPlan:
     """
     rules = rules or Rules()
     if not gpu.capable:
-        if not wish.enabled:
-            return GpuPlan(gpu)
-        raise InputError(wish.where, [f"{wish.where}: {gpu} has no MIG; leave it out."])
+        return plan_incapable(gpu, wish)
     change = change_mode(gpu, wish)
     source = find_profiles(gpu)
     if not wish.enabled:
@@ -103,6 +101,16 @@ def plan_gpu(gpu: Gpu, wish: Wish, rules: Optional[Rules] = None) -> GpuPlan:
     if problems or layout is None:
         raise InputError(wish.where, problems)
     return finish_plan(gpu, change, layout, rules, source)
+
+
+def plan_incapable(gpu: Gpu, wish: Wish) -> GpuPlan:
+    """The plan for a GPU without MIG: nothing, if no more is wished of it.
+
+    :raises InputError: MIG is wished of it.
+    """
+    if wish.enabled:
+        raise InputError(wish.where, [f"{wish.where}: {gpu} has no MIG; leave it out."])
+    return GpuPlan(gpu)
 
 
 def change_mode(gpu: Gpu, wish: Wish) -> Optional[ModeChange]:

@@ -23,6 +23,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.planner impor
     Rules,
     change_mode,
     finish_plan,
+    plan_incapable,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.record import (
     RecordedGpu,
@@ -86,9 +87,7 @@ def plan_recorded(gpu: Gpu, recorded: RecordedGpu, rules: Optional[Rules] = None
     rules = rules or Rules()
     wish = Wish(recorded.where, recorded.mode == "enabled")
     if not gpu.capable:
-        if not wish.enabled:
-            return GpuPlan(gpu)
-        raise InputError(recorded.where, [f"{recorded.where}: {gpu} has no MIG; leave it out."])
+        return plan_incapable(gpu, wish)
     change = change_mode(gpu, wish)
     source = find_profiles(gpu)
     known = {profile.name: profile for profile in source.profiles}

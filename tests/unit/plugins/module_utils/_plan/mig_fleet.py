@@ -25,6 +25,20 @@ H20 = (
 )
 SLICES = {row[0]: (row[3], row[5]) for row in H20}
 OWNED = {"kind": "ReplicaSet", "name": "jobs"}
+# Known by its image, and to be paused by a taint.
+EXPORTER: dict[str, Any] = {
+    "namespace": "monitoring",
+    "name": "dcgm-exporter",
+    "uid": "uid-dcgm",
+    "labels": {},
+    "images": ["k8s/dcgm-exporter"],
+    "runs": [],
+    "plugin": False,
+    "node_selector": {},
+    "node_affinity": None,
+    "tolerations": [],
+    "nodes": ["h20"],
+}
 
 
 def h20(*instances: tuple[str, int], index: int = 0, mode: str | None = None, **fields: Any) -> dict[str, Any]:

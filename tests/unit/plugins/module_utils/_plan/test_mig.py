@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.module_utils._plan import fleet
-from unit.plugins.module_utils._plan.mig_fleet import OWNED, allocation, carry_out, h20, node, request
+from unit.plugins.module_utils._plan.mig_fleet import EXPORTER, OWNED, allocation, carry_out, h20, node, request
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan, plan_diff
@@ -327,23 +327,10 @@ def test_other_strategy_of_gpu_feature_discovery_is_told() -> None:
 
 
 def test_holders_of_the_driver_are_told_and_refused_beforehand() -> None:
-    exporter: dict[str, Any] = {
-        "namespace": "monitoring",
-        "name": "dcgm-exporter",
-        "uid": "uid-dcgm",
-        "labels": {},
-        "images": ["k8s/dcgm-exporter"],
-        "runs": [],
-        "plugin": False,
-        "node_selector": {},
-        "node_affinity": None,
-        "tolerations": [],
-        "nodes": ["h20"],
-    }
     wanted = request([h20()], SEVEN)
-    found = node_of(replace(wanted, cluster={**wanted.cluster, "daemonsets": [exporter]}))["mig"]["holders"]
+    found = node_of(replace(wanted, cluster={**wanted.cluster, "daemonsets": [EXPORTER]}))["mig"]["holders"]
     assert [(one["daemonset"], one["method"]) for one in found["daemonsets"]] == [("monitoring/dcgm-exporter", "taint")]
-    stubborn = {**exporter, "tolerations": [{"operator": "Exists"}]}
+    stubborn = {**EXPORTER, "tolerations": [{"operator": "Exists"}]}
     [told] = refusal(replace(wanted, cluster={**wanted.cluster, "daemonsets": [stubborn]}))
     assert told.startswith(
         "node h20: DaemonSet monitoring/dcgm-exporter keeps NVIDIA's driver open and cannot be paused"

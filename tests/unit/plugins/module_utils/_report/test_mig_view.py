@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.module_utils._plan import fleet
-from unit.plugins.module_utils._plan.mig_fleet import OWNED, allocation, h20, node, request
+from unit.plugins.module_utils._plan.mig_fleet import EXPORTER, OWNED, allocation, h20, node, request
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
@@ -21,19 +21,6 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
 
 ONE_G = "nvidia.com/mig-1g.12gb"
-EXPORTER: dict[str, Any] = {
-    "namespace": "monitoring",
-    "name": "dcgm-exporter",
-    "uid": "uid-dcgm",
-    "labels": {},
-    "images": ["k8s/dcgm-exporter"],
-    "runs": [],
-    "plugin": False,
-    "node_selector": {},
-    "node_affinity": None,
-    "tolerations": [],
-    "nodes": ["h20"],
-}
 
 
 def show(wanted: PlanRequest, width: int = 105) -> str:
