@@ -17,7 +17,8 @@ A scenario is YAML (or the same as a dictionary)::
 
 ``pods`` of a node is how many it takes (110), ``host_services`` are systemd services that keep NVML open,
 ``gpu_reset`` says who can reset a GPU: nvml itself, the command nvidia-smi, or a reboot alone.
-What pods do is in annotations of theirs or of their template: ``simulator.kubegpu/gpu-memory-mib``,
+What pods do is in annotations of theirs or of their template: ``simulator.kubegpu/gpu-memory-mib`` (which may change
+over time, see memory_course), ``…/gpu-processes`` (how many take that memory, each; 1),
 ``…/gpu-use-after-seconds``, ``…/start-seconds`` and ``…/stop-seconds`` (simulated), ``…/ignores-sigterm: "true"`` for one that ends only when
 it is killed, at the end of its grace period, and ``…/holds-nvml: "true"`` for one that keeps NVML open, as exporters do.
 

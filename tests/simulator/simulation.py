@@ -131,6 +131,8 @@ class Simulation:
 
     def go_live(self) -> None:
         """What only a running cluster does."""
+        for agent in self.agents.values():
+            agent.processes.follow()
         if self.scenario.heartbeats:
             self.control_plane.kubelets.start_heartbeats()
 

@@ -53,6 +53,7 @@ class Container:
             self._not_started(problem)
             return
         self.state = {"running": {"startedAt": rfc3339(self.pod.clock.now())}}
+        self.pod.node.keep_log(self)
         if annotation(self.pod.pod, "holds-nvml") == "true":
             self.open_nvml()
         self.on_start()

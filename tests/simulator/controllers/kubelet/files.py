@@ -16,12 +16,17 @@ from simulator.nvml.state import NodeGpus, install
 Object = dict[str, Any]
 CHECKPOINT = Path("kubelet/device-plugins/kubelet_internal_checkpoint")
 PODS = Path("kubelet/pods")
+#: What is /var/log on a real node.
+POD_LOGS, CONTAINER_LOGS = Path("log/pods"), Path("log/containers")
 STANDARD_STREAMS = ("/dev/null",) * 3
 
 
 @dataclass(frozen=True)
 class NodeProcess:
-    """A process as the host sees it: of a container, or of the systemd service ``unit``. ``devices`` it has open."""
+    """A process as the host sees it: of a container, or of the systemd service ``unit``. ``devices`` it has open.
+
+    ``started``: hundredths of a second after the machine's start, by which a pid that is used again tells itself apart.
+    """
 
     pid: int
     command: tuple[str, ...]
@@ -30,6 +35,18 @@ class NodeProcess:
     qos: str = ""
     devices: tuple[str, ...] = ()
     unit: str = ""
+    started: int = 0
+
+
+@dataclass(frozen=True)
+class LoggedContainer:
+    """A container as its logs name it; ``pod`` is namespace_name."""
+
+    pod: str
+    pod_uid: str
+    name: str
+    id: str
+    restarts: int
 
 
 class NodeFiles:
@@ -43,7 +60,8 @@ class NodeFiles:
         install(self.directory)
         (self.directory / "proc").mkdir(parents=True, exist_ok=True)
         (self.directory / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
-        (self.directory / PODS).mkdir(parents=True, exist_ok=True)
+        for directory in (PODS, POD_LOGS, CONTAINER_LOGS):
+            (self.directory / directory).mkdir(parents=True, exist_ok=True)
         (self.root / "run").mkdir(parents=True, exist_ok=True)
 
     @property
@@ -66,6 +84,7 @@ class NodeFiles:
 
     def remove_pod(self, uid: str) -> None:
         shutil.rmtree(self.directory / PODS / uid, ignore_errors=True)
+        self._remove_logs(uid)
 
     def write_gpus(self, gpus: NodeGpus) -> None:
         gpus.write(self.directory)
@@ -83,6 +102,7 @@ class NodeFiles:
         cgroup = cgroup_file(self._cgroup(process), self._spec.cgroup_version)
         (directory / "cgroup").write_text(cgroup, encoding="utf-8")
         (directory / "comm").write_text(f"{name}\n", encoding="utf-8")
+        (directory / "stat").write_text(_stat(process, name), encoding="utf-8")
         (directory / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in process.command))
         (directory / "fd").mkdir(exist_ok=True)
         for number, device in enumerate((*STANDARD_STREAMS, *process.devices)):
@@ -96,9 +116,35 @@ class NodeFiles:
         runtime = {"containerd": "cri-containerd", "cri-o": "crio", "docker": "docker"}[self._spec.container_runtime]
         return cgroup_path(process.pod_uid, process.container_id, process.qos, self._spec.cgroup_driver, runtime)
 
+    def add_container(self, container: LoggedContainer) -> None:
+        """The kubelet's log of a container that starts, and the link by which others find it, as below /var/log."""
+        pod = container.pod
+        log = self.directory / POD_LOGS / f"{pod}_{container.pod_uid}" / container.name / f"{container.restarts}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+        namespace, _unused, name = pod.partition("_")
+        link = self.directory / CONTAINER_LOGS / f"{name}_{namespace}_{container.name}-{container.id}.log"
+        link.unlink(missing_ok=True)
+        link.symlink_to(log)
+
+    def _remove_logs(self, uid: str) -> None:
+        for pod in (self.directory / POD_LOGS).glob(f"*_{uid}"):
+            shutil.rmtree(pod, ignore_errors=True)
+            namespace, name, _unused = pod.name.split("_")
+            for link in (self.directory / CONTAINER_LOGS).glob(f"{name}_{namespace}_*.log"):
+                if not link.exists():
+                    link.unlink()
+
     def remove_process(self, pid: int) -> None:
         shutil.rmtree(self.directory / "proc" / str(pid), ignore_errors=True)
 
     def clear_processes(self) -> None:
         shutil.rmtree(self.directory / "proc", ignore_errors=True)
         (self.directory / "proc").mkdir(parents=True, exist_ok=True)
+
+
+def _stat(process: NodeProcess, name: str) -> str:
+    """/proc/PID/stat: field 2 is the name in parentheses, field 22 the start; see proc_pid_stat(5)."""
+    head = f"{process.pid} ({name}) S 1 {process.pid} {process.pid} 0 -1 4194560"
+    faults_times_and_priority = "0 0 0 0 0 0 0 0 20 0 1 0"
+    return f"{head} {faults_times_and_priority} {process.started} " + " ".join(["0"] * 30) + "\n"

@@ -14,7 +14,7 @@ from simulator.controllers.kubelet.admission import out_of
 from simulator.controllers.kubelet.configured import DISCOVERY_SECONDS
 from simulator.controllers.kubelet.containers import Container
 from simulator.controllers.kubelet.devices import GRACE_SECONDS, AllocationError, DeviceManager, Endpoint
-from simulator.controllers.kubelet.files import NodeFiles
+from simulator.controllers.kubelet.files import LoggedContainer, NodeFiles
 from simulator.controllers.kubelet.gpu_use import GpuUse
 from simulator.controllers.kubelet.hooks import hook_problem
 from simulator.controllers.kubelet.node_mig import NodeMig
@@ -51,7 +51,7 @@ class NodeAgent:
         self.use = GpuUse(self)
         self.files = NodeFiles(directory, spec) if directory is not None and spec.cards else None
         self.devices = DeviceManager(context.facts, lambda: context.engine.time)
-        self.processes = ProcessTable(self.gpus, self.files)
+        self.processes = ProcessTable(self.gpus, self.files, context.engine)
         self.runtimes: dict[str, PodRuntime] = {}
         self.reports = True
         self.outage = Outage(self)
@@ -272,6 +272,13 @@ class NodeAgent:
         if not self.spec.cards:
             return None
         return hook_problem(container.spec, container.environment(), self.use.missing(container))
+
+    def keep_log(self, container: Container) -> None:
+        """The kubelet opens the log file of a container that starts."""
+        if self.files is not None:
+            pod = container.pod
+            name = f"{pod.namespace}_{pod.name}"
+            self.files.add_container(LoggedContainer(name, pod.uid, container.name, container.id, container.restarts))
 
     # What happens to a node.
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.controllers.engine import Engine
 from simulator.controllers.kubelet.containers import Container
 from simulator.controllers.kubelet.devices import Allocation, Device
 from simulator.controllers.kubelet.files import NodeFiles, NodeProcess
+from simulator.controllers.kubelet.memory_course import Course, course_of
 from simulator.controllers.kubelet.mig import MigDevice, MigView
-from simulator.controllers.meta import ANNOTATION_PREFIX
+from simulator.controllers.meta import annotation
 from simulator.nvml.state import Gpu, NodeGpus, Process
 
 Object = dict[str, Any]
@@ -19,18 +20,8 @@ FIRST_PID = 21_000
 FIRST_HOLDER_PID = 11_000
 PID_STEP = 37
 DEFAULT_COMMAND = ("python3", "-m", "serve")
-MEMORY_ANNOTATION = ANNOTATION_PREFIX + "gpu-memory-mib"
-
-
-def process_memory_mib(pod: Object, product: str) -> int | None:
-    """The memory that the pod's process takes on a card of that product; None: it runs nothing on the GPU."""
-    text = (pod["metadata"].get("annotations") or {}).get(MEMORY_ANNOTATION)
-    if text is None:
-        return None
-    value = json.loads(text)
-    if isinstance(value, dict):
-        value = value.get(product)
-    return None if value is None else int(value)
+#: Of the kernel: hundredths of a second since the machine's start, in /proc/PID/stat.
+TICKS_A_SECOND = 100
 
 
 @dataclass(frozen=True)
@@ -51,17 +42,33 @@ class _Place:
         return Process(pid, used_mib, gpu_instance=self.mig.gpu_instance, compute_instance=self.mig.compute_instance)
 
 
+@dataclass(frozen=True)
+class _Load:
+    """What a process takes of a card or MIG device over time, since the simulated second ``begun``."""
+
+    pid: int
+    place: _Place
+    course: Course
+    begun: float
+
+
 @dataclass
 class ProcessTable:
-    """Who runs on which card of one node, and who has NVML open."""
+    """Who runs on which card of one node, and who has NVML open.
+
+    Memory changes over time in a cluster that is live, see ``follow``: nobody looks at it in a history that is replayed.
+    """
 
     gpus: NodeGpus
     files: NodeFiles | None
+    engine: Engine
     #: Pids of those who have NVML open, by container id or service.
     holders: dict[str, int] = field(default_factory=dict)
     _next_pid: int = FIRST_PID
     _next_holder: int = FIRST_HOLDER_PID
     _of_pod: dict[str, list[int]] = field(default_factory=dict)
+    _changing: list[_Load] = field(default_factory=list)
+    _follows: bool = False
 
     def start(
         self, pod: Object, containers: list[Container], allocations: list[Allocation], mig: MigView
@@ -76,9 +83,9 @@ class ProcessTable:
         for container in containers:
             held = [device for item in allocations if item.container == container.name for device in item.devices]
             places = self._places(held, mig)
-            loads = [(place, process_memory_mib(pod, place.gpu.card.product)) for place in places]
-            wanted = [(place, used) for place, used in loads if used]
-            usable = [(place, used) for place, used in wanted if place.usable]
+            loads = [(place, course_of(pod, place.gpu.card.product)) for place in places]
+            wanted = [(place, course) for place, course in loads if course is not None]
+            usable = [(place, course) for place, course in wanted if place.usable]
             if usable:
                 self._run(pod, container, usable)
             elif wanted:
@@ -102,6 +109,7 @@ class ProcessTable:
             return
         for gpu in self.gpus.gpus:
             gpu.processes = [item for item in gpu.processes if item.pid not in pids]
+        self._changing = [item for item in self._changing if item.pid not in pids]
         for pid in pids:
             if self.files is not None:
                 self.files.remove_process(pid)
@@ -135,12 +143,13 @@ class ProcessTable:
         self._next_holder += PID_STEP
         if self.files is not None:
             devices = ("/dev/nvidiactl", *(f"/dev/nvidia{gpu.index}" for gpu in self.gpus.gpus))
-            self.files.add_process(NodeProcess(pid, command, devices=devices, **owner))
+            self.files.add_process(NodeProcess(pid, command, devices=devices, started=self._ticks(), **owner))
         self._write()
 
     def clear(self) -> None:
         """The machine went down."""
         self._of_pod.clear()
+        self._changing.clear()
         self.holders.clear()
         for gpu in self.gpus.gpus:
             gpu.processes = []
@@ -148,20 +157,63 @@ class ProcessTable:
             self.files.clear_processes()
         self._write()
 
-    def _run(self, pod: Object, container: Container, loads: list[tuple[_Place, int]]) -> None:
+    def follow(self) -> None:
+        """From now on the memory of processes changes as time passes."""
+        self._follows = True
+        for load in self._changing:
+            self._change(load)
+
+    def _run(self, pod: Object, container: Container, loads: list[tuple[_Place, Course]]) -> None:
+        """As many processes as the annotation ``gpu-processes`` says, one unless it says so; each takes the memory."""
+        for _unused in range(int(annotation(pod, "gpu-processes") or 1)):
+            self._run_one(pod, container, loads)
+
+    def _run_one(self, pod: Object, container: Container, loads: list[tuple[_Place, Course]]) -> None:
         pid = self._next_pid
         self._next_pid += PID_STEP
         uid = pod["metadata"]["uid"]
         self._of_pod.setdefault(uid, []).append(pid)
         devices = ["/dev/nvidiactl", "/dev/nvidia-uvm"]
-        for place, used in loads:
-            place.gpu.processes = [*place.gpu.processes, place.process(pid, used)]
+        for place, course in loads:
+            load = _Load(pid, place, course, self.engine.time)
+            self._show(load)
+            if not course.constant:
+                self._changing.append(load)
+                self._plan_change(load)
             devices += [path for path in place.paths if path not in devices]
         words = [*(container.spec.get("command") or []), *(container.spec.get("args") or [])]
         command = tuple(words) or DEFAULT_COMMAND
         qos = (pod.get("status") or {}).get("qosClass", "BestEffort")
         if self.files is not None:
-            self.files.add_process(NodeProcess(pid, command, uid, container.id, qos, tuple(devices)))
+            process = NodeProcess(pid, command, uid, container.id, qos, tuple(devices), started=self._ticks())
+            self.files.add_process(process)
+
+    def _show(self, load: _Load) -> None:
+        """The process with the memory of this moment among those of its GPU, or none of it."""
+        used = load.course.at(self.engine.time - load.begun)
+        shown = load.place.process(load.pid, used)
+        others = [
+            item
+            for item in load.place.gpu.processes
+            if (item.pid, item.gpu_instance, item.compute_instance)
+            != (shown.pid, shown.gpu_instance, shown.compute_instance)
+        ]
+        load.place.gpu.processes = [*others, shown] if used else others
+
+    def _change(self, load: _Load) -> None:
+        if load not in self._changing:
+            return
+        self._show(load)
+        self._write()
+        self._plan_change(load)
+
+    def _plan_change(self, load: _Load) -> None:
+        wait = load.course.until_next(self.engine.time - load.begun) if self._follows else None
+        if wait is not None:
+            self.engine.later(wait, self._change, load, settles=False)
+
+    def _ticks(self) -> int:
+        return int(self.engine.time * TICKS_A_SECOND)
 
     def _write(self) -> None:
         self.gpus.holders = sorted(self.holders.values())
