@@ -35,6 +35,7 @@ PURE = (
     "_eviction",
     "_rehearsal",
     "_holders",
+    "_usage",
 )
 # Fine on the control node, where the pure packages run.
 CONTROL_NODE_LIBRARIES = {"jinja2", "jmespath", "tabulate", "yaml"}
