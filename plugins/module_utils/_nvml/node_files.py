@@ -31,26 +31,27 @@ class NodeFiles:
 
     proc_root: str = "/proc"
     kubelet_root: str = "/var/lib/kubelet"
+    log_root: str = "/var/log"
 
     def pod_of(self, pid: int) -> PodOfProcess:
         """The pod of a process; nothing if it has ended or may not be looked at."""
-        return parse_cgroup(self._read_proc(str(pid), "cgroup") or "")
+        return parse_cgroup(self.read_proc(str(pid), "cgroup") or "")
 
     def command_of(self, pid: int) -> Optional[str]:
         """Name of a process, None if it has ended. Never its arguments: they may hold secrets."""
-        name = (self._read_proc(str(pid), "comm") or "").strip()
+        name = (self.read_proc(str(pid), "comm") or "").strip()
         if name:
             return name
-        program = (self._read_proc(str(pid), "cmdline") or "").split("\0", 1)[0]
+        program = (self.read_proc(str(pid), "cmdline") or "").split("\0", 1)[0]
         return os.path.basename(program) or None
 
     def kernel_driver_version(self) -> Optional[str]:
         """Version of the NVIDIA kernel module that is loaded, None if there is none."""
-        return parse_driver_version(self._read_proc("driver", "nvidia", "version") or "")
+        return parse_driver_version(self.read_proc("driver", "nvidia", "version") or "")
 
     def pci_devices(self) -> Optional[int]:
         """How many NVIDIA functions the PCI bus has, None if procfs does not tell."""
-        text = self._read_proc("bus", "pci", "devices")
+        text = self.read_proc("bus", "pci", "devices")
         return None if text is None else count_pci_devices(text)
 
     def allocations(self) -> tuple[Optional[list[dict[str, Any]]], Optional[str]]:
@@ -109,7 +110,8 @@ class NodeFiles:
                 )
         return None
 
-    def _read_proc(self, *parts: str) -> Optional[str]:
+    def read_proc(self, *parts: str) -> Optional[str]:
+        """The text of a file of procfs, None if it is not there (any more) or may not be read."""
         try:
             with open(os.path.join(self.proc_root, *parts), encoding="utf-8", errors="replace") as file:
                 return file.read()

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Iterable, Optional
+from typing import Iterable, Optional, Sequence
 
 _UID = r"[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32}"
 # A UID is a UUID, or for a static pod the MD5 of its manifest: unmistakable wherever it stands.
@@ -31,16 +31,22 @@ _POD_BELOW_KUBEPODS = re.compile(
     r"^(?:.*kubepods(?:-burstable|-besteffort)?-)?pod([0-9A-Za-z][0-9A-Za-z._-]*?)(?:\.slice)?$"
 )
 _CONTAINER = re.compile(r"^(?:(?:cri-containerd|crio|docker|libpod)-)?([0-9a-f]{64})(?:\.scope)?$")
+# CRI-O's watcher of a container is in the pod, and in no container of it.
+_MONITOR = re.compile(r"^crio-conmon-[0-9a-f]{64}(?:\.scope)?$")
+# What version 2 appends once the cgroup is removed, which a process on its way out outlives.
+_DELETED = " (deleted)"
 
 
 @dataclass(frozen=True)
 class PodOfProcess:
     """:param pod_uid: as the kubelet knows it: for a static pod the hash of its manifest, not its mirror's uid in the API.
     :param container_id: 64 hex digits, without the runtime's prefix.
+    :param runtime_unknown: the cgroup is one of Kubernetes, and pod or container is spelled as no known runtime does it.
     """
 
     pod_uid: Optional[str] = None
     container_id: Optional[str] = None
+    runtime_unknown: bool = False
 
 
 def parse_cgroup(text: str) -> PodOfProcess:
@@ -49,14 +55,12 @@ def parse_cgroup(text: str) -> PodOfProcess:
     :param text: content of ``/proc/<pid>/cgroup``: one line in version 2, one for each hierarchy in version 1.
     :returns: both None for a process outside of pods.
     """
-    best = PodOfProcess()
-    for path in _paths(text):
-        found = _parse_path(path)
-        if found.pod_uid:
-            return found
-        if found.container_id and not best.container_id:
-            best = found
-    return best
+    # In version 1 a process may stay behind in the upper levels of some hierarchies.
+    return max(map(_parse_path, _paths(text)), key=_told, default=PodOfProcess())
+
+
+def _told(pod: PodOfProcess) -> tuple[bool, bool, bool]:
+    return bool(pod.pod_uid), bool(pod.container_id), pod.runtime_unknown
 
 
 def parse_unit(text: str) -> Optional[str]:
@@ -73,7 +77,8 @@ def _paths(text: str) -> Iterable[str]:
         # hierarchy-id:controllers:path, where only the path may hold further colons
         parts = line.split(":", 2)
         if len(parts) == 3:
-            yield parts[2]
+            path = parts[2]
+            yield path[: -len(_DELETED)] if path.endswith(_DELETED) else path
 
 
 def _parse_path(path: str) -> PodOfProcess:
@@ -83,10 +88,17 @@ def _parse_path(path: str) -> PodOfProcess:
     for number, level in enumerate(levels):
         match = _POD.match(level) or (_POD_BELOW_KUBEPODS.match(level) if below_kubepods else None)
         if match:
-            return PodOfProcess(match.group(1).replace("_", "-"), _first_container(levels[number + 1 :]))
+            return _in_pod(match.group(1).replace("_", "-"), levels[number + 1 :])
         below_kubepods = below_kubepods or "kubepods" in level
+    if below_kubepods:
+        return PodOfProcess(runtime_unknown=True)
     # no pod in sight: from a sibling's cgroup namespace only "/../cri-containerd-<id>.scope" is left
     return PodOfProcess(None, _first_container(levels) if ".." in levels else None)
+
+
+def _in_pod(uid: str, levels: Sequence[str]) -> PodOfProcess:
+    container = _first_container(levels)
+    return PodOfProcess(uid, container, bool(levels) and not container and not _MONITOR.match(levels[0]))
 
 
 def _first_container(levels: Iterable[str]) -> Optional[str]:

@@ -103,7 +103,7 @@ def _fill(facts: dict[str, Any], gpu: Gpu, files: NodeFiles) -> None:
     facts["memory_free_mib"] = memory.free // MIB
     mode = ask(gpu.compute_mode)
     facts["compute_mode"] = _COMPUTE_MODES.get(mode) if mode is not None else None
-    facts["processes"] = _read_processes(gpu, files)
+    facts["processes"] = [_process_facts(kind, process, files) for kind, process in running_processes(gpu)]
     facts["mig"] = read_mig(gpu)
 
 
@@ -116,12 +116,16 @@ def _round_up(size: Optional[int]) -> Optional[int]:
     return None if size is None else -(-size // MIB)
 
 
-def _read_processes(gpu: Gpu, files: NodeFiles) -> list[dict[str, Any]]:
+def running_processes(gpu: Gpu) -> list[tuple[str, Process]]:
+    """Type and process of all with a context on the GPU, one of several MIG devices once for each.
+
+    :raises NvmlError: as of the GPU; a list that library or card does not know is left out.
+    """
     found: dict[tuple[int, Optional[int], Optional[int]], tuple[str, Process]] = {}
     for name, kind in _PROCESS_LISTS:
         for process in ask(partial(gpu.processes, name)) or []:
             found[process.pid, process.gpu_instance, process.compute_instance] = (kind, process)
-    return [_process_facts(*found[key], files) for key in sorted(found, key=str)]
+    return [found[key] for key in sorted(found, key=str)]
 
 
 def _process_facts(kind: str, process: Process, files: NodeFiles) -> dict[str, Any]:
