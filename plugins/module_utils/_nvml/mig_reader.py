@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Optional, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import (
+    INVALID_ARGUMENT,
+    NO_PERMISSION,
     NOT_FOUND,
     UNANSWERED,
     NvmlError,
@@ -17,6 +19,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol imp
     Gpu,
     Instances,
     MigDevice,
+    PlacedInstance,
+    Profile,
 )
 
 _NONE = Instances((), {})
@@ -60,6 +64,68 @@ def read_mig_devices(gpu: Gpu) -> list[dict[str, Any]]:
     """
     mode = ask(gpu.mig_mode)
     return _read_devices(gpu, ask(gpu.max_mig_devices) or 0) if mode and mode[0] else []
+
+
+def _mig_mode(value: int) -> str:
+    return "enabled" if value else "disabled"
+
+
+def _read_profiles(gpu: Gpu) -> list[Profile]:
+    profiles = []
+    for number in range(gpu.profile_count()):
+        try:
+            profiles.append(gpu.mig_profile(number))
+        except NvmlError as error:
+            # INVALID_ARGUMENT: a number that this library is too old to know
+            if error.code not in UNANSWERED | {INVALID_ARGUMENT}:
+                raise
+    return profiles
+
+
+def _read_instances(gpu: Gpu, profiles: Sequence[Profile]) -> tuple[Optional[Instances], Optional[str]]:
+    """The instances, or None and the reason."""
+    try:
+        return gpu.mig_instances(profiles), None
+    except NvmlError as error:
+        if error.code not in UNANSWERED | {NO_PERMISSION}:
+            raise
+        return None, f"NVML does not tell the GPU instances: {error}. It tells them to root only: run with become."
+
+
+def _instance_facts(instance: PlacedInstance, profiles: Sequence[Profile]) -> dict[str, Any]:
+    compute = sorted(instance.compute, key=lambda one: (one.start is None, one.start, one.id))
+    return {
+        "id": instance.id,
+        "profile": next((profile.name for profile in profiles if profile.id == instance.profile_id), None),
+        "profile_id": instance.profile_id,
+        "start": instance.start,
+        "size": instance.size,
+        "compute": [{"id": one.id, "slices": one.slices, "start": one.start} for one in compute],
+    }
+
+
+def _compute_facts(profile: Profile, found: Optional[Instances]) -> list[dict[str, Any]]:
+    """Compute profiles with their places: one for each size, for two of one size cannot be told apart by name."""
+    told: dict[int, list[int]] = {}
+    for one in found.compute_profiles.get(profile.id, ()) if found else ():
+        if one.starts is not None:
+            told.setdefault(one.slices, list(one.starts))
+    return [{"slices": slices, "starts": told[slices]} for slices in sorted(told)]
+
+
+def _profile_facts(profile: Profile, found: Optional[Instances]) -> dict[str, Any]:
+    placements = None
+    if profile.placements is not None:
+        placements = [{"start": start, "size": size} for start, size in profile.placements]
+    return {
+        "name": profile.name,
+        "id": profile.id,
+        "memory_mib": profile.memory_mib,
+        "max_instances": profile.max_instances,
+        "compute_slices": profile.slices,
+        "placements": placements,
+        "compute_profiles": _compute_facts(profile, found),
+    }
 
 
 def _read_devices(gpu: Gpu, max_devices: int) -> list[dict[str, Any]]:
