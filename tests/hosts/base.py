@@ -19,11 +19,13 @@ from hosts.packages import HostsUnavailableError, codename
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "hosts"
 #: What a host needs to be reached by Ansible, and to show what a service does. Kept small: it is the time of a cold start.
-PACKAGES = ("dbus", "iproute2", "openssh-server", "procps", "python3", "systemd", "systemd-sysv", "udev")
+PACKAGES = ("containerd", "dbus", "iproute2", "openssh-server", "procps", "python3", "systemd", "systemd-sysv", "udev")
 #: Trixie's fails in a container.
 MASKED = ("systemd-modules-load.service",)
+#: Started by the scenarios that have containers; the others need not wait for it at every boot.
+NOT_AT_BOOT = ("containerd.service",)
 _BUILD_SECONDS = 600
-_FORMAT = 1  # of what is done to the root after debootstrap
+_FORMAT = 2  # of what is done to the root after debootstrap
 
 
 def base() -> Path:
@@ -32,7 +34,7 @@ def base() -> Path:
     :raises HostsUnavailableError: it cannot be built.
     """
     suite = codename()
-    digest = hashlib.sha256(repr((_FORMAT, suite, PACKAGES, MASKED)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(repr((_FORMAT, suite, PACKAGES, MASKED, NOT_AT_BOOT)).encode()).hexdigest()[:12]
     target = CACHE / f"{suite}-{digest}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w", encoding="utf-8") as lock:
@@ -88,6 +90,8 @@ def _adapt(root: Path) -> None:
         shutil.rmtree(root / path, ignore_errors=True)
     for unit in MASKED:
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+    for unit in NOT_AT_BOOT:
+        (root / "etc/systemd/system/multi-user.target.wants" / unit).unlink(missing_ok=True)
     # debootstrap takes this machine's; a host bears its own.
     (root / "etc/hostname").unlink(missing_ok=True)
     # Each host gets its own as well; and a journal that outlives a reboot shows what a boot was like.

@@ -81,6 +81,22 @@ def test_host_has_a_systemd_that_runs_and_keeps_its_disk_over_a_reboot(directory
     assert leftovers(directory) == []
 
 
+def test_cgroups_that_a_host_makes_are_below_its_own_and_end_with_it(directory: Path) -> None:
+    """A container runtime makes some in every hierarchy that it may write to."""
+    host = start(directory, "one")
+    made = execute(
+        host,
+        "mount -o remount,rw /sys/fs/cgroup; cd /sys/fs/cgroup; for one in *; do mount -o remount,bind,rw $one && "
+        "mkdir -p $one/kubepods/pod && echo $one; done 2>/dev/null",
+        SECONDS,
+    ).split()
+    assert made
+    there = [path for path in Path("/sys/fs/cgroup").rglob("kubepods/pod") if cgroup_name(directory) in path.parts]
+    assert len(there) == len(made)
+    stop(directory)
+    assert leftovers(directory) == []
+
+
 def test_two_hosts_have_addresses_of_their_own(directory: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     try:
