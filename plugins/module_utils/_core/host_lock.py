@@ -28,6 +28,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors impor
 #: Gone after a reboot, as are the processes.
 DEFAULT_PATH = "/run/lock/kubegpu-sharing.lock"
 _POLL_SECONDS = 0.2
+# How long a holder may take that does not say who it is: one that only reads the GPUs, which is over in a moment.
+_READER_SECONDS = 15.0
 _TEXT_BYTES = 4096
 
 
@@ -109,6 +111,7 @@ class HostLock:
 
     def _lock(self, opened: int, deadline: float) -> bool:
         """Lock the file. False if it is no longer the one that others find under the path."""
+        patience = max(deadline, time.monotonic() + _READER_SECONDS)
         while True:
             try:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,9 +120,11 @@ class HostLock:
                     raise self._useless(f"it cannot be locked ({error.strerror})") from error
             else:
                 return self._is_current(opened)
-            if time.monotonic() >= deadline:
-                raise self._held(_read(opened))
-            time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+            holder = _read(opened)
+            end = deadline if holder.run else patience
+            if time.monotonic() >= end:
+                raise self._held(holder)
+            time.sleep(min(_POLL_SECONDS, max(0.0, end - time.monotonic())))
 
     def _open(self) -> int:
         try:
@@ -165,6 +170,36 @@ class HostLock:
             "changed. Put that right, or choose another file for all runs.",
             holder=None,
         )
+
+
+class ReaderLock:
+    """Keeps changes of a host's GPUs waiting for the moment in which they are read: a change is refused while anybody holds them.
+
+    As a context manager it says whether it was given: False means that a change is under way, which is not waited for.
+
+    :param path: as for :class:`HostLock`.
+    """
+
+    def __init__(self, path: str = DEFAULT_PATH) -> None:
+        self._path = path
+        self._file: Optional[int] = None
+
+    def __enter__(self) -> bool:
+        try:
+            os.makedirs(os.path.dirname(self._path) or ".", mode=0o755, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            # Who may not use the file cannot disturb a change either: that takes root.
+            return error.errno not in (errno.EWOULDBLOCK,)
+        return True
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 def _read(opened: int) -> Holder:

@@ -16,7 +16,8 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock, HostLockError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core import host_lock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock, HostLockError, ReaderLock
 
 COLLECTIONS = Path(__file__).resolve().parents[5] / ".venv" / "collections"
 
@@ -184,11 +185,36 @@ def test_lock_whose_file_was_removed_meanwhile_is_taken_anew(start: Start, tmp_p
         waiting.join(timeout=10)
 
 
-def test_holder_that_has_not_said_who_it_is_is_said_to_be_so(tmp_path: Path) -> None:
+def test_holder_that_has_not_said_who_it_is_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_lock, "_READER_SECONDS", 0.3)
     with second(tmp_path):
         (tmp_path / "lock").write_text("")
         with pytest.raises(HostLockError, match="a process that has not said yet"), second(tmp_path):
             pass
+
+
+def test_change_waits_for_the_moment_in_which_somebody_reads(tmp_path: Path) -> None:
+    reader = ReaderLock(str(tmp_path / "lock"))
+    assert reader.__enter__()
+    with ReaderLock(str(tmp_path / "lock")) as given:
+        assert given
+    asked = time.monotonic()
+    threading.Timer(0.4, lambda: reader.__exit__(None, None, None)).start()
+    with second(tmp_path):
+        assert time.monotonic() - asked > 0.3
+
+
+def test_reader_is_kept_out_while_something_changes_and_not_longer(tmp_path: Path) -> None:
+    with second(tmp_path), ReaderLock(str(tmp_path / "lock")) as given:
+        assert not given
+    with ReaderLock(str(tmp_path / "lock")) as given:
+        assert given
+
+
+def test_reader_that_may_not_use_the_lock_reads(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with ReaderLock(str(tmp_path / "lock")) as given:
+        assert given
 
 
 def test_link_or_directory_in_its_place_is_refused(tmp_path: Path) -> None:
