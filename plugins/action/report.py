@@ -21,6 +21,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.check_view import show_check
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document, Section, add_section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.inspection import inspect_cluster
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured import KIND as MEASUREMENT
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured import Measured, summarise_measurement
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measurement_page import render_measurement
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measurement_view import (
+    changes_size,
+    show_measurement,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page import render_page
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import (
@@ -37,12 +44,19 @@ from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
 SCHEMA_VERSION = 1
+VIEWS = ["inspection", "plan", "check", "verification", "summary", "measurement"]
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
-    "view": {"type": "str", "choices": ["inspection", "plan", "check", "verification", "summary"], "required": True},
+    "view": {"type": "str", "choices": VIEWS, "required": True},
     "cluster_path": {"type": "path"},
     "cluster_after_path": {"type": "path"},
     "facts_dir": {"type": "path"},
+    "facts_after_dir": {"type": "path"},
     "plan_path": {"type": "path"},
+    "plan_proposed_path": {"type": "path"},
+    "proposal_path": {"type": "path"},
+    "fragment_path": {"type": "path"},
+    "measurements_dir": {"type": "path"},
+    "measurement_ids": {"type": "list", "elements": "str", "default": []},
     "journal_path": {"type": "path"},
     "dest_dir": {"type": "path"},
     "extra": {"type": "dict", "default": {}},
@@ -58,6 +72,7 @@ REQUIRED_IF = [
     ("view", "check", ("plan_path",)),
     ("view", "verification", ("plan_path", "cluster_after_path")),
     ("view", "summary", ("plan_path", "cluster_path", "cluster_after_path", "dest_dir")),
+    ("view", "measurement", ("proposal_path", "dest_dir")),
 ]
 
 
@@ -137,9 +152,23 @@ class _Views:
             journal=_read_journal(self.options.get("journal_path")),
             extra=self.options["extra"],
         )
-        self.report = summarise(rollout, f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
+        self.report = summarise(rollout, _now())
         document = show_summary(self.report, self.limit)
         self._documents = [document, show_plan(plan, self.limit, rollout.before)]
+        return document
+
+    def show_measurement(self) -> Document:
+        measured = Measured(
+            proposal=self._read("proposal_path"),
+            plan=self._read("plan_path") if self.options.get("plan_path") else None,
+            proposed=self._read("plan_proposed_path") if self.options.get("plan_proposed_path") else None,
+            samplings=self.options["measurement_ids"],
+            fragment_path=self.options.get("fragment_path") or "",
+            extra=self.options["extra"],
+        )
+        self.report = summarise_measurement(measured, _now())
+        document = show_measurement(self.report, self.limit)
+        self._documents = [document]
         return document
 
     def add_last(self, document: Document) -> Document:
@@ -148,6 +177,10 @@ class _Views:
             document = add_section(document, Section("Notes", items=self.options["notes"]))
         if not self.options["next_playbook"]:
             return document
+        if self.options["view"] == MEASUREMENT:
+            changes = any(map(changes_size, (self.report or {}).get("configs", {}).values()))
+            command = follow_up(sys.argv, self.options["next_playbook"], "")
+            return add_section(document, Section("To plan with it", commands=[command])) if changes else document
         plan = self._read("plan_path")
         if plan.get("problems") or plan.get("empty"):
             return document
@@ -164,11 +197,16 @@ class _Views:
         changed = not (_same_report(paths["json"], self.report) and os.path.exists(paths["html"]))
         if changed and not check_mode:
             write_json(paths["json"], self.report)
-            write_text(paths["html"], render_page(self.report, self._documents))
+            render = render_measurement if self.report["kind"] == MEASUREMENT else render_page
+            write_text(paths["html"], render(self.report, self._documents))
         return {"changed": changed, "paths": paths}
 
     def _read(self, option: str) -> dict[str, Any]:
         return read_json(self.options[option], SCHEMA_VERSION)
+
+
+def _now() -> str:
+    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _read_facts(directory: str | None) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - kubegpu.sharing maintainers (@kubegpu)
 description:
-  - Reads files that other modules of the collection have written, prints tables, and for O(view=summary) writes C(report.json)
+  - Reads files that other modules of the collection have written, prints tables, and for O(view=summary) and O(view=measurement) writes C(report.json)
     for programs and C(report.html) for people.
   - Runs on the control node alone. Neither the cluster nor a node is asked for anything.
   - The page is a single file without scripts, and refers to nothing outside of it.
@@ -43,8 +43,10 @@ options:
       - V(check) says what a run in earnest would do, wave by wave, for the end of one in check mode.
       - V(verification) compares every node with the plan.
       - V(summary) shows the cluster before and after a rollout, and writes the files below O(dest_dir).
+      - V(measurement) shows who uses how much GPU memory, which sizes follow from it and what they would change, and writes the files
+        below O(dest_dir).
     type: str
-    choices: [inspection, plan, check, verification, summary]
+    choices: [inspection, plan, check, verification, summary, measurement]
     required: true
   cluster_path:
     description: File that M(kubegpu.sharing.gpu_resources_info) wrote, before the rollout if there was one. Needed for V(inspection) and V(summary).
@@ -53,11 +55,35 @@ options:
     description: The same, after the rollout. Needed for V(verification) and V(summary).
     type: path
   facts_dir:
-    description: Directory of the files that M(kubegpu.sharing.gpu_info) wrote, for V(inspection). What a node's file does not tell is taken from its labels.
+    description:
+      - Directory of the files that M(kubegpu.sharing.gpu_info) wrote, for V(inspection), where what a node's file does not tell is taken
+        from its labels, and for V(summary), where they are who held the memory of each card before the rollout.
+    type: path
+  facts_after_dir:
+    description: The same, as they were read after the rollout, for V(summary). A host that is in one of both only is drawn with that.
     type: path
   plan_path:
-    description: File that M(kubegpu.sharing.sharing_plan) wrote. Needed for all views but V(inspection).
+    description: File that M(kubegpu.sharing.sharing_plan) wrote. Needed for all views but V(inspection) and V(measurement), where it is the plan of the
+      configuration as it is.
     type: path
+  plan_proposed_path:
+    description: The same, made with the proposed sizes, for V(measurement). Without it nothing is said of what they would change.
+    type: path
+  proposal_path:
+    description: File that M(kubegpu.sharing.sizing_proposal) wrote. Needed for V(measurement).
+    type: path
+  fragment_path:
+    description: File with the proposal as YAML, to be named at the end of V(measurement).
+    type: path
+  measurements_dir:
+    description:
+      - Directory of measurements, as C(ID/HOST.json), that V(measurement) draws from. Without it there are tables only.
+    type: path
+  measurement_ids:
+    description: The runs of O(measurements_dir) to draw. All of them if empty.
+    type: list
+    elements: str
+    default: []
   approved_id:
     description: Identity of a plan that was seen and approved. Of this plan V(plan) shows the headline alone.
     type: str
@@ -83,7 +109,8 @@ options:
     description: Journal of the rollout, for the timeline of V(summary). One that does not exist is an empty one.
     type: path
   dest_dir:
-    description: Directory on the control node that gets C(report.json) and C(report.html). Needed for V(summary); it is created if it does not exist.
+    description: Directory on the control node that gets C(report.json) and C(report.html). Needed for V(summary) and V(measurement); it is created if
+      it does not exist.
     type: path
   extra:
     description:

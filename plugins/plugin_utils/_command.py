@@ -55,15 +55,16 @@ class _Part:
 
 
 def follow_up(argv: Sequence[str], playbook: str, plan_id: str) -> str:
-    """The command that carries a plan out, with what this one was given: inventory, limit, variables.
+    """The command that carries a plan out, or makes one, with what this one was given: inventory, limit, variables.
 
     Values of variables that are not the collection's are not repeated, as they may be secrets: they show as "...".
 
     :param argv: the command at hand. Where it names other playbooks than the collection's, or cannot be read for sure, nothing of
         it is repeated.
     :param playbook: name within the collection, such as "rollout".
+    :param plan_id: what is approved by it; empty if it is nothing yet.
     """
-    approved = ["-e", f"{_PLAN_ID}={plan_id}"]
+    approved = ["-e", f"{_PLAN_ID}={plan_id}"] if plan_id else []
     try:
         words = _repeat(list(_read_line(list(argv[1:]))), COLLECTION + playbook)
     except _UnclearError:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Mapping
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory
@@ -16,45 +17,81 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.summary im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.svg import Figure
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline_figure import draw_timeline
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import describe_count, describe_seconds
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import ROLLBACK
 
 # Comes with Ansible itself.
 with contextlib.suppress(ImportError):
     from jinja2 import Environment, StrictUndefined
 
 
-def render_page(figures: Mapping[str, Any], documents: list[Document]) -> str:
-    """The page.
+@dataclass(frozen=True)
+class Head:
+    """What a page begins with.
+
+    :param of: what ``identity`` is the identity of.
+    :param cluster: name of the cluster, None if nobody named it.
+    :param mood: "good", "bad" or "": how the verdict is coloured.
+    :param cards: figures that stand for the whole, as value and words.
+    """
+
+    title: str
+    of: str
+    identity: str
+    verdict: str
+    mood: str
+    cards: Sequence[Mapping[str, str]]
+    footnote: str
+    cluster: Optional[Any] = None
+
+
+def render_page(figures: Mapping[str, Any], documents: Sequence[Document]) -> str:
+    """The page of a rollout.
 
     :param figures: content of report.json.
     :param documents: views whose tables go below the figures.
     """
+    what = "Rollback" if figures["kind"] == ROLLBACK else "GPU sharing"
+    head = Head(
+        title=f"{what}: {figures['slots_before']} → {figures['slots_after']} slots",
+        of="plan",
+        identity=str(figures["plan_id"]),
+        verdict=_verdict(figures),
+        mood="good" if figures["as_planned"] else "bad",
+        cards=_cards(figures),
+        footnote="Slots are what nodes advertise of the GPU plugin's resources, summed over resources and nodes.",
+        cluster=figures.get("cluster"),
+    )
+    drawings = [
+        drawing("slots", [draw_slots(figures["nodes"])]),
+        drawing("memory", [draw_memory(figures["nodes"])]),
+        # a phone and paper get a narrow drawing with the same size of letters
+        drawing("timeline", [draw_timeline(figures["timeline"], 940), draw_timeline(figures["timeline"], 440)]),
+    ]
+    return compose_page(head, drawings, documents, figures["created"])
+
+
+def compose_page(head: Head, drawings: Sequence[Mapping[str, Any]], documents: Sequence[Document], created: str) -> str:
+    """A page of a head, drawings and tables. :param created: RFC 3339."""
     # Names and messages come from the API and may hold anything: the template escapes everything but
     # the style sheet and the drawings, which escape what they show themselves.
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    drawings = [
-        _drawing("slots", [draw_slots(figures["nodes"])]),
-        _drawing("memory", [draw_memory(figures["nodes"])]),
-        # a phone and paper get a narrow drawing with the same size of letters
-        _drawing("timeline", [draw_timeline(figures["timeline"], 940), draw_timeline(figures["timeline"], 440)]),
-    ]
     return environment.from_string(TEMPLATE).render(
         style=STYLE,
-        figures=figures,
-        cards=_cards(figures),
-        verdict=_verdict(figures),
+        head=head,
         drawings=drawings,
         documents=documents,
-        created=figures["created"],
-        time=figures["created"].replace("T", " ").replace("Z", " UTC"),
+        created=created,
+        time=created.replace("T", " ").replace("Z", " UTC"),
     )
 
 
 def _verdict(figures: Mapping[str, Any]) -> str:
     words = describe_verdict(figures)
-    return words[0].upper() + words[1:]
+    return f"{words[0].upper()}{words[1:]}."
 
 
-def _drawing(name: str, variants: list[Figure]) -> dict[str, Any]:
+def drawing(name: str, variants: Sequence[Figure]) -> dict[str, Any]:
+    """A figure as the template takes it. :param variants: one, or a wide and a narrow one."""
     classes = ("wide", "narrow") if len(variants) > 1 else ("only",)
     return {
         "name": name,

@@ -119,19 +119,19 @@ TEMPLATE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{{ 'Rollback' if figures.kind == 'rollback' else 'GPU sharing' }}: {{ figures.slots_before }} → {{ figures.slots_after }} slots</title>
+<title>{{ head.title }}</title>
 <style>{{ style | safe }}</style>
 </head>
 <body>
 <main>
 <header>
-<h1>{{ 'Rollback' if figures.kind == 'rollback' else 'GPU sharing' }}: {{ figures.slots_before }} → {{ figures.slots_after }} slots</h1>
+<h1>{{ head.title }}</h1>
 <p class="subtitle">
-{%- if figures.cluster is defined %}Cluster {{ figures.cluster }} · {% endif -%}
-plan <code>{{ figures.plan_id }}</code> · <time datetime="{{ created }}">{{ time }}</time></p>
-<p class="verdict {{ 'good' if figures.as_planned else 'bad' }}">{{ verdict }}.</p>
+{%- if head.cluster is not none %}Cluster {{ head.cluster }} · {% endif -%}
+{{ head.of }} <code>{{ head.identity }}</code> · <time datetime="{{ created }}">{{ time }}</time></p>
+<p class="verdict {{ head.mood }}">{{ head.verdict }}</p>
 <ul class="cards">
-{% for card in cards %}
+{% for card in head.cards %}
 <li><b>{{ card.value }}</b><span>{{ card.words }}</span></li>
 {% endfor %}
 </ul>
@@ -204,7 +204,7 @@ plan <code>{{ figures.plan_id }}</code> · <time datetime="{{ created }}">{{ tim
 </section>
 {% endfor %}
 <footer>
-Slots are what nodes advertise of the GPU plugin's resources, summed over resources and nodes. Memory is in MiB, as NVML reports it.
+{{ head.footnote }} Memory is in MiB, as NVML reports it.
 Written by kubegpu.sharing; <code>report.json</code> beside this file has the same figures for programs.
 </footer>
 </main>

@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A measurement in words: what it proposes, what that would change, and what it does not know. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping, Optional
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
+    Column,
+    Document,
+    Row,
+    Section,
+    capped_items,
+    capped_table,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.usage_view import usage_section
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
+    NOTHING,
+    UNKNOWN,
+    describe_amounts,
+    describe_count,
+    describe_duration,
+    describe_time,
+    describe_value,
+    in_order,
+    join_some,
+)
+
+Figures = Mapping[str, Any]
+
+_CONFIDENCE = {
+    "ok": "measured",
+    "short": "measured too briefly",
+    "untold": "NVML does not tell",
+    "none": "nothing measured",
+}
+
+
+def show_measurement(figures: Figures, limit: int) -> Document:
+    """The measurement.
+
+    :param figures: content of its report.json.
+    :param limit: rows of a table at most.
+    """
+    sections = [
+        _configs_section(figures, limit),
+        _changes_section(figures, limit),
+        _refusal(figures),
+        usage_section(figures.get("workloads") or [], limit),
+        _outside_section(figures, limit),
+        _never_ran_section(figures, limit),
+        _warnings_section(figures, limit),
+        _fragment_section(figures),
+    ]
+    return Document(
+        describe_samplings(figures), describe_proposal(figures), [section for section in sections if section]
+    )
+
+
+def describe_samplings(figures: Figures) -> str:
+    """What is shown."""
+    samplings = list(figures.get("samplings") or ())
+    return (
+        f"Measurement {samplings[0]}"
+        if len(samplings) == 1
+        else f"{len(samplings)} measurements"
+        if samplings
+        else "Measurement"
+    )
+
+
+def describe_proposal(figures: Figures) -> str:
+    """What would change, in a sentence; and of how many samples that is."""
+    return f"{_headline(figures)}. {describe_extent(figures)}."
+
+
+def _headline(figures: Figures) -> str:
+    now, configured, proposed = (figures.get(f"slots_{word}") for word in ("now", "configured", "proposed"))
+    changing = [key for key, config in (figures.get("configs") or {}).items() if changes_size(config)]
+    if figures.get("proposal_problems"):
+        return f"The proposal for {_configs(changing)} would be refused, see below"
+    if now is None or proposed is None:
+        return (
+            f"A size is proposed for {_configs(changing)}" if changing else "No other size is proposed for any config"
+        )
+    as_configured = "" if configured in (None, now) else f", {configured} as configured"
+    if not changing and configured == proposed:
+        return f"{describe_count(now, 'GPU slot')} now{as_configured}; no other size is proposed for any config"
+    return f"{describe_count(now, 'GPU slot')} now{as_configured}, {proposed} with the proposal"
+
+
+def _configs(keys: list[str]) -> str:
+    return f"config {keys[0]}" if len(keys) == 1 else f"configs {join_some(in_order(keys), 8)}"
+
+
+def changes_size(config: Mapping[str, Any]) -> bool:
+    """Whether a config would be given another size."""
+    if "changed" in config:
+        return bool(config["changed"])
+    parts = list((config.get("by_resource") or {}).values()) or [config]
+    return any(
+        part.get("process_memory_mib") is not None and part.get("process_memory_mib") != part.get("current")
+        for part in parts
+    )
+
+
+def describe_extent(figures: Figures) -> str:
+    """How much was measured."""
+    workloads = describe_count(len(figures.get("workloads") or ()), "workload")
+    hosts = describe_count(int(figures.get("hosts") or 0), "host")
+    since = figures.get("measured_from")
+    span = f" between {describe_time(since)} and {describe_time(str(figures.get('measured_to')))}" if since else ""
+    return f"{workloads} on {hosts}, {describe_duration(figures.get('seconds') or 0)} of samples{span}"
+
+
+def _configs_section(figures: Figures, limit: int) -> Section:
+    configs = figures.get("configs") or {}
+    rows = [row for key in in_order(configs) for row in _config_rows(key, configs[key])]
+    columns = [
+        Column("Config"),
+        *(Column(title, right=True) for title in ("Now", "Peak", "Proposed", "Samples")),
+        Column("Confidence", wrap=True),
+        Column("Decided by", wrap=True),
+    ]
+    if not rows:
+        return Section("Proposed sizes", "No config was measured.")
+    text = (
+        "MiB for each process: what the config says now, the highest that was measured, and what is proposed for process_memory_mib, with "
+        f"a margin of {figures.get('margin')} on top. What must stay free of a GPU beside that is the ceiling's (kubegpu_sizing)."
+    )
+    items = [line for key in in_order(configs) for line in _config_lines(key, configs[key])]
+    return Section("Proposed sizes", text, capped_table(columns, rows, limit), capped_items(items, limit))
+
+
+def _parts(key: str, config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What a config says of each resource, by the name to show."""
+    parts = config.get("by_resource") or {}
+    if not parts:
+        yield key, config
+    for resource, part in sorted(parts.items()):
+        yield f"{key}: {resource.replace('nvidia.com/', '')}", {**config, "decided_by": None, **part}
+
+
+def _config_rows(key: str, config: Mapping[str, Any]) -> Iterator[Row]:
+    for name, part in _parts(key, config):
+        yield (
+            name,
+            _describe_current(part),
+            describe_value(part.get("measured_peak_mib")),
+            describe_value(part.get("process_memory_mib")),
+            describe_value(part.get("samples")),
+            _CONFIDENCE.get(str(part.get("confidence")), describe_value(part.get("confidence"))),
+            _describe_decider(part.get("decided_by")),
+        )
+
+
+def _describe_current(part: Mapping[str, Any]) -> str:
+    current = part.get("current")
+    if part.get("replicas_stated"):
+        return "replicas stated"
+    return describe_amounts(current) if isinstance(current, Mapping) else describe_value(current)
+
+
+def _describe_decider(decider: Optional[Mapping[str, Any]]) -> str:
+    """The container whose peak is the highest."""
+    if not decider:
+        return NOTHING
+    pod = f"{decider.get('namespace')}/{decider.get('pod')}"
+    gpu = decider.get("gpu")
+    card = f", GPU {gpu}" if isinstance(gpu, int) else ""
+    return f"{pod}, container {decider.get('container')}, on {decider.get('node')}{card}"
+
+
+def _config_lines(key: str, config: Mapping[str, Any]) -> Iterator[str]:
+    for name, part in _parts(key, config):
+        told = [str(part[word]) for word in ("arithmetic", "why") if part.get(word)]
+        if told:
+            yield f"Config {name}: {'; '.join(told)}"
+
+
+def _changes_section(figures: Figures, limit: int) -> Optional[Section]:
+    nodes = figures.get("nodes") or {}
+    if not nodes:
+        return None
+    columns = [
+        Column("Node"),
+        Column("GPUs", wrap=True),
+        Column("Config"),
+        *(Column(title, right=True) for title in ("Slots now", "Configured", "Proposed")),
+        Column("With the proposal", wrap=True),
+    ]
+    rows = [
+        (
+            name,
+            f"{node['gpu_count']} × {node['product']}"
+            if node.get("gpu_count")
+            else describe_value(node.get("product")),
+            describe_value(node.get("key")),
+            *(describe_value(node.get(f"slots_{word}")) for word in ("now", "configured", "proposed")),
+            describe_value(node.get("arithmetic")),
+        )
+        for name, node in nodes.items()
+    ]
+    sums = (describe_value(figures.get(f"slots_{word}")) for word in ("now", "configured", "proposed"))
+    return Section("What it would change", table=capped_table(columns, rows, limit, ("Total", "", "", *sums, "")))
+
+
+def _refusal(figures: Figures) -> Optional[Section]:
+    problems = figures.get("proposal_problems") or []
+    return Section("A plan with the proposal would be refused", items=problems) if problems else None
+
+
+def _outside_section(figures: Figures, limit: int) -> Optional[Section]:
+    items = [
+        f"{one.get('node')}, GPU {one.get('gpu')}: {one.get('who')}, "
+        + (f"{one['peak_mib']} MiB at most" if one.get("peak_mib") is not None else f"memory {UNKNOWN}")
+        for one in figures.get("outside") or ()
+    ]
+    text = "It takes memory of the card, and no slot is sized by it."
+    return Section("Memory that no slot accounts for", text, items=capped_items(items, limit)) if items else None
+
+
+def _never_ran_section(figures: Figures, limit: int) -> Optional[Section]:
+    items = [
+        f"{one.get('namespace')}/{one.get('name')}: {one.get('why') or 'no reason given'}"
+        for one in figures.get("never_ran") or ()
+    ]
+    text = "Pods that ask for GPUs and of which there is no sample: what they need, the proposal does not know."
+    return Section("Not measured", text, items=capped_items(items, limit)) if items else None
+
+
+def _warnings_section(figures: Figures, limit: int) -> Optional[Section]:
+    found = sorted(figures.get("warnings") or (), key=lambda one: one.get("severity") != "warning")
+    items = [_describe_warning(one) for one in found]
+    return Section("Warnings", items=capped_items(items, limit)) if items else None
+
+
+def _describe_warning(found: Mapping[str, Any]) -> str:
+    """Of what it warns, unless the message says that itself."""
+    about, message = str(found.get("object") or ""), str(found.get("message"))
+    return f"{about}: {message}" if about and about not in message else message
+
+
+def _fragment_section(figures: Figures) -> Optional[Section]:
+    if not figures.get("fragment_path") or not any(map(changes_size, (figures.get("configs") or {}).values())):
+        return None
+    text = "Nothing was changed. Look at the fragment, copy what you agree with into the inventory, then plan."
+    return Section("To take it over", text, items=[f"Fragment: {figures['fragment_path']}"])
