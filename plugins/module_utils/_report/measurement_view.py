@@ -188,8 +188,8 @@ def _changes_section(figures: Figures, limit: int) -> Optional[Section]:
         Column("Node"),
         Column("GPUs", wrap=True),
         Column("Config"),
-        *(Column(title, right=True) for title in ("Slots now", "Configured", "Proposed")),
-        Column("With the proposal", wrap=True),
+        *(Column(title, right=True) for title in ("Now", "Configured", "Proposed")),
+        Column("Arithmetic", wrap=True),
     ]
     rows = [
         (
@@ -204,7 +204,8 @@ def _changes_section(figures: Figures, limit: int) -> Optional[Section]:
         for name, node in nodes.items()
     ]
     sums = (describe_value(figures.get(f"slots_{word}")) for word in ("now", "configured", "proposed"))
-    return Section("What it would change", table=capped_table(columns, rows, limit, ("Total", "", "", *sums, "")))
+    text = "GPU slots as they are now, as the configuration would make them, and with the proposed sizes."
+    return Section("What it would change", text, capped_table(columns, rows, limit, ("Total", "", "", *sums, "")))
 
 
 def _refusal(figures: Figures) -> Optional[Section]:
