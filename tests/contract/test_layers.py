@@ -35,13 +35,14 @@ PURE = (
     "_eviction",
     "_rehearsal",
     "_holders",
+    "_measure",
     "_usage",
 )
 # Fine on the control node, where the pure packages run.
 CONTROL_NODE_LIBRARIES = {"jinja2", "jmespath", "tabulate", "yaml"}
 # Node-side code finds the standard library and what travels with a module.
 NODE_LIBRARIES = {"ansible.module_utils", "pynvml"}
-NODE_MODULES = ("gpu_info", "mig_config", "node_program")
+NODE_MODULES = ("gpu_info", "gpu_usage", "mig_config", "node_program")
 COLLECTION_PACKAGE = f"ansible_collections.{COLLECTION}"
 
 

@@ -12,6 +12,11 @@ from typing import Any, Iterable, Mapping
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster import nodes as node_records
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster import objects, pods, risks
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.budgets import ProtectedPods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.gpu_pods import (
+    Makers,
+    owning_workload,
+    read_gpu_pod,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.plugins import (
     ConfigSource,
     find_config_source,
@@ -65,6 +70,7 @@ class Inventory:
         self._seen_pods: set[str] = set()
         self._label_users = LabelUsers()
         self._protected = ProtectedPods()
+        self._makers = Makers()
         self._config_texts: dict[str, Mapping[str, str]] = {}
         self._lists: dict[str, list[Any]] = {
             "pending": [],
@@ -94,6 +100,7 @@ class Inventory:
         """Objects of one kind that make pods."""
         for obj in items:
             self._label_users.add_workload(kind, obj)
+            self._makers.add(kind, obj)
             if kind == "DaemonSet":
                 self._daemonsets[obj["metadata"]["uid"]] = {**read_daemonset(obj), "nodes": set()}
             if kind == "DaemonSet" and obj["metadata"].get("namespace") == self._options.namespace:
@@ -146,6 +153,7 @@ class Inventory:
 
     def to_dict(self) -> dict[str, Any]:
         """The cluster file's content, without the counts of requests."""
+        self._complete_workloads()
         plugins = self._finish_plugins()
         daemonsets = self._finish_daemonsets()
         keys = {key for plugin in (*plugins, *daemonsets) for key in _selected_keys(plugin)}
@@ -182,6 +190,8 @@ class Inventory:
             node_records.count_requested(record, requests)
         if requests or spec["nodeName"] in self._gpu_nodes:
             entry = pods.read_pod(pod, requests)
+            if requests:
+                entry.update(read_gpu_pod(pod, self._options.prefix))
             record["pods"].append(entry)
             if requests and phase not in TERMINAL_PHASES:
                 self._protected.add_pod(entry, pod["metadata"].get("labels") or {})
@@ -192,7 +202,13 @@ class Inventory:
             ("failed", pods.read_failed(pod)),
         ):
             if entry is not None:
-                self._lists[name].append(entry)
+                self._lists[name].append({**entry, "workload": owning_workload(pod)})
+
+    def _complete_workloads(self) -> None:
+        """Jobs are read after their pods."""
+        waiting = [*self._lists["pending"], *self._lists["failed"]]
+        for pod in [*waiting, *(pod for record in self._nodes.values() for pod in record["pods"])]:
+            self._makers.complete(pod)
 
     def _finish_plugins(self) -> list[dict[str, Any]]:
         plugins = []

@@ -78,7 +78,7 @@ def test_pods_without_gpus_and_usual_ones_tell_nothing_more(inventory: Inventory
     # Whether it would lose data is asked where a node is emptied, which takes no pod of a DaemonSet.
     assert (list(found["web"]), found["web"]["emptydir"]) == ([*USUAL, "emptydir"], True)
     assert list(found["plain"]) == list(found["ds"]) == USUAL
-    assert list(found["a"]) == [*USUAL, "bound"]
+    assert list(found["a"]) == [*USUAL, "bound", "workload", "containers"]
     assert found["a"]["bound"] is None
 
 

@@ -138,6 +138,8 @@ class TestPods:
                 "terminating": False,
                 "mirror": False,
                 "bound": None,
+                "workload": {"kind": "ReplicaSet", "namespace": "default", "name": "nlp-1"},
+                "containers": [{"name": "main", "id": "", "restarts": 0, "gpus": {GPU: 1}}],
             }
         ]
 
