@@ -37,7 +37,7 @@ def test_processes_of_a_container_are_counted_together() -> None:
     ],
     ids=["container", "card", "mig-device", "container-unknown", "host"],
 )
-def test_users_are_told_apart(other: Dict[str, Any]) -> None:
+def test_users_are_told_apart(other: Any) -> None:
     users = measure([process(1, 100), process(2, 200, **other)])["users"]
     assert sorted(user["memory_mib"]["peak"] for user in users) == [100, 200]
 
