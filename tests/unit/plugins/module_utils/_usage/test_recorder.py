@@ -37,13 +37,13 @@ def test_processes_of_a_container_are_counted_together() -> None:
     ],
     ids=["container", "card", "mig-device", "container-unknown", "host"],
 )
-def test_users_are_told_apart(other: Any) -> None:
+def test_users_are_told_apart(other: Dict[str, Any]) -> None:
     users = measure([process(1, 100), process(2, 200, **other)])["users"]
     assert sorted(user["memory_mib"]["peak"] for user in users) == [100, 200]
 
 
 def test_programs_of_the_host_go_by_their_name_however_often_they_start() -> None:
-    outside = {"container_id": None, "pod_uid": None, "command": "trainer"}
+    outside: Dict[str, Any] = {"container_id": None, "pod_uid": None, "command": "trainer"}
     user = only_user([process(1, 100, **outside)], [process(2, 300, **outside)])
     assert (user["memory_mib"]["peak"], user["restarted"], user["pid"]) == (300, 1, 2)
     assert user["pod_uid"] is user["container_id"] is None
