@@ -24,7 +24,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors impor
 
 COLLECTION = Path(__file__).resolve().parents[2]
 PREFIX = "ansible_collections.kubegpu.sharing."
-ENTRY = "plugins.module_utils._boot.restore"
+ENTRY = "plugins.module_utils._boot.program"
 # The earliest that a zip archive can tell.
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644

@@ -35,6 +35,7 @@ PURE = (
     "_eviction",
     "_rehearsal",
     "_holders",
+    "_export",
     "_measure",
     "_usage",
 )

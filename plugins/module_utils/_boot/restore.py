@@ -1,27 +1,23 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program that puts a node's recorded MIG layout back when it boots. PRIVATE to the collection.
-
-    restore [--state-dir DIR] [--ready-path FILE] [--nvml-library FILE] [--host-service UNIT] ...
-    start-services [--ready-path FILE]
+"""Putting a node's recorded MIG layout back when it boots. PRIVATE to the collection.
 
 GPU instances do not survive a reboot, and from Hopper on the mode does not either. The marker says that the layout stands:
 without it no device plugin of the collection starts, so that a card is never advertised whole by mistake. The node itself serves
-all else: this program never keeps it from booting. Services that hold GPUs are stopped if they are in its way, and started again in
+all else: this never keeps it from booting. Services that hold GPUs are stopped if they are in its way, and started again in
 whatever way it ends; start-services does that for one that was killed.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
 import sys
 import time
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.services import HostServices
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
@@ -88,14 +84,19 @@ class Restore:
         return NodeFiles(self.proc_root, self.kubelet_root)
 
 
-def main(arguments: Sequence[str], version: str) -> int:
-    """0 if the layout stands, or there is none to be restored here; 1 if it could not be restored. Says which."""
-    options = vars(_parser(version).parse_args(list(arguments)))
-    command = options.pop("command")
-    options["host_services"] = tuple(options.get("host_services") or ())
-    restore = Restore(**options)
+def restore_at_boot(restore: Restore) -> int:
+    """The command "restore": 0 if the layout stands, or there is none to be restored here; 1 if it could not be. Says which."""
+    return _say(restore, lambda: f"{run(restore)}\n")
+
+
+def start_services(restore: Restore) -> int:
+    """The command "start-services": start what a restore that was killed has left stopped."""
+    return _say(restore, lambda: _start_services(restore))
+
+
+def _say(restore: Restore, work: Callable[[], str]) -> int:
     try:
-        sys.stdout.write(f"{run(restore)}\n" if command == "restore" else _start_services(restore))
+        sys.stdout.write(work())
     except NoDriverYetError as error:
         _note_failure(restore, error.msg)
         sys.stdout.write(f"{error.msg}\n")
@@ -268,19 +269,3 @@ def _note_failure(restore: Restore, message: str) -> None:
         os.makedirs(os.path.dirname(restore.failure_path), mode=0o755, exist_ok=True)
         with open(restore.failure_path, "w", encoding="utf-8") as file:
             file.write(f"{message}\n")
-
-
-def _parser(version: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kubegpu-sharing", description="Keeps a node's MIG layout over reboots.")
-    parser.add_argument("--version", action="version", version=f"kubegpu.sharing {version}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    restore = commands.add_parser("restore", help="put the recorded MIG layout back")
-    default = Restore()
-    for name in ("state_dir", "nvml_library", "proc_root", "kubelet_root", "lock_path"):
-        restore.add_argument(f"--{name.replace('_', '-')}", dest=name, default=getattr(default, name))
-    restore.add_argument("--host-service", dest="host_services", action="append")
-    restore.add_argument("--wait-seconds", type=float, default=default.wait_seconds)
-    start = commands.add_parser("start-services", help="start what a restore that was killed has left stopped")
-    for command in (restore, start):
-        command.add_argument("--ready-path", default=default.ready_path)
-    return parser
