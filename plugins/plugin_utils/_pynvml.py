@@ -27,26 +27,53 @@ def run_with_pynvml(
     if not result.get("failed") or not problem or module_args.get("pynvml_path"):
         return result
     source = _find_pynvml(task_vars.get("inventory_hostname", "the node"), problem)
-    shell = action._connection._shell
-    if shell.tmpdir is None:
-        action._make_tmp_path()
     try:
-        remote = shell.join_path(shell.tmpdir, "pynvml.py")
-        action._transfer_file(source, remote)
-        # when the module becomes another user, that user has to be able to read the file
-        action._fixup_perms2((shell.tmpdir, remote))
+        remote = _send(action, source)
         again: dict[str, Any] = action._execute_module(
             module_name=module_name, module_args={**module_args, "pynvml_path": remote}, task_vars=task_vars
         )
         return again
     finally:
-        action._remove_tmp_path(shell.tmpdir)
+        action._remove_tmp_path(action._connection._shell.tmpdir)
+
+
+def start_with_pynvml(
+    action: ActionBase, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
+) -> dict[str, Any]:
+    """Start a module in the background. When it finds no pynvml nobody is there to run it again, so ours goes along.
+
+    :returns: the job. Its directory on the node, with our pynvml in it, is removed when the job has ended.
+    """
+    spec = importlib.util.find_spec("pynvml")
+    if spec is not None and _is_file(spec.origin) and not module_args.get("pynvml_path"):
+        module_args = {**module_args, "pynvml_path": _send(action, str(spec.origin))}
+    started: dict[str, Any] = action._execute_module(
+        module_name=module_name, module_args=module_args, task_vars=task_vars, wrap_async=True
+    )
+    return started
+
+
+def _send(action: ActionBase, source: str) -> str:
+    """Send the file to the node; where it is there."""
+    shell = action._connection._shell
+    if shell.tmpdir is None:
+        action._make_tmp_path()
+    remote: str = shell.join_path(shell.tmpdir, "pynvml.py")
+    action._transfer_file(source, remote)
+    # when the module becomes another user, that user has to be able to read the file
+    action._fixup_perms2((shell.tmpdir, remote))
+    return remote
+
+
+def _is_file(origin: str | None) -> bool:
+    """Whether what was found is NVIDIA's single file."""
+    return bool(origin and origin.endswith("pynvml.py"))
 
 
 def _find_pynvml(host: str, problem: str) -> str:
     """The control node's pynvml.py."""
     spec = importlib.util.find_spec("pynvml")
-    if spec is None or not spec.origin or not spec.origin.endswith("pynvml.py"):
+    if spec is None or not spec.origin or not _is_file(spec.origin):
         found = (
             "has none"
             if spec is None

@@ -31,6 +31,7 @@ from contract.repository import (
 KEYWORDS = {
     "name", "register", "when", "loop", "loop_control", "become", "delegate_to", "run_once", "vars", "check_mode", "diff",
     "until", "retries", "delay", "failed_when", "changed_when", "no_log", "environment", "tags", "notify", "args",
+    "async", "poll",
 }  # fmt: skip
 AUTHENTICATION = "kubernetes.core.k8s_auth_options"
 

@@ -101,6 +101,10 @@ class PynvmlGpu(PynvmlMig):
         info = self._call("nvmlDeviceGetMemoryInfo", handle)
         return Memory(info.total, info.used, info.free)
 
+    def utilization(self) -> int:
+        """Percent of the last sample period (a second or less) in which a kernel ran."""
+        return int(self._call("nvmlDeviceGetUtilizationRates", self._handle).gpu)
+
     def compute_mode(self) -> int:
         return int(self._call("nvmlDeviceGetComputeMode", self._handle))
 
