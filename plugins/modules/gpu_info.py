@@ -13,9 +13,11 @@ version_added: 0.1.0
 author:
   - kubegpu.sharing maintainers (@kubegpu)
 description:
-  - Reads model, memory, MIG capability and processes of every GPU through NVML, and relates each process to its pod by its
-    cgroup.
-  - Reads which container was given which GPU from the kubelet's checkpoint.
+  - Reads model, memory, MIG capability and processes of every GPU through NVML, and relates each process to its pod and
+    container by its cgroup, in version 1 and 2 and as containerd, CRI-O, Docker and Podman spell it.
+  - Names pods and containers as the node itself knows them, without the API, by the directories of their logs.
+  - Reads which container was given which GPU from the kubelet. It is asked through its PodResources API where the node has a
+    gRPC library for Python; else its checkpoint is read.
   - Succeeds on a node without a GPU, without a driver, or with one that does not work, and says in RV(reason) what was seen
     and what to do. A GPU that is lost takes nothing from what is read of the others.
   - Needs nothing installed on the node. Where it has no C(pynvml), or one too old, the control node's copy (package
@@ -47,6 +49,12 @@ options:
     description: Root directory of the node's kubelet. MicroK8s has it in C(/var/snap/microk8s/common/var/lib/kubelet).
     type: path
     default: /var/lib/kubelet
+  log_root:
+    description:
+      - Directory of the node that has the kubelet's C(pods) and C(containers), the logs of containers. Their names tell which
+        pod is which; the logs themselves are not read.
+    type: path
+    default: /var/log
   pynvml_path:
     description:
       - File on the node to import as C(pynvml), instead of what is installed there.
@@ -78,7 +86,7 @@ EXAMPLES = r"""
 
 - name: Show what each process on a GPU uses, and whose it is
   ansible.builtin.debug:
-    msg: "{{ item.pod_uid }} {{ item.command }} {{ item.used_memory_mib }} MiB"
+    msg: "{{ item.namespace | default('-', true) }}/{{ item.pod | default(item.attribution, true) }} {{ item.command }} {{ item.used_memory_mib }} MiB"
   loop: "{{ gpus.gpus | selectattr('state', 'eq', 'ok') | map(attribute='processes') | flatten }}"
 
 - name: Collect the facts that a plan is made from, in check mode too
@@ -141,6 +149,7 @@ gpus:
     memory_reserved_mib: {description: "Memory in MiB that the driver keeps for itself; null before driver 510.", type: int, sample: 602}
     memory_used_mib: {description: "Memory in MiB that is in use. Before driver 510 this has what is reserved in it.", type: int, sample: 4622}
     memory_free_mib: {description: "Memory in MiB that is free.", type: int, sample: 40844}
+    memory_reason: {description: "Why memory of the GPU or of a process is null, or why no process is listed; else null.", type: str}
     compute_mode: {description: "V(default), V(exclusive_thread), V(prohibited) or V(exclusive_process).", type: str}
     processes:
       description: Processes that have a context on the GPU.
@@ -148,17 +157,30 @@ gpus:
       elements: dict
       contains:
         pid: {description: "Process id as the driver sees it.", type: int}
-        type: {description: "V(compute), V(graphics) or V(mps).", type: str}
-        used_memory_mib: {description: "Memory in MiB of this process on this GPU; null where NVML may not tell.", type: int}
+        started: {description: "When it began, in clock ticks since boot. Process ids are given anew; with it they are not.", type: int}
+        type: {description: "V(compute), V(graphics) or V(mps), which is a client of CUDA MPS.", type: str}
+        mps_role: {description: "V(server) or V(client) of CUDA MPS, else null.", type: str}
+        used_memory_mib: {description: "Memory in MiB of this process on this GPU; null where NVML does not tell.", type: int}
+        attribution:
+          description:
+            - V(container) of a pod; V(pod) for what is in a pod's cgroup and in none of its containers; V(host) outside of pods;
+              V(runtime_unknown) where the cgroup is one of Kubernetes and spelled as no known container runtime does it;
+              V(ended) if it has ended meanwhile or may not be looked at.
+          type: str
+          sample: container
         pod_uid:
           description:
             - UID of the pod as the kubelet knows it, null for a process outside of pods. For a static pod this is the value of
               its annotation C(kubernetes.io/config.hash).
           type: str
         container_id: {description: "Id of the container at its runtime.", type: str}
+        namespace: {description: "Namespace of the pod, null where the node does not know it.", type: str}
+        pod: {description: "Name of the pod, null where the node does not know it.", type: str}
+        container: {description: "Name of the container, null where the node does not know it.", type: str}
         command: {description: "Name of the program; never its arguments.", type: str}
         gpu_instance_id: {description: "MIG GPU instance that the process runs on.", type: int}
         compute_instance_id: {description: "Compute instance of it that the process runs on.", type: int}
+        mig_device: {description: "UUID of the MIG device that the process runs on.", type: str}
     mig:
       description: MIG as it is and as it could be.
       type: dict
@@ -189,15 +211,21 @@ gpus:
 allocations:
   description:
     - Devices of C(nvidia.com/) resources that the kubelet gave to containers, null if that could not be read.
-    - The kubelet cleans up late, so pods that are gone may still be listed.
+    - The kubelet cleans its checkpoint up late, so that pods that are gone may be listed where it is RV(allocations_source).
   type: list
   elements: dict
   returned: success
   contains:
     pod_uid: {description: "UID of the pod.", type: str}
+    namespace: {description: "Namespace of the pod, null where the node does not know it.", type: str}
+    pod: {description: "Name of the pod, null where the node does not know it.", type: str}
     container: {description: "Name of the container.", type: str}
     resource: {description: "Name of the resource.", type: str, sample: nvidia.com/gpu}
     device_ids: {description: "Ids of the devices; a shared GPU's have a number after C(::).", type: list, elements: str}
+allocations_source:
+  description: V(pod_resources) or V(checkpoint), where RV(allocations) are from; null if they could not be read.
+  type: str
+  returned: success
 allocations_reason:
   description: Why RV(allocations) is null.
   type: str
@@ -239,6 +267,7 @@ def argument_spec() -> ArgumentSpec:
             "nvml_library": {"type": "path"},
             "proc_root": {"type": "path", "default": "/proc"},
             "kubelet_root": {"type": "path", "default": "/var/lib/kubelet"},
+            "log_root": {"type": "path", "default": "/var/log"},
             "pynvml_path": {"type": "path"},
             # these two are the action plugin's
             "facts_dir": {"type": "path"},
@@ -257,7 +286,7 @@ def main() -> None:
     reader = NodeReader(
         nvml_library=params["nvml_library"] or None,
         pynvml_path=params["pynvml_path"] or None,
-        files=NodeFiles(params["proc_root"], params["kubelet_root"]),
+        files=NodeFiles(params["proc_root"], params["kubelet_root"], params["log_root"]),
     )
     run_module(module, lambda: run(reader))
 

@@ -13,13 +13,14 @@ import json
 from typing import Any
 
 PATH = "device-plugins/kubelet_internal_checkpoint"
+PREFIX = "nvidia.com/"
 
 
 class CheckpointError(Exception):
     """The file is not a checkpoint of a known format. The message says where it differs."""
 
 
-def parse_checkpoint(text: str, prefix: str = "nvidia.com/") -> list[dict[str, Any]]:
+def parse_checkpoint(text: str, prefix: str = PREFIX) -> list[dict[str, Any]]:
     """Allocations in a stable order.
 
     :param text: the file's content. Known are both formats: ``DeviceIDs`` as a list (before Kubernetes 1.20), and as a

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.allocations import read_allocations
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import NvmlUnavailableError, no_gpu
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.opening import find_evidence, open_nvml
@@ -33,7 +34,7 @@ class NodeReader:
         :raises KubeGpuError: pynvml is missing or too old, or an option names something that is not what it should be.
         """
         facts = describe_node()
-        facts["allocations"], facts["allocations_reason"] = self.files.allocations()
+        facts.update(read_allocations(self.files))
         facts["holders"], facts["holders_reason"] = self.files.holders()
         try:
             self._read_nvml(facts)
@@ -59,6 +60,7 @@ def describe_node() -> dict[str, Any]:
         "nvml_version": None,
         "gpus": [],
         "allocations": None,
+        "allocations_source": None,
         "allocations_reason": None,
         "holders": None,
         "holders_reason": None,

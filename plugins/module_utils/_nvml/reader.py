@@ -17,6 +17,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors impor
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_reader import ask, read_mig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.process_facts import (
+    ProcessReader,
+    explain_memory,
+    name_mig_devices,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import (
     MIB,
     Gpu,
@@ -53,6 +58,7 @@ _GPU_FIELDS = (
     "memory_reserved_mib",
     "memory_used_mib",
     "memory_free_mib",
+    "memory_reason",
     "compute_mode",
     "processes",
     "mig",
@@ -72,21 +78,27 @@ def read_versions(nvml: Nvml) -> dict[str, Optional[str]]:
 
 def read_gpus(nvml: Nvml, files: NodeFiles) -> list[dict[str, Any]]:
     """Facts of every GPU that the driver counts, also of those that do not answer."""
-    return [read_gpu(nvml, index, files) for index in range(nvml.gpu_count())]
+    processes = ProcessReader(files)
+    return [read_gpu(nvml, index, files, processes) for index in range(nvml.gpu_count())]
 
 
-def read_gpu(nvml: Nvml, index: int, files: NodeFiles) -> dict[str, Any]:
-    """Facts of one GPU; ``state`` says why some are missing."""
+def read_gpu(nvml: Nvml, index: int, files: NodeFiles, processes: Optional[ProcessReader] = None) -> dict[str, Any]:
+    """Facts of one GPU; ``state`` says why some are missing.
+
+    :param processes: one that is used for other GPUs as well, for a process may be on several.
+    """
     facts: dict[str, Any] = {"index": index, **dict.fromkeys(_GPU_FIELDS), "state": "ok", "reason": None}
     try:
-        _fill(facts, nvml.gpu(index), files)
+        gpu = nvml.gpu(index)
+        _identify(facts, gpu)
+        _fill(facts, gpu, files, processes or ProcessReader(files))
     except NvmlError as error:
         # what was read before stays: it tells which card it is
         facts["state"], facts["reason"] = describe_gpu_failure(index, error)
     return facts
 
 
-def _fill(facts: dict[str, Any], gpu: Gpu, files: NodeFiles) -> None:
+def _identify(facts: dict[str, Any], gpu: Gpu) -> None:
     facts["uuid"] = gpu.uuid()
     facts["pci_bus_id"] = gpu.pci_bus_id()
     device, subsystem = ask(gpu.pci_ids) or (None, None)
@@ -96,15 +108,23 @@ def _fill(facts: dict[str, Any], gpu: Gpu, files: NodeFiles) -> None:
     facts["architecture"] = _ARCHITECTURES.get(architecture) if architecture is not None else None
     capability = ask(gpu.compute_capability)
     facts["compute_capability"] = f"{capability[0]}.{capability[1]}" if capability else None
-    memory = gpu.memory()
-    facts["memory_total_mib"] = memory.total // MIB
-    facts["memory_reserved_mib"] = _round_up(memory.reserved)
-    facts["memory_used_mib"] = _round_up(memory.used)
-    facts["memory_free_mib"] = memory.free // MIB
+
+
+def _fill(facts: dict[str, Any], gpu: Gpu, files: NodeFiles, processes: ProcessReader) -> None:
+    memory = ask(gpu.memory)
+    if memory:
+        facts["memory_total_mib"] = memory.total // MIB
+        facts["memory_reserved_mib"] = _round_up(memory.reserved)
+        facts["memory_used_mib"] = _round_up(memory.used)
+        facts["memory_free_mib"] = memory.free // MIB
     mode = ask(gpu.compute_mode)
     facts["compute_mode"] = _COMPUTE_MODES.get(mode) if mode is not None else None
-    facts["processes"] = [_process_facts(kind, process, files) for kind, process in running_processes(gpu)]
+    running = running_processes(gpu)
+    described = [processes.describe(kind, process) for kind, process in running or ()]
+    facts["memory_reason"] = explain_memory(memory is not None, running is not None, described, files)
+    facts["processes"] = described
     facts["mig"] = read_mig(gpu)
+    name_mig_devices(described, facts["mig"]["devices"])
 
 
 def _hexadecimal(number: Optional[int]) -> Optional[str]:
@@ -116,27 +136,16 @@ def _round_up(size: Optional[int]) -> Optional[int]:
     return None if size is None else -(-size // MIB)
 
 
-def running_processes(gpu: Gpu) -> list[tuple[str, Process]]:
-    """Type and process of all with a context on the GPU, one of several MIG devices once for each.
+def running_processes(gpu: Gpu) -> Optional[list[tuple[str, Process]]]:
+    """Type and process of all with a context on the GPU, one of several MIG devices once for each; None where NVML does not tell.
 
-    :raises NvmlError: as of the GPU; a list that library or card does not know is left out.
+    :raises NvmlError: as of the GPU.
     """
     found: dict[tuple[int, Optional[int], Optional[int]], tuple[str, Process]] = {}
+    told = False
     for name, kind in _PROCESS_LISTS:
-        for process in ask(partial(gpu.processes, name)) or []:
+        listed = ask(partial(gpu.processes, name))
+        told = told or listed is not None
+        for process in listed or ():
             found[process.pid, process.gpu_instance, process.compute_instance] = (kind, process)
-    return [found[key] for key in sorted(found, key=str)]
-
-
-def _process_facts(kind: str, process: Process, files: NodeFiles) -> dict[str, Any]:
-    pod = files.pod_of(process.pid)
-    return {
-        "pid": process.pid,
-        "type": kind,
-        "used_memory_mib": _round_up(process.used),
-        "pod_uid": pod.pod_uid,
-        "container_id": pod.container_id,
-        "command": files.command_of(process.pid),
-        "gpu_instance_id": process.gpu_instance,
-        "compute_instance_id": process.compute_instance,
-    }
+    return [found[key] for key in sorted(found, key=str)] if told else None

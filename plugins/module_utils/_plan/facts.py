@@ -131,7 +131,7 @@ class FactReader:
         ill = [gpu for gpu in gpus if gpu.get("state", "ok") != "ok" or not gpu.get("memory_total_mib")]
         if ill:
             raise NoFactsError(
-                f"GPU {ill[0].get('index')} does not answer: {ill[0].get('reason') or ill[0].get('state')}"
+                f"GPU {ill[0].get('index')} does not answer: {ill[0].get('reason') or ill[0].get('memory_reason') or ill[0].get('state')}"
                 + (f" (and {len(ill) - 1} more)" if ill[1:] else "")
             )
         if not gpus:

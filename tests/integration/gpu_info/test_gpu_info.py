@@ -26,6 +26,8 @@ ANSIBLE_PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 UID = "8c6f1d2e-3b4a-4f5e-9d6c-7a8b9c0d1e2f"
 CONTAINER = "0123456789abcdef" * 4
 L20_PROCESS_MIB = 4621
+STARTED = 903417
+POD = {"namespace": "mlapps", "pod": "nlp-6d9b7c-x2k4q"}
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Node:
             "nvml_library": str(self.directory / "libnvidia-ml.so.1"),
             "proc_root": str(self.directory / "proc"),
             "kubelet_root": str(self.directory / "kubelet"),
+            "log_root": str(self.directory / "log"),
             **self.options,
         }
         return {"ansible_python_interpreter": self.python, "gpu_info_options": options}
@@ -72,7 +75,8 @@ def add_process(node: Node, gpu: int, process: Process, cgroup: str) -> None:
     proc = node.directory / "proc" / str(process.pid)
     proc.mkdir(parents=True)
     (proc / "cgroup").write_text(cgroup, encoding="utf-8")
-    (proc / "comm").write_text("python3\n", encoding="utf-8")
+    fields = ["S", "1", *["0"] * 17, str(STARTED), *["0"] * 30]
+    (proc / "stat").write_text(f"{process.pid} (python3) {' '.join(fields)}\n", encoding="utf-8")
     node.gpus.write(node.directory)
 
 
@@ -110,6 +114,10 @@ def prepare(nodes: dict[str, Node]) -> None:
     cgroup = f"0::/kubepods.slice/kubepods-burstable.slice/{pod_slice}/cri-containerd-{CONTAINER}.scope\n"
     add_process(reference, 0, Process(4242, L20_PROCESS_MIB), cgroup)
     add_process(reference, 1, Process(4243, None, "graphics"), "0::/user.slice\n")
+    (reference.directory / f"log/pods/{POD['namespace']}_{POD['pod']}_{UID}/nlp").mkdir(parents=True)
+    links = reference.directory / "log/containers"
+    links.mkdir()
+    (links / f"{POD['pod']}_{POD['namespace']}_nlp-{CONTAINER}.log").symlink_to("/elsewhere")
     checkpoint = reference.directory / "kubelet/device-plugins/kubelet_internal_checkpoint"
     checkpoint.parent.mkdir()
     entry = {
@@ -126,7 +134,7 @@ def prepare(nodes: dict[str, Node]) -> None:
     renamed.write_bytes(renamed.read_bytes().replace(b"libnvidia-ml.so.1\0", b"libnvidia-ml.so.9\0"))
 
 
-NODE_OPTIONS = ("nvml_library", "proc_root", "kubelet_root")
+NODE_OPTIONS = ("nvml_library", "proc_root", "kubelet_root", "log_root")
 GPU_INFO = {
     **{name: f"{{{{ gpu_info_options.{name} }}}}" for name in NODE_OPTIONS},
     "facts_dir": "{{ facts_dir }}",
@@ -225,24 +233,33 @@ def test_gpu_info_relates_processes_to_pods(played: Played) -> None:
     (process,) = gpus_of(played, "reference")[0]["processes"]
     assert process == {
         "pid": 4242,
+        "started": STARTED,
         "type": "compute",
+        "mps_role": None,
         "used_memory_mib": L20_PROCESS_MIB,
+        "attribution": "container",
         "pod_uid": UID,
         "container_id": CONTAINER,
+        **POD,
+        "container": "nlp",
         "command": "python3",
         "gpu_instance_id": None,
         "compute_instance_id": None,
+        "mig_device": None,
     }
     (other,) = gpus_of(played, "reference")[1]["processes"]
-    assert (other["type"], other["used_memory_mib"], other["pod_uid"]) == ("graphics", None, None)
+    assert (other["type"], other["used_memory_mib"], other["attribution"]) == ("graphics", None, "host")
+    silent = "NVML does not tell the memory of 1 of 1 processes on this GPU."
+    assert [(gpu["memory_reason"] or "")[: len(silent)] for gpu in gpus_of(played, "reference")] == ["", silent]
 
 
 def test_gpu_info_lists_allocations(played: Played) -> None:
     uuid = played.nodes["reference"].gpus.gpus[0].uuid
     assert played.results["reference"]["allocations"] == [
-        {"pod_uid": UID, "container": "nlp", "resource": "nvidia.com/gpu", "device_ids": [uuid]}
+        {"pod_uid": UID, **POD, "container": "nlp", "resource": "nvidia.com/gpu", "device_ids": [uuid]}
     ]
-    assert played.results["lost"]["allocations"] is None
+    assert played.results["reference"]["allocations_source"] == "checkpoint"
+    assert (played.results["lost"]["allocations"], played.results["lost"]["allocations_source"]) == (None, None)
     assert "kubelet_internal_checkpoint does not exist" in played.results["lost"]["allocations_reason"]
 
 
@@ -307,7 +324,8 @@ def test_gpu_info_writes_facts_of_hosts_that_answered(played: Played) -> None:
     document = played.facts["reference"]
     assert (document["schema_version"], document["host"], document["node"]) == (1, "reference", "node-reference")
     expected = {"nvml_available", "reason", "reason_code", "driver_version", "cuda_version", "nvml_version", "gpus"}
-    assert set(document["facts"]) == expected | {"allocations", "allocations_reason", "holders", "holders_reason"}
+    expected |= {"allocations", "allocations_source", "allocations_reason", "holders", "holders_reason"}
+    assert set(document["facts"]) == expected
     assert document["facts"]["gpus"] == gpus_of(played, "reference")
 
 

@@ -167,6 +167,7 @@ def test_read_gpus_of_a_card_without_mig() -> None:
         "memory_reserved_mib": 603,
         "memory_used_mib": 4621,
         "memory_free_mib": 40844,
+        "memory_reason": None,
         "compute_mode": "default",
         "state": "ok",
         "reason": None,
@@ -202,23 +203,120 @@ def test_read_gpus_of_an_old_driver_has_nulls_where_it_cannot_tell() -> None:
     assert [facts["architecture"], facts["compute_mode"], facts["memory_reserved_mib"]] == [None, None, None]
 
 
+def run_process(
+    root: Path, pid: int, *, cgroup: str = f"0::/kubepods/pod{UID}/{CONTAINER}", comm: str = "python3"
+) -> None:
+    """A process as procfs shows it."""
+    (root / str(pid)).mkdir()
+    fields = ["S", "1", *["0"] * 17, "1700", *["0"] * 30]
+    (root / str(pid) / "stat").write_text(f"{pid} ({comm}) {' '.join(fields)}\n", encoding="utf-8")
+    (root / str(pid) / "cgroup").write_text(f"{cgroup}\n", encoding="utf-8")
+
+
 def test_read_gpus_relates_processes_to_pods(tmp_path: Path) -> None:
-    (tmp_path / "42").mkdir()
-    (tmp_path / "42" / "cgroup").write_text(f"0::/kubepods/pod{UID}/{CONTAINER}\n", encoding="utf-8")
-    (tmp_path / "42" / "comm").write_text("python3\n", encoding="utf-8")
+    run_process(tmp_path, 42)
+    (tmp_path / f"log/pods/mlapps_ner-7d9f-x2k4q_{UID}/server").mkdir(parents=True)
+    (tmp_path / "log/containers").mkdir()
+    (tmp_path / f"log/containers/ner-7d9f-x2k4q_mlapps_server-{CONTAINER}.log").symlink_to("/elsewhere")
     gpu = FakeGpu(process_lists={"Compute": [Process(42, 4621 * MIB)]})
-    assert read_one(gpu, NodeFiles(str(tmp_path)))["processes"] == [
+    assert read_one(gpu, NodeFiles(str(tmp_path), log_root=str(tmp_path / "log")))["processes"] == [
         {
             "pid": 42,
+            "started": 1700,
             "type": "compute",
+            "mps_role": None,
             "used_memory_mib": 4621,
+            "attribution": "container",
             "pod_uid": UID,
             "container_id": CONTAINER,
+            "namespace": "mlapps",
+            "pod": "ner-7d9f-x2k4q",
+            "container": "server",
             "command": "python3",
             "gpu_instance_id": None,
             "compute_instance_id": None,
+            "mig_device": None,
         }
     ]
+
+
+def test_read_gpus_says_what_a_process_outside_of_containers_is(tmp_path: Path) -> None:
+    run_process(tmp_path, 7, cgroup="0::/system.slice/nvidia-dcgm.service", comm="nv-hostengine")
+    run_process(tmp_path, 8, cgroup=f"0::/kubepods/pod{UID}/newruntime:{CONTAINER}.box")
+    gpu = FakeGpu(process_lists={"Compute": [Process(pid, 1 * MIB) for pid in (7, 8, 9)]})
+    found = read_one(gpu, NodeFiles(str(tmp_path)))["processes"]
+    told = [(one["pid"], one["attribution"], one["pod_uid"], one["container_id"], one["command"]) for one in found]
+    assert told == [
+        (7, "host", None, None, "nv-hostengine"),
+        (8, "runtime_unknown", UID, None, "python3"),
+        (9, "ended", None, None, None),
+    ]
+
+
+def test_read_gpus_tells_the_server_of_mps_from_its_clients(tmp_path: Path) -> None:
+    # the kernel keeps 15 characters of nvidia-cuda-mps-server
+    run_process(tmp_path, 7, comm="nvidia-cuda-mps")
+    run_process(tmp_path, 8)
+    run_process(tmp_path, 9)
+    lists = {"Compute": [Process(pid, 1 * MIB) for pid in (7, 8, 9)], "MPSCompute": [Process(8, 5 * MIB)]}
+    found = read_one(FakeGpu(process_lists=lists), NodeFiles(str(tmp_path)))["processes"]
+    assert [(one["pid"], one["type"], one["mps_role"]) for one in found] == [
+        (7, "compute", "server"),
+        (8, "mps", "client"),
+        (9, "compute", None),
+    ]
+
+
+def test_read_gpus_names_the_mig_device_of_a_process(tmp_path: Path) -> None:
+    run_process(tmp_path, 42)
+    devices = {number: MigDevice(f"MIG-{number}", "NVIDIA H20 MIG 1g.12gb", MIB, 7 + number, 0) for number in (0, 1)}
+    lists = {"Compute": [Process(42, 3 * MIB, 8, 0), Process(42, 5 * MIB, 7, 0), Process(42, 1 * MIB, 9, 0)]}
+    found = read_one(FakeGpu(mig=(1, 1), devices=devices, process_lists=lists), NodeFiles(str(tmp_path)))["processes"]
+    assert [(one["mig_device"], one["used_memory_mib"], one["pod_uid"]) for one in found] == [
+        ("MIG-0", 5, UID),
+        ("MIG-1", 3, UID),
+        (None, 1, UID),
+    ]
+
+
+SILENT = {"Compute": [Process(7, 5 * MIB), Process(8, None)]}
+ONE_SILENT = "NVML does not tell the memory of 1 of 2 processes on this GPU."
+
+
+@pytest.mark.parametrize(
+    ("user", "kernel", "cause"),
+    [
+        pytest.param(0, "6.8.0-45-generic", "So it is in virtual machines with a vGPU, and with conf", id="driver"),
+        pytest.param(1000, "6.8.0-45-generic", "This ran as uid 1000, and of MIG devices", id="not-root"),
+        pytest.param(0, "5.15.153.1-microsoft-standard-WSL2", "This is WSL, where Windows keeps the memory", id="wsl"),
+    ],
+)
+def test_read_gpus_says_why_the_memory_of_processes_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, kernel: str, cause: str
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    (tmp_path / "sys/kernel").mkdir(parents=True)
+    (tmp_path / "sys/kernel/osrelease").write_text(f"{kernel}\n", encoding="utf-8")
+    facts = read_one(FakeGpu(process_lists=SILENT), NodeFiles(str(tmp_path)))
+    assert [one["used_memory_mib"] for one in facts["processes"]] == [5, None]
+    assert facts["memory_reason"].startswith(f"{ONE_SILENT} {cause}")
+
+
+def test_read_gpus_of_a_card_whose_memory_is_the_hosts_says_so() -> None:
+    facts = read_one(
+        FakeGpu(name="NVIDIA GB10", errors={"memory": NOT_SUPPORTED}, process_lists={"Compute": [Process(7, MIB)]})
+    )
+    assert (facts["state"], facts["memory_total_mib"], facts["memory_used_mib"]) == ("ok", None, None)
+    assert [one["used_memory_mib"] for one in facts["processes"]] == [1]
+    assert facts["memory_reason"] == (
+        "NVML does not tell the memory of this GPU. So it is on those that have none of their own and share the host's."
+    )
+
+
+def test_read_gpus_that_do_not_tell_their_processes_are_not_taken_for_idle() -> None:
+    facts = read_one(FakeGpu(errors=dict.fromkeys(("Compute", "Graphics", "MPSCompute"), NOT_SUPPORTED)))
+    assert (facts["processes"], facts["memory_used_mib"]) == ([], 4621)
+    assert facts["memory_reason"].startswith("NVML does not tell which processes run on this GPU")
 
 
 def test_read_gpus_lists_a_process_once_by_its_most_telling_type() -> None:

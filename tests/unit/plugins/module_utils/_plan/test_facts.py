@@ -59,6 +59,12 @@ def test_read_library_elsewhere_falls_back_on_labels() -> None:
             fleet.host_facts([fleet.gpu(), fleet.gpu(index=1, state="lost", reason="GPU 1 fell off the bus.")]),
             "GPU 1 does not answer: GPU 1 fell off the bus.",
         ),
+        (
+            "auto",
+            LABELLED,
+            fleet.host_facts([fleet.gpu(memory_total_mib=None, memory_reason="NVML does not tell it.")]),
+            "GPU 0 does not answer: NVML does not tell it.",
+        ),
         ("labels", fleet.node(labels=fleet.labelled("A100-MIG-1g.5gb", 4864)), None, "its labels describe MIG devices"),
         ("labels", fleet.node(labels=fleet.labelled("Tesla-T4", 0)), None, "its labels make no sense"),
     ],
