@@ -17,6 +17,7 @@ SCHEDULABLE, CORDONED, WITHDRAWN, SERVING = "schedulable", "cordoned", "withdraw
 PROVEN, IN_SERVICE, FAILED = "proven", "in_service", "failed"
 #: Proven, and kept out of service by a person.
 HELD = "held"
+HEALTHY, UNHEALTHY = "healthy", "unhealthy"
 #: A pod left its node: to empty it, or to be made anew with devices that are still there.
 EVICTED, RECREATED = "evicted", "recreated"
 

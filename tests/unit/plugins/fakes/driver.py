@@ -16,6 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.modules import (
     maintenance_lock,
     node_maintenance,
     nvml_holders,
+    rollout_health_info,
     rollout_snapshot,
 )
 
@@ -68,6 +69,12 @@ class Driver:
 
     def in_service(self, **more: Any) -> Result:
         return self._call(node_maintenance, state="in_service", **more)
+
+    def recorded(self, **more: Any) -> Result:
+        return self._call(rollout_health_info, record=True, **more)
+
+    def watched(self, **more: Any) -> Result:
+        return self._call(rollout_health_info, **more)
 
     def failed(self, **more: Any) -> Result:
         return self._call(node_maintenance, state="failed", **more)
