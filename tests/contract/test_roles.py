@@ -12,6 +12,7 @@ from typing import Any, Iterator
 import pytest
 from jinja2.nativetypes import NativeEnvironment
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._export.metrics import Reading, describe_usage
 from contract.repository import ROLES, ROOT, files, load, name, text
 from tools import role_tables
 
@@ -29,6 +30,8 @@ USER_VARIABLE = re.compile(r"\bkubegpu_[a-z0-9_]+\b")
 PLACES = ("README.md", "CONTRIBUTING.md", "docs", "inventories", "playbooks", "roles")
 # Groups that the rollout makes, and what it hands from play to play.
 NO_SETTINGS = {"kubegpu_rollout_nodes", "kubegpu_control", "kubegpu_selected_hosts"}
+# Metrics have the collection's name before them too.
+METRICS = {metric.name for metric in describe_usage(Reading(None, {}, 0))}
 # What a default may refer to beside the user's variables.
 CONTEXT = {"inventory_hostname": "a-host"}
 
@@ -163,6 +166,6 @@ def test_user_variable_that_is_mentioned_exists() -> None:
         f"{name(path)}: {user}"
         for path in places
         for user in USER_VARIABLE.findall(text(path))
-        if user not in known and user not in NO_SETTINGS
+        if user not in known | NO_SETTINGS | METRICS
     }
     assert not unknown
