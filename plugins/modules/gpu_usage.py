@@ -19,7 +19,7 @@ description:
     counted as 0.
   - One process without children, whose memory does not grow with time. It creates no context on a GPU, but holds NVML open, and
     while it does, the MIG mode of the node's GPUs cannot be changed and the driver cannot be unloaded.
-  - What was seen is kept in a file on the node every 10 seconds and at the end. Started with C(async) and C(poll=0) it goes on
+  - What was seen is kept in a file on the node every 10 seconds (with hundreds of processes up to 60) and at the end. Started with C(async) and C(poll=0) it goes on
     whatever happens to the control node, and V(state=collected) returns it at any time, also from a sampling that runs or was
     interrupted. Give C(async) two minutes more than O(duration_seconds).
   - Succeeds on a node without a GPU, without a driver, or with one that does not work, at once, and says in
@@ -84,7 +84,7 @@ options:
   nvml_library:
     description:
       - File on the node to use as C(libnvidia-ml.so.1), where the dynamic loader would find none or another one.
-      - See M(kubegpu.sharing.gpu_info#module) for what it has to be.
+      - See M(kubegpu.sharing.gpu_info) for what it has to be.
     type: path
   proc_root:
     description: Where the node's procfs is mounted. Differs from the default when the node is seen through a mount.
@@ -103,6 +103,14 @@ options:
       - File on the node to import as C(pynvml), instead of what is installed there.
       - Set by the action plugin when it has sent the control node's copy.
     type: path
+  measurements_dir:
+    description:
+      - Directory on the control node. With O(state=collected), but not in check mode, what runs no more is written to
+        C(<id>/<inventory_hostname>.json) in it, unless that has more samples, and RV(measurements) is empty.
+    type: path
+  node_name:
+    description: Name of the Kubernetes node that this host is, noted in these files. Defaults to the host's name in the inventory.
+    type: str
 requirements:
   - nvidia-ml-py >= 12.550.52, on the node or on the control node
 """
@@ -134,10 +142,17 @@ EXAMPLES = r"""
   register: progress
   become: true
 
+- name: Keep on the control node what the node has measured
+  kubegpu.sharing.gpu_usage:
+    state: collected
+    measurements_dir: /var/tmp/kubegpu/measurements
+  register: collected
+  become: true
+
 - name: Remove it from the node
   kubegpu.sharing.gpu_usage:
     state: absent
-    ids: [before-the-sale]
+    ids: "{{ collected.written }}"
   become: true
 """
 
@@ -213,6 +228,15 @@ measurements:
   type: list
   elements: dict
   returned: with O(state=collected)
+written:
+  description: Ids of measurements that are on the control node now.
+  type: list
+  elements: str
+  returned: if O(measurements_dir) is given
+refused:
+  description: By id why a measurement was not written there.
+  type: dict
+  returned: if O(measurements_dir) is given
 missing:
   description: Those of O(ids) that the node knows nothing of.
   type: list
@@ -253,6 +277,9 @@ def argument_spec() -> ArgumentSpec:
             "kubelet_root": {"type": "path", "default": "/var/lib/kubelet"},
             "log_root": {"type": "path", "default": "/var/log"},
             "pynvml_path": {"type": "path"},
+            # these two are the action plugin's
+            "measurements_dir": {"type": "path"},
+            "node_name": {"type": "str"},
         },
         required_if=[("state", "absent", ("ids",))],
     )

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measurements on the control node: one folder for each, with a file for each host. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.document import read_measurement
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import write_json
+
+
+def keep_measurements(
+    directory: str, collected: Mapping[str, Any], *, host: str, node: str
+) -> tuple[list[str], dict[str, str]]:
+    """Write what a host has measured and measures no more, each as ``<directory>/<id>/<host>.json``.
+
+    A node's answer names the files, so each document is checked first.
+
+    :param collected: result of the module with its runs and measurements, as plain types.
+    :returns: ids that are on the control node now, and by id why one is not.
+    :raises KubeGpuError: a file cannot be written.
+    """
+    running = {run["id"] for run in collected.get("runs") or () if run["running"]}
+    written: list[str] = []
+    refused: dict[str, str] = {}
+    for document in collected.get("measurements") or ():
+        name = str(document.get("id"))
+        if name in running:
+            continue
+        try:
+            measurement = read_measurement(f"Measurement {name} of {host}", {**document, "host": host, "node": node})
+        except InputError as error:
+            refused[name] = error.msg
+            continue
+        # An inventory name may hold anything, also a slash.
+        path = os.path.join(directory, name, f"{quote(host, safe='')}.json")
+        if measurement["samples"] > _samples_there(path):
+            write_json(path, measurement)
+        written.append(name)
+    return written, refused
+
+
+def _samples_there(path: str) -> int:
+    """Samples of the file that is there; -1 if none is that can be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return int(json.load(file)["samples"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return -1
