@@ -20,6 +20,7 @@ from ansible.utils.display import Display
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.check_view import show_check
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document, Section, add_section
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holders_view import show_holders
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.inspection import inspect_cluster
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured import KIND as MEASUREMENT
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured import Measured, summarise_measurement
@@ -151,10 +152,13 @@ class _Views:
             after=self._read("cluster_after_path"),
             journal=_read_journal(self.options.get("journal_path")),
             extra=self.options["extra"],
+            facts=_read_facts(self.options.get("facts_dir")),
+            facts_after=_read_facts(self.options.get("facts_after_dir")),
         )
         self.report = summarise(rollout, _now())
         document = show_summary(self.report, self.limit)
-        self._documents = [document, show_plan(plan, self.limit, rollout.before)]
+        holders = show_holders(self.report["cards"], ("before", "after"), self.limit)
+        self._documents = [document, *holders, show_plan(plan, self.limit, rollout.before)]
         return document
 
     def show_measurement(self) -> Document:

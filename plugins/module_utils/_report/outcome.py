@@ -16,6 +16,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_vi
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.disturbance import Disturbance, compare_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds import find_holds
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_cards import (
+    Shares,
+    cards_of_facts,
+    join_cards,
+    name_pods,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_view import paused_daemonsets
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.node_verdict import judge_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import Timeline, build_timeline
@@ -34,6 +40,8 @@ class Rollout:
 
     :param journal: entries in order of time.
     :param extra: keys that the caller adds to report.json, for example second_run_writes.
+    :param facts: what gpu_info told of nodes before it.
+    :param facts_after: the same after it, of those that were read again.
     """
 
     plan: Mapping[str, Any]
@@ -41,6 +49,8 @@ class Rollout:
     after: Cluster
     journal: Sequence[Mapping[str, Any]] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    facts_after: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def timeline(self) -> Optional[Timeline]:
@@ -97,6 +107,7 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
         },
         "compatibility": plan.get("compatibility") or [],
         "warnings": plan.get("warnings") or [],
+        "cards": _cards(rollout, nodes),
         "timeline": timeline.to_dict() if timeline else None,
         **rollout.extra,
     }
@@ -129,6 +140,18 @@ def _node(name: str, rollout: Rollout, timeline: Optional[Timeline]) -> dict[str
         "seconds_out_of_service": round(timeline.out_of_service(name), 3) if timeline else None,
         "left_out_of_service": timeline is not None and timeline.left_out(name),
     }
+
+
+def _cards(rollout: Rollout, nodes: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Who holds the memory of the cards of nodes that changed; where none did, of all."""
+    pods = name_pods(rollout.before, rollout.after)
+    names = [name for name, node in nodes.items() if node["changed"]] or list(nodes)
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {"before": {}, "after": {}}
+    for when, facts in (("before", rollout.facts), ("after", rollout.facts_after)):
+        for name in names:
+            shares = Shares.of(rollout.plan["nodes"][name], nodes[name][f"resources_{when}"])
+            found[when][name] = cards_of_facts(facts.get(name) or {}, shares, pods)
+    return join_cards(found["before"], found["after"])
 
 
 def _still_stale(rollout: Rollout, names: list[str]) -> list[dict[str, Any]]:

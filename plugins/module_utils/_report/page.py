@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_bars import draw_bars
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page_template import STYLE, TEMPLATE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.slots_figure import draw_slots
@@ -64,10 +65,18 @@ def render_page(figures: Mapping[str, Any], documents: Sequence[Document]) -> st
     drawings = [
         drawing("slots", [draw_slots(figures["nodes"])]),
         drawing("memory", [draw_memory(figures["nodes"])]),
+        *draw_cards(figures["cards"], ("before", "after")),
         # a phone and paper get a narrow drawing with the same size of letters
         drawing("timeline", [draw_timeline(figures["timeline"], 940), draw_timeline(figures["timeline"], 440)]),
     ]
     return compose_page(head, drawings, documents, figures["created"])
+
+
+def draw_cards(cards: Sequence[Mapping[str, Any]], whens: tuple[str, str]) -> list[dict[str, Any]]:
+    """The figure of each card's memory; none where no card was read."""
+    if not cards:
+        return []
+    return [drawing("cards-memory", [draw_bars(cards, whens, 940), draw_bars(cards, whens, 440)])]
 
 
 def compose_page(head: Head, drawings: Sequence[Mapping[str, Any]], documents: Sequence[Document], created: str) -> str:

@@ -12,6 +12,8 @@ STYLE = """
   --before: #b3bac2; --after: #2f7d4f; --process: #2b6ca8; --headroom: #c5ddf1; --unmeasured: #d9dce0;
   --schedulable: #c9ced4; --cordoned: #e0a526; --evicting: #d97f2f; --withdrawn: #c8553d; --serving: #6b9bd1;
   --proven: #3f8f8b; --in-service: #2f7d4f; --restored: #7d8f3a; --held: #7a5ba6; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
+  --user-0: #3b75af; --user-1: #d98032; --user-2: #3f8f58; --user-3: #a3468f; --user-4: #c9ab26; --user-5: #d65c68; --user-6: #53b1c9; --user-7: #8a6444;
+  --user-others: #8d969f; --user-outside: #3d444c; --unattributed: #b9a4d6; --reserved: #c3c7cc; --card: #eceeef; --mig-device: #dfe3e7; --ceiling: #b3312a;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -19,6 +21,8 @@ STYLE = """
     --before: #616a74; --after: #5dbb83; --process: #5b9fdc; --headroom: #30567a; --unmeasured: #40474f;
     --schedulable: #4a525b; --cordoned: #e6b450; --evicting: #f09a52; --withdrawn: #e07a62; --serving: #7fb0e6;
     --proven: #5bb5b0; --in-service: #5dbb83; --restored: #b5c46a; --held: #b79be0; --failed: #e0557f; --good: #5dbb83; --bad: #f0837c;
+    --user-0: #6ba3de; --user-1: #f0a35c; --user-2: #62b97f; --user-3: #cf83bf; --user-4: #e0c854; --user-5: #f08791; --user-6: #7fd3e6; --user-7: #b98e69;
+    --user-others: #848d97; --user-outside: #d5dade; --unattributed: #7d6a9c; --reserved: #4a525a; --card: #282d33; --mig-device: #343b43; --ceiling: #ff8f85;
   }
 }
 * { box-sizing: border-box; }
@@ -43,7 +47,7 @@ code { font-family: ui-monospace, "SFMono-Regular", Menlo, Consolas, "DejaVu San
 .cards span { color: var(--soft); font-size: .875rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; align-items: start; }
 figure { margin: 0; background: var(--sheet); border: 1px solid var(--line); border-radius: .5rem; padding: 1rem 1.25rem 1.25rem; break-inside: avoid; }
-figure.timeline { grid-column: 1 / -1; }
+figure.timeline, figure.cards-memory, figure.courses { grid-column: 1 / -1; }
 figcaption { font-weight: 600; margin-bottom: .5rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .15rem 1rem; margin: 0 0 1rem; padding: 0; list-style: none; font-size: .8125rem; color: var(--soft); }
 .legend li { display: flex; align-items: baseline; }
@@ -72,6 +76,24 @@ svg .axis { stroke: var(--line); stroke-width: 1; }
 .legend i.evicted, .legend i.recreated { width: .2rem; margin-left: .25rem; margin-right: .7rem; }
 .held { fill: var(--held); background: var(--held); }
 .failed { fill: var(--failed); background: var(--failed); }
+.user-0 { fill: var(--user-0); background: var(--user-0); }
+.user-1 { fill: var(--user-1); background: var(--user-1); }
+.user-2 { fill: var(--user-2); background: var(--user-2); }
+.user-3 { fill: var(--user-3); background: var(--user-3); }
+.user-4 { fill: var(--user-4); background: var(--user-4); }
+.user-5 { fill: var(--user-5); background: var(--user-5); }
+.user-6 { fill: var(--user-6); background: var(--user-6); }
+.user-7 { fill: var(--user-7); background: var(--user-7); }
+.user-others { fill: var(--user-others); background: var(--user-others); }
+.user-outside { fill: var(--user-outside); background: var(--user-outside); }
+.unattributed { fill: var(--unattributed); background: var(--unattributed); }
+.reserved { fill: var(--reserved); background: var(--reserved); }
+.card { fill: var(--card); }
+.mig-device { fill: var(--mig-device); background: var(--mig-device); }
+svg .slot-line { stroke: var(--ink); stroke-width: 1; }
+svg .ceiling { stroke: var(--ceiling); stroke-width: 2; }
+.legend i.slot-line { width: .08rem; margin: 0 .7rem 0 .32rem; background: var(--ink); border-radius: 0; }
+.legend i.ceiling { width: .15rem; margin: 0 .65rem 0 .3rem; background: var(--ceiling); }
 .note { font-size: .875rem; color: var(--soft); margin: .75rem 0 0; }
 .scroll { width: fit-content; max-width: 100%; overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; background: var(--sheet); }
 table { border-collapse: collapse; font-size: .875rem; }
@@ -103,6 +125,8 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
     --before: #b3bac2; --after: #2f7d4f; --process: #2b6ca8; --headroom: #c5ddf1; --unmeasured: #d9dce0;
     --schedulable: #c9ced4; --cordoned: #e0a526; --evicting: #d97f2f; --withdrawn: #c8553d; --serving: #6b9bd1;
     --proven: #3f8f8b; --in-service: #2f7d4f; --restored: #7d8f3a; --held: #7a5ba6; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
+    --user-0: #3b75af; --user-1: #d98032; --user-2: #3f8f58; --user-3: #a3468f; --user-4: #c9ab26; --user-5: #d65c68; --user-6: #53b1c9; --user-7: #8a6444;
+    --user-others: #8d969f; --user-outside: #3d444c; --unattributed: #b9a4d6; --reserved: #c3c7cc; --card: #eceeef; --mig-device: #dfe3e7; --ceiling: #b3312a;
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 11px; }
