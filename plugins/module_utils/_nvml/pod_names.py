@@ -24,7 +24,8 @@ _SETTLED_NANOSECONDS = 1_000_000_000
 # More than a node ever runs at one time; beyond it, names of those that are gone are forgotten.
 _MOST = 4096
 
-Names = Dict[str, Tuple[str, str]]
+# namespace, pod and, of a container, its own
+Names = Dict[str, Tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class _Listing:
     """Names in a directory, read again only after it has changed."""
 
     path: str
-    parse: Callable[[str], Optional[Tuple[str, Tuple[str, str]]]]
+    parse: Callable[[str], Optional[Tuple[str, Tuple[str, ...]]]]
     names: Names = field(default_factory=dict)
     seen: int = -1
 
-    def find(self, key: str) -> Optional[Tuple[str, str]]:
+    def find(self, key: str) -> Optional[Tuple[str, ...]]:
         if key not in self.names:
             self._refresh()
         return self.names.get(key)
@@ -76,25 +77,25 @@ class PodNames:
         self._containers = _Listing(os.path.join(log_root, "containers"), _parse_container)
 
     def look_up(self, pod_uid: Optional[str], container_id: Optional[str] = None) -> PodName:
-        """The names of a pod and of one of its containers."""
+        """The names of a pod and of one of its containers; of the container alone where the pod's UID is not known."""
         if not pod_uid:
-            return PodName()
+            return PodName(*self._containers.find(container_id) or ()) if container_id else PodName()
         found = self._pods.find(pod_uid)
-        namespace, pod = found or (None, None)
+        namespace, pod = found[:2] if found else (None, None)
         directory = f"{namespace}_{pod}_{pod_uid}" if found else None
         return PodName(namespace, pod, self._container(directory, container_id) if container_id else None)
 
     def uid_of(self, namespace: str, pod: str) -> Optional[str]:
         """The UID of a pod, None if the node knows none or several of that name, as of one that was just replaced."""
         self._pods.find("")
-        uids = [uid for uid, name in self._pods.names.items() if name == (namespace, pod)]
+        uids = [uid for uid, name in self._pods.names.items() if name[:2] == (namespace, pod)]
         return uids[0] if len(uids) == 1 else None
 
     def _container(self, directory: Optional[str], container_id: str) -> Optional[str]:
         found = self._containers.find(container_id)
         if found:
-            return found[1]
-        cut = [name for key, (_pod, name) in self._containers.names.items() if _begins(container_id, key)]
+            return found[2]
+        cut = [names[2] for key, names in self._containers.names.items() if _begins(container_id, key)]
         if len(cut) == 1:
             return cut[0]
         # no link, or one that lost its id: with a single container there is no doubt (in a gVisor pod, processes are the sandbox's)
@@ -113,11 +114,11 @@ def _only_entry(directory: str) -> Optional[str]:
     return entries[0] if len(entries) == 1 else None
 
 
-def _parse_pod(name: str) -> Optional[Tuple[str, Tuple[str, str]]]:
+def _parse_pod(name: str) -> Optional[Tuple[str, Tuple[str, ...]]]:
     match = _POD.fullmatch(name)
     return (match.group(3), (match.group(1), match.group(2))) if match else None
 
 
-def _parse_container(name: str) -> Optional[Tuple[str, Tuple[str, str]]]:
+def _parse_container(name: str) -> Optional[Tuple[str, Tuple[str, ...]]]:
     match = _CONTAINER.fullmatch(name)
-    return (match.group(4), (match.group(1), match.group(3))) if match else None
+    return (match.group(4), (match.group(2), match.group(1), match.group(3))) if match else None

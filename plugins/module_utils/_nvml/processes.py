@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Iterable, Optional, Sequence
+from typing import Iterable, Optional, Pattern, Sequence
 
 _UID = r"[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32}"
 # A UID is a UUID, or for a static pod the MD5 of its manifest: unmistakable wherever it stands.
@@ -31,6 +31,8 @@ _POD_BELOW_KUBEPODS = re.compile(
     r"^(?:.*kubepods(?:-burstable|-besteffort)?-)?pod([0-9A-Za-z][0-9A-Za-z._-]*?)(?:\.slice)?$"
 )
 _CONTAINER = re.compile(r"^(?:(?:cri-containerd|crio|docker|libpod)-)?([0-9a-f]{64})(?:\.scope)?$")
+# Of these runtimes, a container is Kubernetes's wherever it lies.
+_CRI_CONTAINER = re.compile(r"^(?:cri-containerd|crio)-([0-9a-f]{64})(?:\.scope)?$")
 # CRI-O's watcher of a container is in the pod, and in no container of it.
 _MONITOR = re.compile(r"^crio-conmon-[0-9a-f]{64}(?:\.scope)?$")
 # What version 2 appends once the cgroup is removed, which a process on its way out outlives.
@@ -92,8 +94,8 @@ def _parse_path(path: str) -> PodOfProcess:
         below_kubepods = below_kubepods or "kubepods" in level
     if below_kubepods:
         return PodOfProcess(runtime_unknown=True)
-    # no pod in sight: from a sibling's cgroup namespace only "/../cri-containerd-<id>.scope" is left
-    return PodOfProcess(None, _first_container(levels) if ".." in levels else None)
+    # No pod in sight: from a sibling's cgroup namespace only "/../cri-containerd-<id>.scope" is left, and KubeEdge asks for no parent.
+    return PodOfProcess(None, _first_container(levels, _CONTAINER if ".." in levels else _CRI_CONTAINER))
 
 
 def _in_pod(uid: str, levels: Sequence[str]) -> PodOfProcess:
@@ -101,10 +103,10 @@ def _in_pod(uid: str, levels: Sequence[str]) -> PodOfProcess:
     return PodOfProcess(uid, container, bool(levels) and not container and not _MONITOR.match(levels[0]))
 
 
-def _first_container(levels: Iterable[str]) -> Optional[str]:
+def _first_container(levels: Iterable[str], spelling: Pattern[str] = _CONTAINER) -> Optional[str]:
     """The outermost container: what follows it was made inside of it."""
     for level in levels:
-        match = _CONTAINER.match(level)
+        match = spelling.match(level)
         if match:
             return match.group(1)
     return None

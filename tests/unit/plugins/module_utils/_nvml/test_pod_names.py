@@ -89,7 +89,13 @@ def test_look_up_of_a_container_whose_link_was_cut_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize("uid", [None, "", HASH])
 def test_look_up_without_a_known_pod_names_nothing(tmp_path: Path, uid: str) -> None:
     log(tmp_path, UID, ID)
-    assert PodNames(str(tmp_path)).look_up(uid, ID if uid is None else None) == PodName()
+    assert PodNames(str(tmp_path)).look_up(uid) == PodName()
+
+
+def test_look_up_of_a_container_whose_pod_is_not_known_goes_by_its_id(tmp_path: Path) -> None:
+    log(tmp_path, UID, ID)
+    assert PodNames(str(tmp_path)).look_up(None, ID) == PodName("mlapps", "ner-7d9f-x2k4q", "server")
+    assert PodNames(str(tmp_path)).look_up(None, ID[::-1]) == PodName()
 
 
 def test_look_up_where_there_are_no_logs_names_nothing(tmp_path: Path) -> None:

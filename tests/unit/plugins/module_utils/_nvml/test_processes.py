@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.processes import PodOfProcess, parse_cgroup
@@ -17,6 +19,14 @@ HASH = "5f1c0a9be37d24681357acd09b8e2f46"
 ID = "3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a"
 OUTER = "a" * 64
 KUBEPODS = "/kubepods.slice/kubepods-burstable.slice"
+# Whole files of real systems; their README says from where.
+SAMPLES = sorted((Path(__file__).parent / "cgroups").glob("*.txt"))
+OF_SAMPLES = {
+    "v1": PodOfProcess(UID, ID),
+    "v2": PodOfProcess(UID, ID),
+    "container": PodOfProcess(None, ID),
+    "host": PodOfProcess(),
+}
 
 FULL = [
     pytest.param(
@@ -88,6 +98,18 @@ def test_parse_cgroup_of_a_container_yields_pod_and_container(text: str) -> None
     assert parse_cgroup(text) == PodOfProcess(UID, ID)
 
 
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_parse_cgroup_of_real_systems(sample: Path) -> None:
+    assert parse_cgroup(sample.read_text(encoding="utf-8")) == OF_SAMPLES[sample.stem.partition("-")[0]]
+
+
+def test_samples_are_there_and_have_their_origin_told() -> None:
+    origins = (SAMPLES[0].parent / "README.md").read_text(encoding="utf-8")
+    assert len(SAMPLES) > 30
+    untold = [sample.stem for sample in SAMPLES if sample.stem not in origins]
+    assert all(name.startswith("host-") for name in untold)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -110,6 +132,19 @@ def test_parse_cgroup_of_a_container_yields_pod_and_container(text: str) -> None
             f"0::{KUBEPODS}/kubepods-burstable-pod{UID_}.slice/crio-conmon-{ID}.scope\n",
             PodOfProcess(UID, None),
             id="crio-monitor-is-no-container",
+        ),
+        pytest.param(
+            f"12:cpu:/kubepods\n11:memory:/kubepods/pod{UID}\n1:name=systemd:/kubepods/pod{UID}/{ID}\n",
+            PodOfProcess(UID, ID),
+            id="left-behind-in-upper-levels",
+        ),
+        pytest.param(
+            f"0::{KUBEPODS}/kubepods-burstable-pod{UID_}.slice/newruntime-{ID}.box\n",
+            PodOfProcess(UID, None, True),
+            id="container-of-an-unknown-runtime",
+        ),
+        pytest.param(
+            "0::/kubepods/burstable/sandbox:17\n", PodOfProcess(None, None, True), id="pod-of-an-unknown-runtime"
         ),
         pytest.param(f"0::/../cri-containerd-{ID}.scope\n", PodOfProcess(None, ID), id="sibling-in-the-same-pod"),
         pytest.param("0::/\n", PodOfProcess(), id="own-namespace-tells-nothing"),
