@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,31 @@ def entry(devices: Any, *, uid: str = UID, container: str = "nlp", resource: str
 def test_parse_checkpoint_reads_device_ids_of_either_format(devices: Any, expected: list[str]) -> None:
     (allocation,) = parse_checkpoint(checkpoint(entry(devices)))
     assert allocation == {"pod_uid": UID, "container": "nlp", "resource": "nvidia.com/gpu", "device_ids": expected}
+
+
+THREE, SEVEN, A, C = (f"GPU-{digit * 8}-1a2b-4c3d-8e5f-60718293a4b5" for digit in "37ac")
+SECOND = "1d2e3f4a-5b6c-4d7e-8f90-a1b2c3d4e5f6"
+MIG = "MIG-5f0e1d2c-3b4a-5968-8776-95a4b3c2d1e0"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("v1.18-list", [(SECOND, "notebook", "gpu", [SEVEN, A]), (UID, "notebook", "gpu", [THREE])]),
+        ("v1.20-numa-nodes", [(SECOND, "app", "gpu", [THREE, C]), (UID, "app", "gpu", [SEVEN, A])]),
+        (
+            "v1.31-shared-and-mig",
+            [(SECOND, "server", "mig-1g.12gb", [MIG]), (UID, "ner", "gpu", [f"{THREE}::2", f"{THREE}::5"])],
+        ),
+        ("v1.31-indices", [(UID, "ner", "gpu.shared", ["0::3"])]),
+        ("v1.34-nothing-allocated", []),
+    ],
+)
+def test_parse_checkpoint_of_real_kubelets(name: str, expected: list[Any]) -> None:
+    text = (Path(__file__).parent / "checkpoints" / f"{name}.json").read_text(encoding="utf-8")
+    assert [tuple(allocation.values()) for allocation in parse_checkpoint(text)] == [
+        (uid, container, f"nvidia.com/{resource}", ids) for uid, container, resource, ids in expected
+    ]
 
 
 def test_parse_checkpoint_keeps_nvidia_resources_in_a_stable_order() -> None:
