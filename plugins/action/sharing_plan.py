@@ -15,6 +15,7 @@ import yaml
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.overlay import Overlay, lay_over
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import MODES
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.options import plan_options, read_given
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan, plan_diff
@@ -42,6 +43,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "limited": {"type": "bool", "default": False},
     "accept_live_memory": {"type": "list", "elements": "str", "default": []},
     "mig_ignore_holders": {"type": "list", "elements": "str", "default": []},
+    "proposal_path": {"type": "path"},
     "mig_host_services": {"type": "list", "elements": "str", "default": list(HOST_SERVICES)},
 }
 
@@ -95,10 +97,22 @@ def read_names(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.strip() for name in given if name.strip())
 
 
-def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str, Any]]) -> PlanRequest:
+def read_overlay(params: Mapping[str, Any]) -> Overlay | None:
+    """The configs with a proposal laid over; None if there is none.
+
+    :raises KubeGpuError: the file is no proposal.
+    """
+    path = params["proposal_path"]
+    return lay_over(params["configs"], read_json(path, SCHEMA_VERSION), path) if path else None
+
+
+def make_request(
+    params: Mapping[str, Any], variables: Mapping[str, Mapping[str, Any]], overlay: Overlay | None = None
+) -> PlanRequest:
     """The planner's input, with the files read.
 
     :param variables: of every host in the inventory, by host.
+    :param overlay: configs to plan with in the place of those that are given.
     """
     cluster = read_json(params["cluster_path"], SCHEMA_VERSION)
     if isinstance(params["hosts"], Mapping):
@@ -108,7 +122,7 @@ def make_request(params: Mapping[str, Any], variables: Mapping[str, Mapping[str,
         certain = cluster["nodes"] if params["facts"] == "labels" and not params["limited"] else ()
         hosts = name_nodes(params["hosts"], certain, variables, params["node_name_variable"])
     return PlanRequest(
-        configs=params["configs"],
+        configs=overlay.configs if overlay else params["configs"],
         cluster=cluster,
         host_facts={} if params["facts"] == "labels" else read_host_facts(params["facts_dir"], sorted(hosts)),
         hosts=hosts,
@@ -143,8 +157,11 @@ class ActionModule(ActionBase):
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         params = to_plain(given)
         try:
-            request = make_request(params, (task_vars or {}).get("hostvars") or {})
+            overlay = read_overlay(params)
+            request = make_request(params, (task_vars or {}).get("hostvars") or {}, overlay)
             plan = add_rehearsal(build_plan(request), request.cluster)
+            if overlay:
+                plan["proposal"] = {"path": params["proposal_path"], "applied": overlay.applied, "told": overlay.told}
             if params["dest"]:
                 write_plan(params["dest"], plan)
         except KubeGpuError as error:

@@ -116,6 +116,13 @@ options:
     type: list
     elements: str
     default: [nvidia-persistenced, nvidia-dcgm, dcgm, nvsm, nvsm-core, nvsm-api-gateway]
+  proposal_path:
+    description:
+      - File that M(kubegpu.sharing.sizing_proposal) has written. The plan shows what would be if its C(process_memory_mib) stood in
+        O(configs), for configs that share by that number or lack one. Configs that state C(replicas) stay as they are.
+      - RV(plan) then has C(proposal), with what was C(applied) by key and what was C(told) instead. It is there to be looked at. A rollout
+        takes its configs from the variables.
+    type: path
   dest:
     description:
       - File to which the plan is written, for the steps of a rollout to obey. Its directory is created if it does not exist.
@@ -129,6 +136,7 @@ notes:
 seealso:
   - module: kubegpu.sharing.gpu_info
   - module: kubegpu.sharing.gpu_resources_info
+  - module: kubegpu.sharing.sizing_proposal
 """
 
 EXAMPLES = r"""
