@@ -14,6 +14,7 @@ description:
   - Reads what M(kubegpu.sharing.gpu_usage) has told of each host, and says whether there is anything left to wait for.
   - A host that does not answer may sample all the same. It is waited for until the sampling has ended everywhere, and
     O(lost_seconds) longer.
+  - There is nothing left to wait for after 64 looks, whatever the times are.
   - Time is that since the control node's start, which nobody sets.
 positional: run
 options:
@@ -34,7 +35,7 @@ options:
     type: int
     required: true
   progress_seconds:
-    description: Seconds between two looks, of which there are 60 at most while the hosts sample.
+    description: Seconds between two looks, of which there are 40 at most while the hosts sample.
     type: int
     required: true
   begun:
@@ -51,13 +52,12 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(done) tells whether there is nothing left to wait for, C(wait_seconds) when to look again, C(rounds) how often that can be at
-      most, C(begun) is for the next call, and C(told) says how far the hosts are.
+    - C(done) tells whether there is nothing left to wait for, C(wait_seconds) when to look again, C(begun) is for the next call, and
+      C(told) says how far the hosts are.
   type: dict
   sample:
     begun: 1061.5
     done: false
-    rounds: 32
     told: "After 120 of 600 s: 7 hosts sample, 1 does not answer: gpu-t4."
     wait_seconds: 60
 """
@@ -68,10 +68,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# A long measurement is looked at so often: each look asks every host.
-_LOOKS = 60
+# Looks at most while the hosts sample, and afterwards besides the first few: each one asks every host.
+_LOOKS, _LATE_LOOKS = 40, 16
 # Of looks after the sampling should have ended.
-_SHORTEST_WAIT, _LONGEST_WAIT = 2, 15
+_SHORTEST_WAIT, _LONG_WAIT = 2, 15
 # A job that has not begun to write after so many seconds more than the sampling takes will not.
 _SLOW_START_SECONDS = 5
 _NAMES_TOLD = 5
@@ -90,16 +90,8 @@ class _Times:
         left = self.sampling - elapsed
         if left > 0:
             return max(1, min(self.period, math.ceil(left) + 1))
-        longest = max(_SHORTEST_WAIT, min(self.period, _LONGEST_WAIT))
+        longest = max(_SHORTEST_WAIT, min(self.period, _LONG_WAIT), math.ceil(self.lost / _LATE_LOOKS))
         return max(_SHORTEST_WAIT, min(math.ceil(-left), longest))
-
-    def rounds(self) -> int:
-        """Looks within all the time that there is."""
-        elapsed, count = 0, 1
-        while elapsed < self.sampling + self.lost:
-            elapsed += self.wait(elapsed)
-            count += 1
-        return count
 
 
 def measure_progress(
@@ -127,7 +119,6 @@ def measure_progress(
     return {
         "begun": begun,
         "done": bool(looks) and (not awaited or elapsed >= times.sampling + times.lost),
-        "rounds": times.rounds(),
         "wait_seconds": times.wait(elapsed),
         "told": _told(min(elapsed, times.sampling), times.sampling, hosts),
     }

@@ -88,6 +88,8 @@ class Operator:
                     "kubegpu_nvml_library": f"{node_dir}/libnvidia-ml.so.1",
                     "kubegpu_proc_root": f"{node_dir}/proc",
                     "kubegpu_kubelet_root": f"{node_dir}/kubelet",
+                    "kubegpu_log_root": f"{node_dir}/log",
+                    "kubegpu_measure_path": f"{node_dir}/root/var/lib/kubegpu-sharing/measurements",
                     # A folder has no services and does not boot; what is written to the host goes below its root.
                     "kubegpu_mig_host_services": [],
                     "kubegpu_mig_boot_restore": False,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,8 +64,8 @@ def test_wait_is_for_hosts_that_may_still_sample(
         (599.9, 600, 2),
         (600.1, 600, 2),
         (607.5, 600, 8),
-        (800, 600, 15),
-        (0, 86400, 1440),
+        (800, 600, 19),
+        (0, 86400, 2160),
     ],
 )
 def test_next_look_comes_soon_after_the_end_and_seldom_in_a_long_measurement(
@@ -73,19 +74,26 @@ def test_next_look_comes_soon_after_the_end_and_seldom_in_a_long_measurement(
     assert progress(monkeypatch, elapsed, {"a": SAMPLES}, seconds=seconds)["wait_seconds"] == wait
 
 
-@pytest.mark.parametrize("seconds", [1, 59, 600, 86400])
-@pytest.mark.parametrize("lost_seconds", [0, 7, 300])
-def test_rounds_reach_over_all_the_time_and_are_few(
-    monkeypatch: pytest.MonkeyPatch, seconds: int, lost_seconds: int
+@pytest.mark.parametrize("seconds", [1, 59, 600, 601, 86400])
+@pytest.mark.parametrize("lost_seconds", [0, 7, 300, 7200])
+@pytest.mark.parametrize("progress_seconds", [1, 60, 3600])
+def test_host_that_never_answers_is_given_up_after_as_many_looks_as_the_playbook_has(
+    monkeypatch: pytest.MonkeyPatch, seconds: int, lost_seconds: int, progress_seconds: int
 ) -> None:
-    times = {"seconds": seconds, "lost_seconds": lost_seconds}
-    rounds = progress(monkeypatch, 0, {}, **times)["rounds"]
-    elapsed, done = 0.0, False
-    for _unused in range(rounds):
+    times = {"seconds": seconds, "lost_seconds": lost_seconds, "progress_seconds": progress_seconds}
+    elapsed, looks, done = 0.0, 0, False
+    while not done:
         elapsed += progress(monkeypatch, elapsed, {"a": LOST}, **times)["wait_seconds"]
         done = progress(monkeypatch, elapsed, {"a": LOST}, **times)["done"]
-    assert done
-    assert rounds < 100
+        looks += 1
+    assert looks <= looks_of_the_playbook()
+    assert elapsed >= seconds + lost_seconds
+
+
+def looks_of_the_playbook() -> int:
+    tasks = Path(__file__).parents[4] / "roles/rollout/tasks"
+    of_sampling = (tasks / "measure_sample.yml").read_text(encoding="utf-8").count("import_tasks: measure_rounds.yml")
+    return of_sampling * (tasks / "measure_rounds.yml").read_text(encoding="utf-8").count("measure_round.yml")
 
 
 def test_state_of_all_hosts_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
