@@ -22,7 +22,7 @@ demo: setup ## Show it on simulated clusters: 2 GPU slots become 11, an H20 is c
 test: setup-test ## Run every check: lint, docs, sanity, units, contract, integration, build
 	@$(CHECKS)
 
-test-gpu: setup ## Compare what GPUs of this machine report about MIG with the tables (reads only)
+test-gpu: setup ## Compare what GPUs of this machine report with the tables, and look for a process that takes 256 MiB
 	@$(PYTHON) -m gpu
 
 lint: setup-test ## Run the linters and the type checker

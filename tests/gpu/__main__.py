@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares the MIG profiles of this machine's GPUs with the table. Only reads: no mode, instance or setting is changed."""
+"""Compares what this machine's GPUs tell with what is relied on. No mode, instance or setting is changed.
+
+Their MIG profiles are compared with the table, and a process that takes memory for a moment is looked for.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,28 @@ from typing import Any, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node import NodeReader
+from gpu.attribution import check_attribution
 from gpu.comparison import compare
 
 
-def main(nvml_library: Optional[str] = None) -> int:
+def main(nvml_library: Optional[str] = None, cuda_library: Optional[str] = None) -> int:
     """Print the comparison.
 
-    :returns: 1 if a card reports something else than the table that planning would rely on, else 0; also 0 without a GPU.
+    :returns: 1 if a card reports something else than the table that planning would rely on, or a process is not found with its
+        memory; else 0; also 0 without a GPU.
     """
+    reader = NodeReader(nvml_library)
     try:
-        facts = NodeReader(nvml_library).read()
+        facts = reader.read()
+        differs = report(facts)
+        if not facts["nvml_available"]:
+            return differs
+        finding = check_attribution(reader.read, cuda_library)
     except KubeGpuError as error:
         print(f"No comparison: {error}", file=sys.stderr)
         return 1
-    return report(facts)
+    print(finding.text)
+    return 1 if differs or finding.wrong else 0
 
 
 def report(facts: Mapping[str, Any]) -> int:
@@ -45,4 +56,4 @@ def report(facts: Mapping[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    sys.exit(main(*sys.argv[1:3]))
