@@ -19,9 +19,9 @@ description:
     counted as 0.
   - One process without children, whose memory does not grow with time. It creates no context on a GPU, but holds NVML open, and
     while it does, the MIG mode of the node's GPUs cannot be changed and the driver cannot be unloaded.
-  - What was seen is kept in a file on the node every 10 seconds (with hundreds of processes up to 60) and at the end. Started with C(async) and C(poll=0) it goes on
-    whatever happens to the control node, and V(state=collected) returns it at any time, also from a sampling that runs or was
-    interrupted. Give C(async) two minutes more than O(duration_seconds).
+  - What was seen is kept in a file on the node every 10 seconds (with hundreds of processes up to 60) and at the end. Started with
+    C(async) and C(poll=0) it goes on whatever happens to the control node, and O(state=collected) returns it at any time, also
+    from a sampling that runs or was interrupted. Give C(async) two minutes more than O(duration_seconds).
   - Succeeds on a node without a GPU, without a driver, or with one that does not work, at once, and says in
     RV(measurement.reason) what was seen and what to do.
   - Needs nothing installed on the node. Where it has no C(pynvml), or one too old, the control node's copy (package
@@ -82,9 +82,7 @@ options:
     type: path
     default: /var/lib/kubegpu-sharing/measurements
   nvml_library:
-    description:
-      - File on the node to use as C(libnvidia-ml.so.1), where the dynamic loader would find none or another one.
-      - See M(kubegpu.sharing.gpu_info) for what it has to be.
+    description: File on the node to use as C(libnvidia-ml.so.1); see M(kubegpu.sharing.gpu_info) for what it has to be.
     type: path
   proc_root:
     description: Where the node's procfs is mounted. Differs from the default when the node is seen through a mount.

@@ -8,9 +8,14 @@ Names and allocations are kept from when they were seen: a pod that is gone at t
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.attribution import Attributed, AttributionCache
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.attribution import (
+    ENDED,
+    RUNTIME_UNKNOWN,
+    Attributed,
+    AttributionCache,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.pod_names import PodName, PodNames
 from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.model import Sample
@@ -18,6 +23,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.model impor
 _Container = Tuple[str, Optional[str]]
 # More than a node runs in days; what is older was written many times by then.
 _MOST = 4096
+_MOST_STRANGE = 8
 
 
 class UsageOwners:
@@ -30,12 +36,33 @@ class UsageOwners:
         self._named: Dict[_Container, PodName] = {}
         # device ids by pod and name of the container
         self._given: Dict[Tuple[str, str], Set[str]] = {}
-        #: Why the kubelet's allocations are not known, None if they are.
-        self.problem: Optional[str] = None
+        self._problem: Optional[str] = None
+        self._ended = 0
+        self._strange: Dict[int, str] = {}
 
     def look_up(self, pid: int) -> Attributed:
         """Whose a process is."""
-        return self._cache.look_up(pid)
+        found = self._cache.look_up(pid)
+        if found.attribution == ENDED:
+            self._ended += 1
+        elif found.attribution == RUNTIME_UNKNOWN and len(self._strange) < _MOST_STRANGE:
+            self._strange[pid] = found.command or "unknown"
+        return found
+
+    def notes(self) -> List[str]:
+        """What is not known of owners, in sentences."""
+        notes = [] if self._problem is None else [self._problem]
+        if self._ended:
+            notes.append(
+                f"{self._ended} times a process that NVML named was not in {self._files.proc_root}: it had just ended, or is in "
+                "another pid namespace than this module. What it used counts as used outside of pods."
+            )
+        for pid, command in self._strange.items():
+            notes.append(
+                f"Process {pid} ({command}): container runtime unknown, for its cgroup is one of Kubernetes in a spelling that is not "
+                "known. What it used counts for its pod as far as that can be told."
+            )
+        return notes
 
     def follow(self, sample: Sample) -> None:
         """Note whom a sample shows for the first time, while the node still knows their names; forget processes that are gone."""
@@ -75,7 +102,7 @@ class UsageOwners:
         return sum(1 for one in given if one.partition("::")[0] == device)
 
     def _read_allocations(self) -> None:
-        allocations, self.problem = self._files.allocations()
+        allocations, self._problem = self._files.allocations()
         for one in allocations or ():
             self._given[one["pod_uid"], one["container"]] = set()
         for one in allocations or ():

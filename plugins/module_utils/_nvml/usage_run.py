@@ -21,7 +21,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_file i
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_owners import UsageOwners
 from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.recorder import Recorder
 
-_WRITE_SECONDS = 10.0
+_WRITE_SECONDS, _LONGEST_WRITE_SECONDS = 10.0, 60.0
+# Where hundreds of processes make it long, writing it takes a part of the time, and no more than that.
+_WRITE_SHARE = 250
 # Of times that are multiples of a decimal fraction.
 _ROUNDING = 1e-6
 _LATE = "The node was too slow for the interval: the sample before had not ended when they were due. Choose a longer interval."
@@ -65,7 +67,7 @@ class UsageRun:
         self._head: Dict[str, Any] = {"id": request.id, "nvml_available": True}
         self._started = clock.now()
         self._began = clock.monotonic()
-        self._written: Optional[float] = None
+        self._next_write = self._began
 
     def measure(self) -> Dict[str, Any]:
         """The measurement, also of a node whose NVML is out of reach (``nvml_available`` false, with the reason).
@@ -92,6 +94,7 @@ class UsageRun:
         self._head["driver_version"] = ask(nvml.driver_version)
         # what came before was not sampling
         self._started, self._began = self._clock.now(), self._clock.monotonic()
+        self._next_write = self._began
         return sampler
 
     def _sample(self, sampler: Sampler) -> bool:
@@ -120,10 +123,12 @@ class UsageRun:
         else:
             self._recorder.miss(at, _SILENT)
         self._owners.follow(sample)
-        if self._written is None or at - self._written >= _WRITE_SECONDS:
-            self._written = at
+        if at >= self._next_write:
+            begun = self._clock.monotonic()
             self._owners.refresh()
             self._keep(complete=False)
+            pause = max(_WRITE_SECONDS, (self._clock.monotonic() - begun) * _WRITE_SHARE)
+            self._next_write = at + min(pause, _LONGEST_WRITE_SECONDS) - _ROUNDING
 
     def _elapsed(self) -> float:
         return self._clock.monotonic() - self._began
@@ -155,8 +160,7 @@ class UsageRun:
 
     def _notes(self, cards: List[Dict[str, Any]]) -> List[str]:
         notes = [str(card["reason"]) for card in cards if not card["uuid"]]
-        notes += self._sampler.notes() if self._sampler else []
-        return notes + ([self._owners.problem] if self._owners.problem else [])
+        return notes + (self._sampler.notes() if self._sampler else []) + self._owners.notes()
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
+
+from integration.apart import apart
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import NvmlUnavailableError
@@ -24,9 +23,6 @@ from simulator.nvml.state import NodeGpus, install
 
 POD = "8c6f1d2e-3b4a-4f5e-9d6c-7a8b9c0d1e2f"
 Places = tuple[tuple[str, int], ...]
-_KILLED = -signal.SIGKILL
-# Read once here, not in every process that is forked off.
-importlib.import_module("pynvml")
 
 
 @dataclass
@@ -122,21 +118,5 @@ class Node:
             return {"failed": True, "msg": error.msg, **error.facts}
 
     def apart(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Work in a process of its own: a library is loaded once in each, and may end it."""
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(reader)
-            status = 1
-            try:
-                with os.fdopen(writer, "w", encoding="utf-8") as pipe:
-                    json.dump(work(), pipe)
-                status = 0
-            finally:
-                os._exit(status)
-        os.close(writer)
-        with os.fdopen(reader, encoding="utf-8") as pipe:
-            text = pipe.read()
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        assert status in (0, _KILLED), "the traceback is above"
-        return dict(json.loads(text)) if status == 0 else {}
+        """Work in a process of its own."""
+        return apart(work)
