@@ -54,7 +54,7 @@ options:
     type: path
   configs:
     description:
-      - As in M(kubegpu.sharing.sharing_plan#module). Here, a config with C(sharing) may be without C(process_memory_mib) and C(replicas).
+      - As in M(kubegpu.sharing.sharing_plan). Here, a config with C(sharing) may be without C(process_memory_mib) and C(replicas).
       - It may be empty. Then a config is proposed for each model of GPU that was in use.
     type: raw
     required: true
@@ -62,13 +62,13 @@ options:
     description: Key of the config for GPUs that no other config matches.
     type: raw
   sizing:
-    description: As in M(kubegpu.sharing.sharing_plan#module). Its C(max_memory_utilization) is the margin of a card as a whole.
+    description: As in M(kubegpu.sharing.sharing_plan). Its C(max_memory_utilization) is the margin of a card as a whole.
     type: raw
   device_plugin:
-    description: As in M(kubegpu.sharing.sharing_plan#module). Its version decides what may stand in a config.
+    description: As in M(kubegpu.sharing.sharing_plan). Its version decides what may stand in a config.
     type: raw
   facts:
-    description: Where facts about GPUs come from, as in M(kubegpu.sharing.sharing_plan#module).
+    description: Where facts about GPUs come from, as in M(kubegpu.sharing.sharing_plan).
     type: str
     choices: [auto, nodes, labels]
     default: auto

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.fragment import write_fragment
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.pods import NeverRan, PodIndex, never_ran
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.request import Checked, ProposalRequest, check
-from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.sizes import KeySize
+from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.sizes import KeySize, show_margin
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.uses import Attributed, attribute
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.warnings import all_warnings
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.workloads import group
@@ -39,7 +39,7 @@ def build_proposal(request: ProposalRequest) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
-        "margin": f"{checked.margin:f}",
+        "margin": show_margin(checked.margin),
         **sampling,
         "configs": {key: size.to_dict() for key, size in sizes.items()},
         "workloads": [workload.to_dict() for workload in workloads],
@@ -114,7 +114,7 @@ def _sampling(checked: Checked) -> dict[str, Any]:
 
 def _head(sampling: Mapping[str, Any], checked: Checked) -> list[str]:
     hosts = f"{sampling['hosts']} host{'' if sampling['hosts'] == 1 else 's'}"
-    margin = f"margin {checked.margin:f} on each peak" if checked.margin else "no margin on the peaks"
+    margin = f"a margin of {show_margin(checked.margin)} on each peak" if checked.margin else "no margin on the peaks"
     ceiling = checked.vocabulary.margins.max_memory_utilization
     return [
         f"Proposed from what was measured on {hosts} from {sampling['measured_from']} to {sampling['measured_to']} "

@@ -109,7 +109,7 @@ class KeySize:
             "replicas_stated": self.states_replicas,
             "replicas": self.words.get("replicas"),
             **describe_use(deciding, self.uses, self.margin),
-            "margin": f"{self.margin:f}",
+            "margin": show_margin(self.margin),
             "by_resource": {
                 resource: {
                     "process_memory_mib": add_margin(_most(uses), self.margin),
@@ -148,6 +148,12 @@ def _most(uses: Sequence[Use]) -> Use:
 def add_margin(use: Use, margin: Decimal) -> int:
     """MiB of a slot with the margin, rounded up."""
     return ceil((use.per_slot or 0) * (1 + Fraction(margin)))
+
+
+def show_margin(margin: Decimal) -> str:
+    """With two digits at least, as it is written in variables: 0.00, 0.15, 0.125."""
+    text = f"{margin:f}"
+    return text if len(text.partition(".")[2]) >= 2 else f"{margin:.2f}"
 
 
 def describe_use(use: Use | None, uses: Sequence[Use], margin: Decimal) -> dict[str, Any]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Set
+from typing import Any, Dict, Iterable, List, Set, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.pods import Workload
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.uses import Use
@@ -41,9 +41,10 @@ class WorkloadUse:
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the proposal."""
-        containers: Dict[str, List[Use]] = {}
+        # A process needs another amount on another card, so that each config has a line of its own.
+        containers: Dict[Tuple[str, str], List[Use]] = {}
         for use in self.uses:
-            containers.setdefault(use.container or "", []).append(use)
+            containers.setdefault((use.container or "", use.source.key or ""), []).append(use)
         return {
             "kind": self.workload.kind,
             "namespace": self.workload.namespace,
@@ -51,7 +52,7 @@ class WorkloadUse:
             "configs": self.keys,
             "nodes": sorted({use.source.node for use in self.uses}),
             "pods": len({use.pod.uid for use in self.uses}),
-            "containers": [_describe(name, containers[name]) for name in sorted(containers)],
+            "containers": [_describe(*named, containers[named]) for named in sorted(containers)],
             "peak_mib": self.peak,
             "warnings": sorted(self.warnings),
         }
@@ -66,7 +67,7 @@ def seconds_of(uses: Iterable[Use]) -> float:
     return round(sum(longest.values()), 1)
 
 
-def _describe(name: str, uses: List[Use]) -> dict[str, Any]:
+def _describe(name: str, key: str, uses: List[Use]) -> dict[str, Any]:
     figures = Figures()
     for use in uses:
         figures.include(use.figures)
@@ -74,6 +75,7 @@ def _describe(name: str, uses: List[Use]) -> dict[str, Any]:
     growing = max(uses, key=lambda use: use.growth_mib)
     return {
         "name": name or None,
+        "config": key or None,
         "peak_mib": told["peak"],
         "mean_mib": told["mean"],
         "p95_mib": told["p95"],

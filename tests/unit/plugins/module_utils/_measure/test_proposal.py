@@ -92,6 +92,19 @@ def test_margin_is_decimal_and_rounds_up(margin: Any, peak: int, proposed: int) 
     assert only(propose(node, configs={"t4": SHARED}, margin=margin))["process_memory_mib"] == proposed
 
 
+@pytest.mark.parametrize(("margin", "shown"), [(0.0, "0.00"), ("0", "0.00"), ("0.1", "0.10"), ("0.125", "0.125")])
+def test_margin_is_shown_with_two_digits(margin: Any, shown: str) -> None:
+    assert propose(t4(), configs={"t4": SHARED}, margin=margin)["margin"] == shown
+
+
+def test_workload_on_several_kinds_of_cards_is_told_for_each() -> None:
+    (workload,) = propose(*world.reference())["workloads"]
+    assert [(one["config"], one["peak_mib"], one["samples"]) for one in workload["containers"]] == [
+        ("l20", 4621, 4),
+        ("t4", 4401, 4),
+    ]
+
+
 def test_the_highest_of_all_workloads_decides() -> None:
     pods = [world.pod("a", "Deployment/small"), world.pod("b", "StatefulSet/large"), world.pod("c", "Deployment/small")]
     node = t4(Proc([900, 901], "a", pid=1), Proc([3000, 2000], "b", pid=2), Proc([905], "c", pid=3), pods=pods)
