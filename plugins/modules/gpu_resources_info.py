@@ -93,6 +93,9 @@ nodes:
     - GPU nodes have their C(pods) listed, those that have succeeded excepted. Pods with GPUs tell besides when they came to the
       node (C(bound)), and, as far as they have any, their C(budgets), C(tolerations), C(node_affinity), C(priority) and
       C(emptydir). The last is told of pods without GPUs too, unless a DaemonSet owns them.
+    - Pods with GPUs also tell the C(workload) that they are of (such as the Deployment behind a ReplicaSet, the CronJob behind a Job),
+      their C(containers), and, as far as any are recognised, C(frameworks) that take GPU memory by design, each with its C(effect),
+      the C(evidence) and C(advice). Environments and arguments are looked at for this, and are never stored.
   returned: if O(dest) is not given
   type: dict
   sample:

@@ -58,7 +58,9 @@ class Makers:
     def complete(self, pod: dict[str, Any]) -> None:
         """Put the topmost workload in the place of one that another made."""
         workload = pod.get("workload")
-        maker = self._makers.get((workload["kind"], workload["namespace"], workload["name"])) if workload else None
+        if not workload:
+            return
+        maker = self._makers.get((workload["kind"], workload["namespace"], workload["name"]))
         if maker:
             pod["workload"] = {**workload, "kind": maker[0], "name": maker[1]}
 
