@@ -74,7 +74,9 @@ def _fault_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unit", help="host-service: a systemd service that keeps NVML open, such as nvidia-dcgm.service"
     )
-    parser.add_argument("--code", type=int, help="plugin-crash: exit code")
+    parser.add_argument("--code", type=int, help="plugin-crash, container-crash: exit code")
+    parser.add_argument("--pod", metavar="NAMESPACE/NAME", help="container-crash: the pod, or how its name begins")
+    parser.add_argument("--reason", help="container-crash: Error, or OOMKilled")
     parser.add_argument(
         "--daemonset", metavar="NAMESPACE/NAME", help="owner: the DaemonSet that is put back as it was at the start"
     )
@@ -115,7 +117,7 @@ def _fault(options: argparse.Namespace) -> int:
     if options.kind == "api" and options.clear:
         cluster.clear_api_faults()
         return 0
-    names = ("node", "gpu", "xid", "error", "function", "code", "daemonset", "latency_ms", "unit")
+    names = ("node", "gpu", "xid", "error", "function", "code", "daemonset", "latency_ms", "unit", "pod", "reason")
     order = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     order |= {name: True for name in ("lost", "reconcile", "clear") if getattr(options, name)}
     if options.direction is not None:

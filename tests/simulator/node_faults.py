@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simulator.apiserver.objects import copy_json
+from simulator.controllers.kubelet.node import NodeAgent
 from simulator.controllers.meta import key_of, split_key
 from simulator.nvml.state import KILL, NvmlError
 from simulator.simulation import Simulation
@@ -19,6 +20,7 @@ OWNER_SECONDS = 5.0
 KINDS = {
     "nvml": ("node", "error", "gpu", "lost", "xid", "function", "clear"),
     "plugin-crash": ("node", "code"),
+    "container-crash": ("node", "pod", "code", "reason"),
     "kubelet-restart": ("node",),
     "kubelet": ("node", "action"),
     "not-ready": ("node", "clear"),
@@ -52,6 +54,7 @@ class NodeFaults:
         actions: dict[str, Callable[[Object], Object]] = {
             "nvml": self._nvml,
             "plugin-crash": self._plugin_crash,
+            "container-crash": self._container_crash,
             "kubelet-restart": self._kubelet_restart,
             "kubelet": self._kubelet,
             "not-ready": self._not_ready,
@@ -73,7 +76,7 @@ class NodeFaults:
             for gpu in gpus.gpus:
                 gpu.lost, gpu.xid, gpu.faults = False, 0, {}
         elif "gpu" in options:
-            self._gpu_fault(gpus.gpus[int(options["gpu"])], options)
+            self._gpu_fault(agent, gpus.gpus[int(options["gpu"])], options)
         else:
             error = _error(options.get("error", ""), may_kill="function" in options)
             if options.get("function"):
@@ -84,11 +87,11 @@ class NodeFaults:
         return {"node": agent.name}
 
     @staticmethod
-    def _gpu_fault(gpu: Any, options: Object) -> None:
+    def _gpu_fault(agent: NodeAgent, gpu: Any, options: Object) -> None:
         if options.get("lost"):
             gpu.lost = True
         if options.get("xid"):
-            gpu.xid, gpu.xid_count = int(options["xid"]), gpu.xid_count + 1
+            agent.report_xid(gpu, int(options["xid"]))
         if options.get("function"):
             error = _error(options.get("error", "UNKNOWN"), may_kill=True)
             gpu.faults = {**gpu.faults, options["function"]: error}
@@ -96,6 +99,21 @@ class NodeFaults:
     def _plugin_crash(self, options: Object) -> Object:
         agent = self._simulation.agent(options["node"])
         return {"node": agent.name, "crashed": agent.crash_plugins(int(options.get("code", 2)))}
+
+    def _container_crash(self, options: Object) -> Object:
+        """The programs in a pod end: ``pod`` is namespace/name, or how that begins. ``reason`` OOMKilled: by the kernel."""
+        agent, pod = self._simulation.agent(options["node"]), str(options["pod"])
+        reason = str(options.get("reason", "Error"))
+        code = int(options.get("code", 137 if reason == "OOMKilled" else 1))
+        crashed = []
+        for key, runtime in list(agent.runtimes.items()):
+            if key.startswith(pod):
+                crashed.append(key)
+                for container in runtime.containers:
+                    container.crash(code, reason)
+        if not crashed:
+            raise OrderError(f"fault container-crash: no pod on {agent.name} begins with {pod}")
+        return {"node": agent.name, "crashed": crashed}
 
     def _kubelet_restart(self, options: Object) -> Object:
         agent = self._simulation.agent(options["node"])

@@ -53,6 +53,8 @@ class Facts:
     directory_crashes: bool = True
     #: NVML's plain memory total includes what the driver reserves.
     total_includes_reserved: bool = True
+    #: A program that finds not enough memory left on its card ends with an error, whoever took it.
+    memory_is_finite: bool = True
     #: A request for more than one shared device is refused where failRequestsGreaterThanOne says so.
     shared_requests_limited: bool = True
 

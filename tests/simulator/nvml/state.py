@@ -27,6 +27,8 @@ from simulator.nvml.drivers import DEFAULT_DRIVER, cuda_driver_version
 from simulator.nvml.state_text import KILL
 
 STATE_FILE = "nvml.state"
+#: Errors of programs, after which the device plugin takes a GPU for as well as before.
+APPLICATION_XIDS = (13, 31, 43, 45, 68, 109)
 
 
 class NvmlError(IntEnum):
@@ -94,6 +96,16 @@ class Gpu:
     nvlink: bool | None = None
     xid: int = 0
     xid_count: int = 0
+
+    @property
+    def sick(self) -> bool:
+        """As the device plugin sees it, which takes errors of programs for none of the GPU."""
+        return self.lost or self.xid not in (0, *APPLICATION_XIDS)
+
+    @property
+    def kernel_address(self) -> str:
+        """PCI address as the driver prints it: domain:bus:device, with four digits of the domain."""
+        return self.pci_bus_id.lower().rpartition(".")[0][-10:]
 
 
 @dataclass

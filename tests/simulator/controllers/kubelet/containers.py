@@ -93,11 +93,12 @@ class Container:
         self.restarts += 1
         self._start_again()
 
-    def crash(self, code: int) -> None:
+    def crash(self, code: int, reason: str = "Error") -> None:
         """The program ended by itself: it is started again, at once the first time, then after a growing pause."""
         if not self.running:
             return
-        self._terminated(code, "Error")
+        self.pod.node.processes.end_container(self.pod.uid, self.name)
+        self._terminated(code, reason)
         self._back_off()
 
     def _not_started(self, problem: str) -> None:

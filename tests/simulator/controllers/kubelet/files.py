@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ CHECKPOINT = Path("kubelet/device-plugins/kubelet_internal_checkpoint")
 PODS = Path("kubelet/pods")
 #: What is /var/log on a real node.
 POD_LOGS, CONTAINER_LOGS = Path("log/pods"), Path("log/containers")
+#: What is /dev/kmsg on a real node.
+KERNEL_LOG = Path("kmsg")
 STANDARD_STREAMS = ("/dev/null",) * 3
 
 
@@ -63,6 +66,7 @@ class NodeFiles:
         for directory in (PODS, POD_LOGS, CONTAINER_LOGS):
             (self.directory / directory).mkdir(parents=True, exist_ok=True)
         (self.root / "run").mkdir(parents=True, exist_ok=True)
+        (self.directory / KERNEL_LOG).touch()
 
     @property
     def root(self) -> Path:
@@ -88,6 +92,14 @@ class NodeFiles:
 
     def write_gpus(self, gpus: NodeGpus) -> None:
         gpus.write(self.directory)
+
+    def log_of_kernel(self, text: str) -> None:
+        """The kernel prints a line, in the format of /dev/kmsg, by this machine's own clock since its boot."""
+        path = self.directory / KERNEL_LOG
+        number = len(path.read_text(encoding="utf-8").splitlines())
+        microseconds = int(time.clock_gettime(time.CLOCK_MONOTONIC) * 1e6)
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(f"4,{number},{microseconds},-;{text}\n")
 
     def write_checkpoint(self, text: str) -> None:
         target = self.directory / CHECKPOINT

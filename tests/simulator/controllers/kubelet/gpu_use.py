@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from simulator.controllers.kubelet.pods import PodRuntime
 
 Object = dict[str, Any]
-NO_GPU = "RuntimeError: No CUDA GPUs are available"
 
 
 class GpuUse:
@@ -38,14 +37,14 @@ class GpuUse:
             self._use(runtime, [item.id for item in runtime.containers])
 
     def _use(self, runtime: PodRuntime, containers: list[str]) -> None:
-        """A program that finds no GPU ends with an error."""
+        """A program that finds no GPU, or no memory on it, ends with an error."""
         running = [item for item in runtime.containers if item.running and item.id in containers]
         if not runtime.started or not running:
             return
         self.note(runtime)
         held = self._node.devices.held_by(runtime.uid)
-        for container in self._node.processes.start(runtime.pod, running, held, self._node.mig.view()):
-            container.log(NO_GPU)
+        for container, last_words in self._node.processes.start(runtime.pod, running, held, self._node.mig.view()):
+            container.log(last_words)
             container.crash(1)
 
     def missing(self, container: Container) -> tuple[str, ...]:

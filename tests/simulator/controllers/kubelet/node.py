@@ -26,7 +26,7 @@ from simulator.controllers.kubelet.power import PowerCycle
 from simulator.controllers.kubelet.processes import ProcessTable
 from simulator.controllers.kubelet.spec import NodeSpec
 from simulator.controllers.meta import is_finished, is_terminating, split_key
-from simulator.nvml.state import NodeGpus, NvmlError
+from simulator.nvml.state import Gpu, NodeGpus, NvmlError
 
 if TYPE_CHECKING:
     from simulator.controllers.kubelet.plugin import DevicePlugin
@@ -51,7 +51,7 @@ class NodeAgent:
         self.use = GpuUse(self)
         self.files = NodeFiles(directory, spec) if directory is not None and spec.cards else None
         self.devices = DeviceManager(context.facts, lambda: context.engine.time)
-        self.processes = ProcessTable(self.gpus, self.files, context.engine)
+        self.processes = ProcessTable(self.gpus, self.files, context.engine, context.facts)
         self.runtimes: dict[str, PodRuntime] = {}
         self.reports = True
         self.outage = Outage(self)
@@ -317,13 +317,21 @@ class NodeAgent:
                     count += 1
         return count
 
+    def report_xid(self, gpu: Gpu, xid: int) -> None:
+        """The driver writes it to the kernel's log, and tells clients that wait for events."""
+        gpu.xid, gpu.xid_count = xid, gpu.xid_count + 1
+        if self.files is not None:
+            self.files.log_of_kernel(
+                f"NVRM: Xid (PCI:{gpu.kernel_address}): {xid}, pid='<unknown>', name=<unknown>, simulated"
+            )
+
     def gpus_changed(self) -> None:
         """NVML's state was changed from outside (a fault): files and plugins follow."""
         if self.files is not None:
             self.files.write_gpus(self.gpus)
         for endpoint in self.devices.endpoints.values():
             if endpoint.serving:
-                sick = {gpu.uuid for gpu in self.gpus.gpus if gpu.lost or gpu.xid}
+                sick = {gpu.uuid for gpu in self.gpus.gpus if gpu.sick}
                 devices = endpoint.devices.items()
                 endpoint.devices = {name: replace(item, healthy=item.card not in sick) for name, item in devices}
         self.status_changed()

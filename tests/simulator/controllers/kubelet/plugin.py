@@ -192,7 +192,7 @@ def advertised(gpus: NodeGpus, units: list[Unit], replicas: int, *, keep_ids: bo
             numa = -1 if count < 2 else int(gpu.index >= (count + 1) // 2)
             bare = not replicas or (keep_ids and share == 0)
             name = unit.uuid if bare else f"{unit.uuid}{SEPARATOR}{share}"
-            devices[name] = Device(name, gpu.uuid, numa, healthy=not gpu.lost and not gpu.xid, unit=unit.uuid)
+            devices[name] = Device(name, gpu.uuid, numa, healthy=not gpu.sick, unit=unit.uuid)
     return devices
 
 

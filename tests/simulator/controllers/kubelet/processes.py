@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.controllers.engine import Engine
+from simulator.controllers.facts import ALL, Facts
 from simulator.controllers.kubelet.containers import Container
 from simulator.controllers.kubelet.devices import Allocation, Device
 from simulator.controllers.kubelet.files import NodeFiles, NodeProcess
@@ -22,6 +23,7 @@ PID_STEP = 37
 DEFAULT_COMMAND = ("python3", "-m", "serve")
 #: Of the kernel: hundredths of a second since the machine's start, in /proc/PID/stat.
 TICKS_A_SECOND = 100
+NO_GPU = "RuntimeError: No CUDA GPUs are available"
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Load:
-    """What a process takes of a card or MIG device over time, since the simulated second ``begun``."""
+    """What a process of a container takes of a card or MIG device over time, since the simulated second ``begun``."""
 
+    container: Container
     pid: int
     place: _Place
     course: Course
@@ -62,23 +65,24 @@ class ProcessTable:
     gpus: NodeGpus
     files: NodeFiles | None
     engine: Engine
+    facts: Facts = ALL
     #: Pids of those who have NVML open, by container id or service.
     holders: dict[str, int] = field(default_factory=dict)
     _next_pid: int = FIRST_PID
     _next_holder: int = FIRST_HOLDER_PID
     _of_pod: dict[str, list[int]] = field(default_factory=dict)
-    _changing: list[_Load] = field(default_factory=list)
+    _loads: list[_Load] = field(default_factory=list)
     _follows: bool = False
 
     def start(
         self, pod: Object, containers: list[Container], allocations: list[Allocation], mig: MigView
-    ) -> list[Container]:
+    ) -> list[tuple[Container, str]]:
         """A process in every container that holds devices, on every card or MIG device that it holds.
 
-        Returns the containers whose program wanted a GPU and found none: a MIG device that was destroyed, or a card
-        that is cut though it was given away whole.
+        Returns the containers whose program ends at once, with its last words: it found no GPU, as a MIG device was
+        destroyed, or a card is cut though it was given away whole; or not enough memory is left on it.
         """
-        uid, without = pod["metadata"]["uid"], []
+        uid, failed = pod["metadata"]["uid"], []
         self.end(uid)
         for container in containers:
             held = [device for item in allocations if item.container == container.name for device in item.devices]
@@ -86,12 +90,19 @@ class ProcessTable:
             loads = [(place, course_of(pod, place.gpu.card.product)) for place in places]
             wanted = [(place, course) for place, course in loads if course is not None]
             usable = [(place, course) for place, course in wanted if place.usable]
-            if usable:
+            full = next((place for place, course in usable if not self._has_room(place, course.at(0))), None)
+            if full is not None:
+                failed.append((container, _out_of_memory(full.gpu)))
+            elif usable:
                 self._run(pod, container, usable)
             elif wanted:
-                without.append(container)
+                failed.append((container, NO_GPU))
         self._write()
-        return without
+        return failed
+
+    def _has_room(self, place: _Place, used_mib: int, pid: int = 0) -> bool:
+        """Whether a process finds so much memory; of a MIG device it is not reckoned."""
+        return place.mig is not None or not self.facts.memory_is_finite or used_mib <= free_mib(place.gpu, but=pid)
 
     def _places(self, held: list[Device], mig: MigView) -> list[_Place]:
         """Cards by index, each once, and MIG devices."""
@@ -104,12 +115,20 @@ class ProcessTable:
         return found
 
     def end(self, uid: str) -> None:
-        pids = set(self._of_pod.pop(uid, ()))
+        self._end_pids(set(self._of_pod.pop(uid, ())))
+
+    def end_container(self, uid: str, container: str) -> None:
+        """The program in one container of a pod ended, and its processes with it."""
+        pids = {load.pid for load in self._loads if load.container.name == container and load.container.pod.uid == uid}
+        self._of_pod[uid] = [pid for pid in self._of_pod.get(uid, ()) if pid not in pids]
+        self._end_pids(pids)
+
+    def _end_pids(self, pids: set[int]) -> None:
         if not pids:
             return
         for gpu in self.gpus.gpus:
             gpu.processes = [item for item in gpu.processes if item.pid not in pids]
-        self._changing = [item for item in self._changing if item.pid not in pids]
+        self._loads = [item for item in self._loads if item.pid not in pids]
         for pid in pids:
             if self.files is not None:
                 self.files.remove_process(pid)
@@ -149,7 +168,7 @@ class ProcessTable:
     def clear(self) -> None:
         """The machine went down."""
         self._of_pod.clear()
-        self._changing.clear()
+        self._loads.clear()
         self.holders.clear()
         for gpu in self.gpus.gpus:
             gpu.processes = []
@@ -160,8 +179,9 @@ class ProcessTable:
     def follow(self) -> None:
         """From now on the memory of processes changes as time passes."""
         self._follows = True
-        for load in self._changing:
-            self._change(load)
+        for load in list(self._loads):
+            if not load.course.constant:
+                self._change(load)
 
     def _run(self, pod: Object, container: Container, loads: list[tuple[_Place, Course]]) -> None:
         """As many processes as the annotation ``gpu-processes`` says, one unless it says so; each takes the memory."""
@@ -175,10 +195,10 @@ class ProcessTable:
         self._of_pod.setdefault(uid, []).append(pid)
         devices = ["/dev/nvidiactl", "/dev/nvidia-uvm"]
         for place, course in loads:
-            load = _Load(pid, place, course, self.engine.time)
+            load = _Load(container, pid, place, course, self.engine.time)
             self._show(load)
+            self._loads.append(load)
             if not course.constant:
-                self._changing.append(load)
                 self._plan_change(load)
             devices += [path for path in place.paths if path not in devices]
         words = [*(container.spec.get("command") or []), *(container.spec.get("args") or [])]
@@ -201,7 +221,11 @@ class ProcessTable:
         load.place.gpu.processes = [*others, shown] if used else others
 
     def _change(self, load: _Load) -> None:
-        if load not in self._changing:
+        if load not in self._loads:
+            return
+        if not self._has_room(load.place, load.course.at(self.engine.time - load.begun), load.pid):
+            load.container.log(_out_of_memory(load.place.gpu))
+            load.container.crash(1)
             return
         self._show(load)
         self._write()
@@ -219,6 +243,17 @@ class ProcessTable:
         self.gpus.holders = sorted(self.holders.values())
         if self.files is not None:
             self.files.write_gpus(self.gpus)
+
+
+def free_mib(gpu: Gpu, but: int = 0) -> int:
+    """What a process may still take of a card, ``but`` one whose own memory does not count."""
+    taken = sum(item.used_mib or 0 for item in gpu.processes if item.pid != but)
+    return gpu.card.memory_total_mib - gpu.card.memory_reserved_mib - gpu.other_used_mib - taken
+
+
+def _out_of_memory(gpu: Gpu) -> str:
+    total, free = gpu.card.memory_total_mib / 1024, max(0, free_mib(gpu)) / 1024
+    return f"RuntimeError: CUDA out of memory. GPU {gpu.index} has {total:.2f} GiB, of which {free:.2f} GiB are free."
 
 
 def _command(container: Container) -> tuple[str, ...]:
