@@ -14,7 +14,7 @@ description:
   - Reads the plan by which nodes that failed go back to what they were, and the results of the steps that carried it out.
   - A node that the plan leaves alone, or that a step failed for, is not restored, whatever became of the others.
   - A node that a person holds is proven and stays out of service. It does not count as restored.
-positional: plan, steps, busy
+positional: plan, steps, busy, in_service
 options:
   _input:
     description: The nodes that were to be restored.
@@ -32,6 +32,11 @@ options:
     required: true
   busy:
     description: Nodes that were not to be restored, because something may be at work on their hosts.
+    type: list
+    elements: str
+    default: []
+  in_service:
+    description: Those of the nodes that were in service when their way back began. The plan may have left them there.
     type: list
     elements: str
     default: []
@@ -65,11 +70,16 @@ from ansible_collections.kubegpu.sharing.plugins.filter.step_failures import ste
 
 _RESTORED = "it was restored to what it was before the rollout"
 _LEFT = "it was not restored and stays out of service"
+_STAYS = "it was not restored and stays in service as it is now"
 _BUSY = f"({_LEFT}, since a host step may still be running there: look at its host first)"
 
 
 def restore_outcome(
-    nodes: Sequence[str], plan: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], busy: Sequence[str] = ()
+    nodes: Sequence[str],
+    plan: Mapping[str, Any],
+    steps: Sequence[Mapping[str, Any]],
+    busy: Sequence[str] = (),
+    in_service: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Nodes that are restored, and a text for each of ``nodes`` and ``busy``."""
     if not isinstance(plan, Mapping) or isinstance(steps, (str, Mapping)) or not isinstance(steps, Sequence):
@@ -80,7 +90,7 @@ def restore_outcome(
     restored, words = [], dict.fromkeys(busy, _BUSY)
     for node in nodes:
         if node not in planned:
-            words[node] = f"({_LEFT}: {_why_not(node, plan)})"
+            words[node] = f"({_STAYS if node in in_service else _LEFT}: {_why_not(node, plan)})"
         elif node in failures:
             words[node] = f"(it could not be restored: {failures[node]})"
         elif node not in ended:

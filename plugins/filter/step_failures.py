@@ -13,6 +13,7 @@ author: kubegpu.sharing maintainers (@kubegpu)
 description:
   - Reads the results of modules that work on all nodes of a wave in one call.
   - A step that failed as a whole has failed for every node that it was to work on; a skipped step has failed for none.
+  - A step that was to work on some of the nodes only has these in C(concerns), which is added to its result.
 positional: nodes
 options:
   _input:
@@ -70,7 +71,7 @@ def step_failures(results: Any, nodes: Sequence[str]) -> dict[str, str]:
 
 def _failure(step: Mapping[str, Any], node: str) -> str | None:
     """Why ``step`` failed for ``node``, or None."""
-    if step.get("skipped"):
+    if step.get("skipped") or node not in step.get("concerns", (node,)):
         return None
     # With failed_when: false a module's own failure shows only in its message: such a result has no nodes.
     if "nodes" not in step:

@@ -37,6 +37,11 @@ options:
     description: Whether something is to be done on the hosts of the nodes.
     type: bool
     default: false
+  reading:
+    description: Hosts that follow even if nothing is to be done on them, since something is to be read there.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -73,13 +78,19 @@ def wave_batches(
     wave_hosts: Sequence[Mapping[str, str]],
     leader: str = "",
     with_hosts: bool = False,
+    reading: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Members and sizes of the batches."""
     hosts = {entry["node"]: entry["host"] for entry in wave_hosts}
-    batches = []
+    read, batches = frozenset(reading), []
     for number, nodes in enumerate(waves, start=1):
         members = [{"host": f"{leader}{number}", "node": "", "wave": number}] if leader else []
-        own = nodes if with_hosts else nodes[: 1 - len(members)]
+        # Without a leader the first host stands for the wave, whatever is done on it.
+        own = [
+            node
+            for position, node in enumerate(nodes)
+            if with_hosts or hosts[node] in read or (not leader and position == 0)
+        ]
         batches.append(members + [{"host": hosts[node], "node": node, "wave": number} for node in own])
     return {
         "members": [member for batch in batches for member in batch],

@@ -21,6 +21,7 @@ COUNTED = {
     "maintenance_lock",
     "node_maintenance",
     "nvml_holders",
+    "rollout_health_info",
     "rollout_snapshot",
     "rollout_snapshot_info",
     "rollout_status_info",

@@ -87,6 +87,10 @@ def role_variables(situation: Situation) -> Object:
         "__rollout_obstacle": "",
         "__rollout_begun": True,
         "__rollout_well": NODES,
+        "__rollout_watched": True,
+        "__rollout_noted": {"nodes": {}},
+        "__rollout_read_hosts": [],
+        "__rollout_errors": {},
         "__rollout_mig_nodes": [],
         "__rollout_mig_well": [],
         "__rollout_node": NODES[0],
@@ -130,7 +134,7 @@ class Recorder:
 
     def step(self) -> Callable[..., Object]:
         def call(driver: Driver, module: Any, **params: Any) -> Object:
-            return self.answer(module.__name__.rpartition(".")[2], params["state"], driver.check_mode)
+            return self.answer(module.__name__.rpartition(".")[2], params.get("state", ""), driver.check_mode)
 
         return call
 
@@ -180,6 +184,7 @@ def test_wave_that_changes_mig_devices_refuses_before_it_evicts_and_undoes_what_
     calls = RoleReader(variables).read(*WAVE)
     assert calls == [
         ("rollout_status_info", ""),
+        ("rollout_health_info", ""),
         ("node_maintenance", "in_maintenance"),
         ("nvml_holders", "paused"),
         ("node_maintenance", "in_maintenance"),
@@ -189,10 +194,11 @@ def test_wave_that_changes_mig_devices_refuses_before_it_evicts_and_undoes_what_
         ("device_plugin", "serving"),
         ("nvml_holders", "resumed"),
         ("node_maintenance", "in_service"),
+        ("rollout_health_info", ""),
     ]
     # Hosts are read once nothing comes to their nodes any more, and before that is judged.
     read = RoleReader(variables, counted=frozenset({*COUNTED, "gpu_info"})).read(*WAVE)
-    assert read[1:4] == [("node_maintenance", "in_maintenance"), ("gpu_info", ""), ("nvml_holders", "paused")]
+    assert read[2:5] == [("node_maintenance", "in_maintenance"), ("gpu_info", ""), ("nvml_holders", "paused")]
     assert ("gpu_info", "") not in RoleReader(role_variables(Situation()), counted=frozenset({"gpu_info"})).read(*WAVE)
     failed = {**variables, "__rollout_failures": {"gpu-1": "it failed"}, "__rollout_still_paused": ["gpu-1"]}
     after = RoleReader(failed).read(*WAVE)[len(calls) :]

@@ -210,7 +210,10 @@ class ControlNode:
         nodes = waves[number]
         earlier = [node for wave in waves[:number] for node in wave]
         results = [self.gate(earlier, nodes)]
-        for step in ("in_maintenance", "withdrawn", "serving", "in_service"):
+        driver = driver.of(
+            options={**driver.options, "baseline_path": str(self.directory / f"health_{number + 1}.json")}
+        )
+        for step in ("recorded", "in_maintenance", "withdrawn", "serving", "in_service", "watched"):
             failed = step_failures(results, nodes)
             well = tuple(node for node in nodes if node not in failed)
             if well:

@@ -40,6 +40,8 @@ OPTIONS = {
     "wait_seconds": 20.0,
     "timeout_seconds": 30.0,
     "soak_seconds": 0.2,
+    "watch_seconds": 0.2,
+    "interval_seconds": 0.1,
     "settle_seconds": 0.05,
 }
 #: What nobody but its owner deletes. Pods are looked at by themselves.

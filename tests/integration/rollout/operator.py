@@ -77,6 +77,8 @@ class Operator:
                     "kubegpu_work_dir": str(self.work_dir),
                     "kubegpu_soak_seconds": 1,
                     "kubegpu_settle_seconds": 20,
+                    # Most tests are about the change itself; those of the watch after it say how long it is to take.
+                    "kubegpu_health_seconds": 0,
                     **variables,
                 }
             },
@@ -88,6 +90,7 @@ class Operator:
                     "kubegpu_nvml_library": f"{node_dir}/libnvidia-ml.so.1",
                     "kubegpu_proc_root": f"{node_dir}/proc",
                     "kubegpu_kubelet_root": f"{node_dir}/kubelet",
+                    "kubegpu_kernel_log": f"{node_dir}/kmsg",
                     "kubegpu_log_root": f"{node_dir}/log",
                     "kubegpu_measure_path": f"{node_dir}/root/var/lib/kubegpu-sharing/measurements",
                     # A folder has no services and does not boot; what is written to the host goes below its root.
