@@ -15,7 +15,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_states import run
 from ansible_collections.kubegpu.sharing.plugins.modules import gpu_usage
 
-STATES = {"sampled": {}, "collected": {}, "absent": {"ids": ["a"]}}
+STATES: dict[str, dict[str, Any]] = {"sampled": {}, "collected": {}, "absent": {"ids": ["a"]}}
 
 
 def call(directory: Path, check_mode: bool = False, **given: Any) -> dict[str, Any]:
@@ -49,9 +49,9 @@ def test_measurement_has_what_is_documented(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["../x", ".x", "a/b", "", "x" * 200, "a b"])
 def test_run_refuses_an_id_that_is_no_name_of_a_file(tmp_path: Path, given: str) -> None:
-    for options in ({"state": "collected", "ids": [given]}, {"state": "absent", "ids": [given]}):
+    for state in ("collected", "absent"):
         with pytest.raises(KubeGpuError, match="cannot be the name of a file"):
-            call(tmp_path, **options)
+            call(tmp_path, state=state, ids=[given])
     if given:
         with pytest.raises(KubeGpuError, match="cannot be the name of a file"):
             call(tmp_path, id=given)
