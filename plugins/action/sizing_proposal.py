@@ -76,12 +76,12 @@ def read_runs(runs: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, Any]]
     for run in runs:
         for path in _files_of(run):
             try:
-                document = read_json(path, SCHEMA_VERSION) if _is_ours(path) else {}
+                document = _read(path)
             except KubeGpuError as error:
                 problems.append(error.msg)
                 continue
             if os.path.basename(path) in _CLUSTER_FILES:
-                clusters.append(document)
+                clusters += [document] if document else []
             elif document:
                 documents[path] = {**document, "host": document.get("host") or _host_of(path)}
     if problems:
@@ -98,16 +98,27 @@ def _files_of(run: str) -> Iterator[str]:
             yield os.path.join(run, name)
 
 
-def _is_ours(path: str) -> bool:
-    """Whether a file is to be a cluster file or a measurement. Reports and plans may lie beside them, and a host may be called so."""
-    if os.path.basename(path) in _CLUSTER_FILES:
-        return True
+def _read(path: str) -> dict[str, Any] | None:
+    """A cluster file or a measurement; None for another document. Reports and plans may lie beside them.
+
+    :raises KubeGpuError: it cannot be read.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
     except (OSError, ValueError):
-        return True
-    return not isinstance(document, dict) or document.get("kind") == "measurement"
+        document = None
+    wanted = "measurement" if os.path.basename(path) not in _CLUSTER_FILES else None
+    if (
+        isinstance(document, dict)
+        and document.get("kind") == wanted
+        and document.get("schema_version") == SCHEMA_VERSION
+    ):
+        return document
+    if isinstance(document, dict) and wanted and document.get("kind") != wanted:
+        return None
+    # What is wrong with it is said there.
+    return read_json(path, SCHEMA_VERSION)
 
 
 def _host_of(path: str) -> str:

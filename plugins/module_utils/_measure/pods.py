@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Dict, Iterable, Iterator, Mapping, Sequence, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import is_plugin_resource
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import parse_time
 
 _ENDED = ("Succeeded", "Failed")
 
@@ -143,24 +145,40 @@ def node_pods(cluster: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
             yield name, entry
 
 
-def never_ran(clusters: Sequence[Mapping[str, Any]], seen: frozenset[str], measured: frozenset[str]) -> list[NeverRan]:
+@dataclass(frozen=True)
+class Sampling:
+    """What was looked at.
+
+    :param seen: uids of the pods that were seen on a GPU.
+    :param nodes: names of the nodes that were sampled.
+    :param ended: when the last sampling ended; None if there was none.
+    """
+
+    seen: frozenset[str]
+    nodes: frozenset[str]
+    ended: datetime | None = None
+
+
+def never_ran(clusters: Sequence[Mapping[str, Any]], sampling: Sampling) -> list[NeverRan]:
     """Pods that asked for GPUs while it was sampled, and were not seen on one.
 
     :param clusters: of before and after the sampling.
-    :param seen: uids of the pods that were.
-    :param measured: names of the nodes that were sampled.
     """
     found: dict[str, NeverRan] = {}
     for cluster in clusters:
         for entry in cluster.get("pending") or ():
-            if gpu_requests(entry.get("requests") or {}) and entry.get("uid") not in seen:
+            if gpu_requests(entry.get("requests") or {}) and entry.get("uid") not in sampling.seen:
                 found[str(entry["uid"])] = _tell(
                     entry, f"it waits for a node: {entry.get('message') or 'no reason given'}"
                 )
         for node, entry in node_pods(cluster):
             uids = {entry.get("uid"), entry.get("static_uid")} - {None}
-            if gpu_requests(entry.get("requests") or {}) and entry.get("phase") not in _ENDED and not uids & seen:
-                found[str(entry.get("uid"))] = _tell(entry, _why_unseen(node, entry, measured))
+            if (
+                gpu_requests(entry.get("requests") or {})
+                and entry.get("phase") not in _ENDED
+                and not uids & sampling.seen
+            ):
+                found[str(entry.get("uid"))] = _tell(entry, _why_unseen(node, entry, sampling))
     return sorted(found.values(), key=lambda one: (one.namespace, one.name))
 
 
@@ -168,9 +186,12 @@ def _tell(entry: Mapping[str, Any], why: str) -> NeverRan:
     return NeverRan(str(entry.get("namespace")), str(entry.get("name")), read_workload(entry), why)
 
 
-def _why_unseen(node: str, entry: Mapping[str, Any], measured: frozenset[str]) -> str:
-    if node not in measured:
+def _why_unseen(node: str, entry: Mapping[str, Any], sampling: Sampling) -> str:
+    if node not in sampling.nodes:
         return f"its node {node} was not measured"
     if entry.get("phase") != "Running":
         return f"it was bound to {node} and did not run ({entry.get('phase') or 'no phase'})"
+    began = parse_time(entry.get("bound") or entry.get("created"))
+    if began and sampling.ended and began >= sampling.ended:
+        return f"it came to {node} after the measurement"
     return f"it ran on {node}, and no process of it was seen on a GPU"

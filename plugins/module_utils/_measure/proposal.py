@@ -11,12 +11,18 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.fragment import write_fragment
-from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.pods import NeverRan, PodIndex, never_ran
+from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.pods import (
+    NeverRan,
+    PodIndex,
+    Sampling,
+    never_ran,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.request import Checked, ProposalRequest, check
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.sizes import KeySize, show_margin
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.uses import Attributed, attribute
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.warnings import all_warnings
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.workloads import group
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import parse_time
 
 SCHEMA_VERSION = 1
 KIND = "proposal"
@@ -93,7 +99,9 @@ def _idle(checked: Checked, found: Attributed) -> List[NeverRan]:
     seen = {str(user["pod_uid"]) for node in checked.nodes for user in node.document["users"] if user.get("pod_uid")}
     seen |= {use.pod.uid for use in found.uses}
     measured = {node.node for node in checked.nodes if node.document["nvml_available"]}
-    return never_ran(checked.request.clusters, frozenset(seen), frozenset(measured))
+    times = [parse_time(node.document["ended"]) for node in checked.nodes if node.node in measured]
+    ended = max((time for time in times if time), default=None)
+    return never_ran(checked.request.clusters, Sampling(frozenset(seen), frozenset(measured), ended))
 
 
 def _sampling(checked: Checked) -> dict[str, Any]:

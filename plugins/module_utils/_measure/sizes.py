@@ -92,7 +92,7 @@ class KeySize:
         """How far the figures can be relied on."""
         if not self.uses:
             return NONE
-        if self.deciding is None or any(use.untold or use.per_slot is None for use in self.uses):
+        if self.deciding is None or any(use.is_untold for use in self.uses):
             return UNTOLD
         return SHORT if seconds_of(self.uses) < self.min_seconds else OK
 
@@ -142,7 +142,8 @@ class KeySize:
 
 def _most(uses: Sequence[Use]) -> Use:
     """The use with the highest need of a slot; of several, always the same one."""
-    return max(uses, key=lambda use: (use.per_slot or 0, -len(str(use.pod)), str(use)))
+    highest = max(use.per_slot or 0 for use in uses)
+    return min((use for use in uses if (use.per_slot or 0) == highest), key=str)
 
 
 def add_margin(use: Use, margin: Decimal) -> int:

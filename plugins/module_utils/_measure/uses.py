@@ -16,6 +16,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.histogram import Figures
 from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.trend import slope_per_hour, span
 
+#: So many of a hundred samples may be without a word on memory: a process that ends meanwhile tells no more.
+UNTOLD_PERCENT = 5
+
 
 @dataclass(frozen=True)
 class MeasuredNode:
@@ -93,6 +96,11 @@ class Use:
         if not self.figures.samples:
             return None
         return -(-(self.figures.peak + self.beside) // self.slots)
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether NVML did not tell its memory so often that its peak may be another."""
+        return not self.figures.samples or self.untold * 100 > UNTOLD_PERCENT * self.samples
 
     @property
     def growth_mib(self) -> int:
@@ -200,8 +208,8 @@ def _slots(user: Mapping[str, Any], pod: Pod, container: str | None, node: Measu
         return max(0, int(user["slots"]))
     asked = pod.asked_by(container)
     if asked is None:
-        # Without a word on containers, the pod's requests are those of its one container.
-        asked = sum(pod.devices.values()) or 1
+        # Without a word on containers, the pod's requests are those of its one container. Of several, nobody knows which one this is.
+        asked = 1 if pod.containers else sum(pod.devices.values()) or 1
     mine = {
         (other["gpu"], other.get("mig_device"))
         for other in node.document["users"]

@@ -11,7 +11,7 @@ from typing import Iterator, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.frameworks import GROWS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.pods import NeverRan, Workload
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.request import Checked
-from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.uses import Attributed, Use
+from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.uses import Attributed
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.workloads import WorkloadUse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, some
 
@@ -130,7 +130,7 @@ def _of_workload(found: WorkloadUse, checked: Checked) -> Iterator[Told]:
     if untold:
         samples = sum(use.samples for use in found.uses)
         yield Told(
-            WARNING,
+            WARNING if any(use.is_untold for use in found.uses) else INFO,
             "untold",
             str(workload),
             f"NVML did not tell the memory of {workload} in {untold} of {samples} samples; these count as unknown, not as 0.",
@@ -143,8 +143,7 @@ def _of_workload(found: WorkloadUse, checked: Checked) -> Iterator[Told]:
             str(workload),
             f"{some(gone)} ran only between the reads of the cluster: which workload this was is not known.",
         )
-    for use in found.uses:
-        yield from _of_use(use, workload)
+    yield from _of_slots(found)
 
 
 def _of_growth(found: WorkloadUse, checked: Checked) -> Iterator[Told]:
@@ -160,20 +159,25 @@ def _of_growth(found: WorkloadUse, checked: Checked) -> Iterator[Told]:
         )
 
 
-def _of_use(use: Use, workload: Workload) -> Iterator[Told]:
-    if use.slots > 1 and use.per_slot is not None:
+def _of_slots(found: WorkloadUse) -> Iterator[Told]:
+    """Of many pods alike, the one that uses most is named."""
+    uneven = [use for use in found.uses if use.slots > 1 and use.per_slot is not None]
+    if uneven:
+        use = max(uneven, key=lambda one: one.figures.peak)
         yield Told(
             INFO,
             "uneven",
-            str(workload),
-            f"{use} holds {use.slots} slots of one device. {use.figures.peak} MiB count as {use.per_slot} MiB each, though "
-            "nothing divides its memory among them.",
+            str(found.workload),
+            f"{use} holds {use.slots} slots of one device. {use.figures.peak} MiB count as {-(-use.figures.peak // use.slots)} MiB each, "
+            "though nothing divides its memory among them.",
         )
-    if use.beside:
+    with_guests = [use for use in found.uses if use.beside]
+    if with_guests:
+        use = max(with_guests, key=lambda one: one.beside)
         yield Told(
             INFO,
             "beside",
-            str(workload),
+            str(found.workload),
             f"Containers of {use.pod} that ask for no GPU used up to {use.beside} MiB beside {use}: they count for its slot.",
         )
 

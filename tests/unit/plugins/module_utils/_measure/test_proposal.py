@@ -180,6 +180,19 @@ def test_memory_that_is_told_at_times_is_proposed_with_a_doubt() -> None:
     assert (config["process_memory_mib"], config["confidence"]) == (700, "untold")
 
 
+def test_single_samples_that_are_not_told_are_no_doubt() -> None:
+    node = t4(Proc([700] * 99 + [None], "a"), pods=[world.pod("a")])
+    proposal = propose(node, configs={"t4": SHARED})
+    assert only(proposal)["confidence"] == "ok"
+    assert [(one["code"], one["severity"]) for one in proposal["warnings"]] == [("untold", "info")]
+
+
+def test_container_that_nobody_can_name_is_not_taken_to_hold_all_slots_of_its_pod() -> None:
+    asks = world.pod("a", containers={"x": 1, "y": 1})
+    node = t4(Proc([3000], "a", "restarted"), pods=[asks], slots=None)
+    assert only(propose(node, configs={"t4": SHARED}))["process_memory_mib"] == 3000
+
+
 def test_stated_replicas_stay_and_the_measured_number_is_told() -> None:
     configs = {"t4": {**SHARED, "replicas": 3}}
     proposal = propose(t4(Proc([4401], "a"), pods=[world.pod("a")]), configs=configs)
@@ -290,7 +303,12 @@ def test_static_pod_is_found_by_the_uid_of_the_kubelet() -> None:
 
 
 def test_pods_that_never_ran_are_told_with_the_reason() -> None:
-    pods = [world.pod("idle"), world.pod("starting", phase="Pending"), world.pod("ended", phase="Failed")]
+    pods = [
+        world.pod("idle"),
+        world.pod("starting", phase="Pending"),
+        world.pod("ended", phase="Failed"),
+        world.pod("late", bound="2026-03-01T12:10:00Z"),
+    ]
     far = Node("gpu-far", pods=(world.pod("far"),))
     waiting = {
         "namespace": "ml",
@@ -305,11 +323,12 @@ def test_pods_that_never_ran_are_told_with_the_reason() -> None:
     proposal = build_proposal(replace(request, clusters=[world.cluster([near, far], [waiting])]))
     assert {one["name"]: one["why"] for one in proposal["never_ran"]} == {
         "far": "its node gpu-far was not measured",
+        "late": "it came to gpu-t4 after the measurement",
         "idle": "it ran on gpu-t4, and no process of it was seen on a GPU",
         "new": "it waits for a node: 0/2 nodes are available",
         "starting": "it was bound to gpu-t4 and did not run (Pending)",
     }
-    assert codes(proposal).count("never_ran") == 4
+    assert codes(proposal).count("never_ran") == 5
     assert [one["object"] for one in proposal["warnings"] if one["code"] == "unmeasured"] == ["gpu-far"]
 
 
