@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from math import ceil
 from typing import Any, Dict, List, Mapping, Sequence
 
@@ -40,7 +41,7 @@ class KeySize:
         """Its GPUs are shared, so that there is something to size."""
         return self.config.sharing != "none"
 
-    @property
+    @cached_property
     def current(self) -> Any:
         """process_memory_mib as it is: a number, a mapping by resource, or None."""
         given = self.words.get("process_memory_mib")
@@ -48,7 +49,7 @@ class KeySize:
             return {str(resource): read_whole(number) for resource, number in given.items()}
         return None if given is None else read_whole(given)
 
-    @property
+    @cached_property
     def by_resource(self) -> dict[str, List[Use]]:
         """Uses of which something is known, by resource."""
         found: Dict[str, List[Use]] = {}
@@ -57,13 +58,13 @@ class KeySize:
                 found.setdefault(use.resource, []).append(use)
         return found
 
-    @property
+    @cached_property
     def deciding(self) -> Use | None:
         """The use that needs most."""
         told = [use for use in self.uses if use.per_slot is not None]
         return _most(told) if told else None
 
-    @property
+    @cached_property
     def proposed(self) -> Any:
         """process_memory_mib as it should be, in the shape of what it is; None if nothing can be said."""
         measured = {resource: add_margin(_most(uses), self.margin) for resource, uses in self.by_resource.items()}
@@ -87,7 +88,7 @@ class KeySize:
         """Whether the config would be another one."""
         return self.proposed is not None and not self.states_replicas and self.proposed != self.current
 
-    @property
+    @cached_property
     def confidence(self) -> str:
         """How far the figures can be relied on."""
         if not self.uses:

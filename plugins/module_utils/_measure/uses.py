@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Iterator, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.pods import Pod, PodIndex
@@ -36,7 +37,7 @@ class MeasuredNode:
         """The config's key."""
         return self.config.key if self.config else None
 
-    @property
+    @cached_property
     def tells_allocations(self) -> bool:
         """Whether the kubelet's allocations could be read, so that a user without slots has none."""
         return any(user.get("slots") is not None for user in self.document["users"])
@@ -90,7 +91,7 @@ class Use:
     beside: int = 0
     late_growth: int | None = None
 
-    @property
+    @cached_property
     def per_slot(self) -> int | None:
         """MiB of one slot at its peak, rounded up; None if NVML never told."""
         if not self.figures.samples:

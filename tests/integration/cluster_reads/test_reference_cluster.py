@@ -61,6 +61,11 @@ def test_gpu_resources_info_finds_the_incident(cluster: SimulatedCluster, call: 
     assert found["totals"] == {GPU: {"capacity": 2, "allocatable": 2, "requested": 2, "free": 0}}
     assert sorted(name for name, node in found["nodes"].items() if node["gpu"]) == ["gpu-l20", "gpu-t4"]
     assert len(found["nodes"]) == 8
+    nlp = {"kind": "Deployment", "namespace": "nlp", "name": "nlp"}
+    (holder,) = [pod for pod in found["nodes"]["gpu-l20"]["pods"] if pod["requests"]]
+    assert (holder["workload"], found["pending"][0]["workload"]) == (nlp, nlp)
+    assert [container["gpus"] for container in holder["containers"]] == [{GPU: 1}]
+    assert len(holder["containers"][0]["id"]) == 64
     (pending,) = found["pending"]
     assert pending["message"].startswith("0/8 nodes are available: 8 Insufficient nvidia.com/gpu.")
     assert 27 * 86400 < pending["seconds"] < 29 * 86400
