@@ -46,7 +46,7 @@ options:
     type: path
     default: /proc
   kubelet_root:
-    description: Root directory of the node's kubelet. MicroK8s has it in C(/var/snap/microk8s/common/var/lib/kubelet).
+    description: Root directory of the node's kubelet. MicroK8s has it in C(/var/snap/microk8s/common/var/lib/kubelet), k0s in C(/var/lib/k0s/kubelet).
     type: path
     default: /var/lib/kubelet
   log_root:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-PATH = "device-plugins/kubelet_internal_checkpoint"
+NAME = "kubelet_internal_checkpoint"
+PATH = f"device-plugins/{NAME}"
 PREFIX = "nvidia.com/"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.checkpoint import (
-    PATH,
+    NAME,
     CheckpointError,
     parse_checkpoint,
 )
@@ -20,18 +20,23 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.processes im
 
 NVIDIA_VENDOR = "10de"
 # Every kubelet listens here for device plugins, in a directory that others may have made as well.
-_SOCKET = "device-plugins/kubelet.sock"
+_SOCKET = "kubelet.sock"
+_PROC = "/proc"
 # Some distributions have it in a program of their own (K3s names its processes k3s-server and k3s-agent, MicroK8s kubelite).
 _KUBELET = re.compile(r"kubelet|kubelite|(k3s|rke2|k0s)(-.*)?")
 
 
 @dataclass(frozen=True)
 class NodeFiles:
-    """Files of one node; the roots may be mounts of another's."""
+    """Files of one node; the roots may be mounts of another's.
 
-    proc_root: str = "/proc"
+    :param device_plugins: where a kubelet of this machine keeps what belongs to device plugins, whatever its root directory is.
+    """
+
+    proc_root: str = _PROC
     kubelet_root: str = "/var/lib/kubelet"
     log_root: str = "/var/log"
+    device_plugins: str = "/var/lib/kubelet/device-plugins"
 
     def pod_of(self, pid: int) -> PodOfProcess:
         """The pod of a process; nothing if it has ended or may not be looked at."""
@@ -56,7 +61,7 @@ class NodeFiles:
 
     def allocations(self) -> tuple[Optional[list[dict[str, Any]]], Optional[str]]:
         """Allocations by the kubelet's checkpoint, or None and the reason."""
-        path = os.path.join(self.kubelet_root, PATH)
+        path = os.path.join(self._device_plugins(), NAME)
         try:
             with open(path, encoding="utf-8") as file:
                 return parse_checkpoint(file.read()), None
@@ -84,16 +89,25 @@ class NodeFiles:
         """
         allocations, reason = self.allocations()
         if allocations is None:
-            return [], reason if os.path.exists(os.path.join(self.kubelet_root, PATH)) else self._stray_kubelet()
+            return [], reason if os.path.exists(os.path.join(self._device_plugins(), NAME)) else self._stray_kubelet()
         pods = os.path.join(self.kubelet_root, "pods")
         if not os.path.isdir(pods):
             # the kubelet's directory is seen in part only, and what is not seen ends nobody's use
             return allocations, None
         return [one for one in allocations if os.path.isdir(os.path.join(pods, one["pod_uid"]))], None
 
+    def _device_plugins(self) -> str:
+        """Below the kubelet's root, or where upstream's kubelet has it even if it was given another root, as k0s gives it one.
+
+        That place is this machine's own, and so it counts only where its procfs is read as well.
+        """
+        below = os.path.join(self.kubelet_root, "device-plugins")
+        fixed = os.path.normpath(self.proc_root) == _PROC and not os.path.isdir(below)
+        return self.device_plugins if fixed and os.path.isdir(self.device_plugins) else below
+
     def _stray_kubelet(self) -> Optional[str]:
         """Why a checkpoint that is not there says nothing: a kubelet runs, and it is not the one of this directory."""
-        socket = os.path.join(self.kubelet_root, _SOCKET)
+        socket = os.path.join(self._device_plugins(), _SOCKET)
         if os.path.exists(socket):
             return None
         try:
@@ -105,8 +119,7 @@ class NodeFiles:
             if command and _KUBELET.fullmatch(command):
                 return (
                     f"{socket} does not exist, and process {pid} ({command}) runs, which is a kubelet or has one: it keeps its "
-                    "state elsewhere. Set kubelet_root (of MicroK8s it is /var/snap/microk8s/common/var/lib/kubelet, of k0s "
-                    "/var/lib/k0s/kubelet)."
+                    "state elsewhere. Set kubelet_root (of MicroK8s it is /var/snap/microk8s/common/var/lib/kubelet)."
                 )
         return None
 

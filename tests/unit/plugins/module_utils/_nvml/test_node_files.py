@@ -147,6 +147,30 @@ def test_live_allocations_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     assert str(reason).startswith(f"{tmp_path / PATH} is not understood")
 
 
+@pytest.mark.parametrize(
+    ("proc", "own", "expected"),
+    [
+        pytest.param("/proc", False, [UID], id="of-a-kubelet-with-another-root"),
+        pytest.param("/proc", True, [], id="not-where-the-root-has-one"),
+        pytest.param("/host/proc", False, [], id="not-of-another-machine"),
+    ],
+)
+def test_allocations_are_found_where_kubelets_keep_them_whatever_their_root(
+    tmp_path: Path, proc: str, own: bool, expected: object
+) -> None:
+    """Upstream's kubelet writes to /var/lib/kubelet/device-plugins also with --root-dir, which k0s sets."""
+    entry = {"PodUID": UID, "ContainerName": "c", "ResourceName": "nvidia.com/gpu", "DeviceIDs": ["GPU-1"]}
+    fixed = tmp_path / "var/lib/kubelet/device-plugins"
+    write(fixed / "kubelet_internal_checkpoint", json.dumps({"Data": {"PodDeviceEntries": [entry]}}))
+    root = tmp_path / "var/lib/k0s/kubelet"
+    (root / "pods" / UID).mkdir(parents=True)
+    if own:
+        (root / "device-plugins").mkdir()
+    files = NodeFiles(proc, str(root), device_plugins=str(fixed))
+    assert [one["pod_uid"] for one in files.live_allocations()[0]] == expected
+    assert [one["pod_uid"] for one in files.allocations()[0] or []] == expected
+
+
 @pytest.mark.parametrize("command", ["kubelet", "kubelite", "k3s-agent", "k0s"])
 def test_checkpoint_that_is_missing_says_nothing_while_a_kubelet_runs_that_is_elsewhere(
     tmp_path: Path, command: str
