@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Simulated GPUs for a test host: a directory to be copied to it, with NVML's library, nvidia-smi and their state.
 
-python -m hosts.simulated_gpus --dir DIR --name NAME CARD... [--fault FUNCTION=ERROR] [--reset HOW]
+python -m hosts.simulated_gpus --dir DIR --name NAME CARD... [--fault FUNCTION=ERROR] [--reset HOW] [--process GPU:PID:MIB]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from simulator.nvml.cards import CARDS
-from simulator.nvml.state import NodeGpus, NvmlError, install
+from simulator.nvml.state import NodeGpus, NvmlError, Process, install
 
 
 def main(arguments: list[str]) -> int:
@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--name", required=True, help="name of the host, from which the GPUs' UUIDs follow")
     parser.add_argument("--fault", action="append", default=[], help="a function of NVML that fails, and how")
     parser.add_argument("--reset", choices=["nvml", "command", "reboot"], default="command", help="what resets a GPU")
+    parser.add_argument("--process", action="append", default=[], help="one of the host that holds memory of a GPU")
     parser.add_argument("cards", nargs="+", choices=sorted(CARDS))
     options = parser.parse_args(arguments)
     gpus = NodeGpus.of(options.name, options.cards)
@@ -32,6 +33,8 @@ def main(arguments: list[str]) -> int:
         function: NvmlError[error] for function, _equals, error in (one.partition("=") for one in options.fault)
     }
     gpus.reset = options.reset
+    for gpu, pid, used_mib in (map(int, one.split(":")) for one in options.process):
+        gpus.gpus[gpu].processes.append(Process(pid, used_mib))
     install(options.dir)
     gpus.write(options.dir)
     return 0

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
-import testinfra
+
+from hosts.verifying import reach, read_properties, wait_until
 
 DIRECTORY = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "build/molecule/mig-node"
 UNIT = "kubegpu-mig-restore.service"
@@ -20,22 +19,14 @@ UNIT = "kubegpu-mig-restore.service"
 
 @pytest.fixture(scope="session")
 def host() -> Any:
-    """The host, by ssh: its address is known only once it runs."""
-    known = json.loads((DIRECTORY / "host.json").read_text(encoding="utf-8"))
-    options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
-    address = f"ssh://{known['user']}@{known['address']}?controlpersist=60"
-    return testinfra.get_host(address, ssh_identity_file=known["key"], ssh_extra_args=options)
+    """The host, by ssh."""
+    return reach(DIRECTORY)
 
 
 @pytest.fixture
 def properties(host: Any) -> Any:
     """Properties of a unit as systemd knows it."""
-
-    def read(unit: str, *names: str) -> dict[str, str]:
-        lines = host.check_output(f"systemctl show {unit} --property={','.join(names)}").splitlines()
-        return {name: value for name, _equals, value in (line.partition("=") for line in lines)}
-
-    return read
+    return lambda unit, *names: read_properties(host, unit, *names)
 
 
 @pytest.fixture
@@ -58,14 +49,7 @@ def unit_log(host: Any) -> Any:
 @pytest.fixture
 def wait_for() -> Any:
     """Wait until something holds, and fail if it does not come to."""
-
-    def wait(holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
-        while not holds():
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-
-    return wait
+    return wait_until
 
 
 @pytest.fixture(scope="session")
