@@ -17,12 +17,13 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.kubegpu.sharing.plugins.action.sizing_proposal import find_runs, read_runs
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.check_view import show_check
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document, Section, add_section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holders_view import show_holders
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.inspection import inspect_cluster
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured import KIND as MEASUREMENT
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured import KIND as MEASURED
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured import Measured, summarise_measurement
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measurement_page import render_measurement
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measurement_view import (
@@ -40,6 +41,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.summary im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import MAX_WIDTH, Screen, render_text
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import read_journal
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import verify
+from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.document import read_measurement
+from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.merge import merge_measurements
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._command import follow_up
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_json, write_text
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
@@ -162,17 +165,20 @@ class _Views:
         return document
 
     def show_measurement(self) -> Document:
+        measurements, clusters = _read_measurements(self.options)
+        clusters += [self._read(name) for name in ("cluster_path", "cluster_after_path") if self.options.get(name)]
         measured = Measured(
             proposal=self._read("proposal_path"),
             plan=self._read("plan_path") if self.options.get("plan_path") else None,
             proposed=self._read("plan_proposed_path") if self.options.get("plan_proposed_path") else None,
-            samplings=self.options["measurement_ids"],
+            measurements=measurements,
+            clusters=clusters,
             fragment_path=self.options.get("fragment_path") or "",
             extra=self.options["extra"],
         )
         self.report = summarise_measurement(measured, _now())
         document = show_measurement(self.report, self.limit)
-        self._documents = [document]
+        self._documents = [document, *show_holders(self.report["cards"], ["when it was fullest"], self.limit)]
         return document
 
     def add_last(self, document: Document) -> Document:
@@ -181,10 +187,14 @@ class _Views:
             document = add_section(document, Section("Notes", items=self.options["notes"]))
         if not self.options["next_playbook"]:
             return document
-        if self.options["view"] == MEASUREMENT:
+        if self.options["view"] == "measurement":
             changes = any(map(changes_size, (self.report or {}).get("configs", {}).values()))
             command = follow_up(sys.argv, self.options["next_playbook"], "")
-            return add_section(document, Section("To plan with it", commands=[command])) if changes else document
+            return (
+                add_section(document, Section("To plan with it, once the inventory has it", commands=[command]))
+                if changes
+                else document
+            )
         plan = self._read("plan_path")
         if plan.get("problems") or plan.get("empty"):
             return document
@@ -201,7 +211,7 @@ class _Views:
         changed = not (_same_report(paths["json"], self.report) and os.path.exists(paths["html"]))
         if changed and not check_mode:
             write_json(paths["json"], self.report)
-            render = render_measurement if self.report["kind"] == MEASUREMENT else render_page
+            render = render_measurement if self.report["kind"] == MEASURED else render_page
             write_text(paths["html"], render(self.report, self._documents))
         return {"changed": changed, "paths": paths}
 
@@ -220,6 +230,19 @@ def _read_facts(directory: str | None) -> dict[str, dict[str, Any]]:
     paths = sorted(entry.path for entry in os.scandir(directory) if entry.name.endswith(".json"))
     documents = [read_json(path, SCHEMA_VERSION) for path in paths]
     return {document["node"]: document["facts"] for document in documents}
+
+
+def _read_measurements(options: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """What was measured on each node, of all runs together, and the cluster files of the runs. Without a directory there is nothing."""
+    directory = options.get("measurements_dir")
+    if not directory or not os.path.isdir(directory):
+        return {}, []
+    documents, clusters = read_runs(find_runs(directory, options["measurement_ids"]))
+    by_node: dict[str, list[dict[str, Any]]] = {}
+    for path, document in documents.items():
+        measurement = read_measurement(path, document)
+        by_node.setdefault(str(measurement.get("node") or measurement["host"]), []).append(measurement)
+    return {node: merge_measurements(found) for node, found in by_node.items()}, clusters
 
 
 def _read_journal(path: str | None) -> list[dict[str, Any]]:

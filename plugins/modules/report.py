@@ -216,7 +216,7 @@ report:
         - "Who holds the memory of each card of nodes that changed (of all, if none did), as far as it was read: C(node), C(gpu), C(uuid),
           C(product), C(memory_total_mib), C(before) and C(after) (null if not read), each with C(used_mib), C(reserved_mib) and
           C(devices), the card itself or its MIG devices: C(profile), C(start_mib), C(memory_total_mib), C(slots), C(slot_mib),
-          C(ceiling_mib) and C(users), each with C(kind) (V(pod) or V(outside) of pods), C(namespace), C(name), C(workload) and C(mib)
+          C(ceiling_mib) and C(users), each with C(kind) (V(pod), V(outside) of pods, or V(unknown)), C(namespace), C(name), C(workload) and C(mib)
           (null if NVML does not tell it)."
       type: list
       elements: dict

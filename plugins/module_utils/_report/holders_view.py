@@ -18,25 +18,26 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_bar
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.palette import name_user
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import NOTHING, UNKNOWN, describe_count
 
+_STATES = ("before", "after")
 Card = Mapping[str, Any]
 State = Optional[Mapping[str, Any]]
 
 
-def show_holders(cards: Sequence[Card], whens: tuple[str, str], limit: int) -> list[Document]:
+def show_holders(cards: Sequence[Card], whens: Sequence[str], limit: int) -> list[Document]:
     """A document of one table; none where no card was read.
 
     :param cards: as in report.json, see memory_cards.
-    :param whens: what before and after are called.
+    :param whens: what before and after are called; of a single name, before is shown alone.
     :param limit: rows at most.
     """
-    rows = [row for card in cards for row in _card_rows(card)]
+    rows = [row for card in cards for row in _card_rows(card, len(whens))]
     if not rows:
         return []
     columns = [
         Column("Node"),
         Column("GPU", wrap=True),
         Column("Who", wrap=True),
-        *(Column(f"MiB {when}", right=True, wrap=len(when) > 10) for when in whens),
+        *(Column(f"MiB {when}", right=True) for when in whens),
     ]
     section = Section("By card and pod", _TEXT, capped_table(columns, rows, limit))
     return [Document("Memory of each card", _describe(cards, whens), [section])]
@@ -45,21 +46,22 @@ def show_holders(cards: Sequence[Card], whens: tuple[str, str], limit: int) -> l
 _TEXT = "What is not told is what NVML does not say of processes; what is in use by nobody is the driver's, or a process's that it does not name."
 
 
-def _describe(cards: Sequence[Card], whens: tuple[str, str]) -> str:
+def _describe(cards: Sequence[Card], whens: Sequence[str]) -> str:
     """Sums over all cards of which both states are known."""
-    names = ("before", "after")
+    names = _STATES[: len(whens)]
     both = [card for card in cards if all((card.get(name) or {}).get("used_mib") is not None for name in names)]
     if len(cards) == 1 or not both:
-        told = [f"{when}: {describe_state(cards[0].get(name))}" for when, name in zip(whens, names)]
-        return "; ".join(told) + "." if len(cards) == 1 else ""
+        states = [f"{when}: {describe_state(cards[0].get(name))}" for when, name in zip(whens, names)]
+        return "; ".join(states) + "." if len(cards) == 1 else ""
     sums = [sum(card[name]["used_mib"] for card in both) for name in names]
     of = "" if len(both) == len(cards) else f" of {len(cards)}"
-    return f"{describe_count(len(both), 'card')}{of}: {sums[0]} MiB in use {whens[0]}, {sums[1]} MiB {whens[1]}."
+    told = ", ".join(f"{amount} MiB {when}" for amount, when in zip(sums, whens))
+    return f"{describe_count(len(both), 'card')}{of}, in use in all: {told}."
 
 
-def _card_rows(card: Card) -> Iterator[Row]:
+def _card_rows(card: Card, count: int) -> Iterator[Row]:
     """A row for each user of a device, its figures side by side; one for what nobody is named for."""
-    states = (card.get("before"), card.get("after"))
+    states = [card.get(name) for name in _STATES[:count]]
     found: dict[tuple[str, str], list[str]] = {}
     for number, state in enumerate(states):
         for device, user in _users(state):

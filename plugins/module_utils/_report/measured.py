@@ -8,10 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_view import Cluster, allocatable
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured_cards import (
+    cards_of_measurement,
+    courses_of,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_cards import (
+    PodName,
+    Shares,
+    join_cards,
+    name_pods,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import in_order
 
 SCHEMA_VERSION = 1
-KIND = "measurement"
+#: Not "measurement": the report lies beside the files that are such.
+KIND = "measurement_report"
 #: Of a proposal, what report.json has as it is.
 _FROM_PROPOSAL = (
     "margin",
@@ -27,6 +39,8 @@ _FROM_PROPOSAL = (
     "warnings",
     "fragment",
 )
+#: With the proposal, of each node.
+_SIZING = ("memory_total_mib", "process_memory_mib", "slot_mib", "headroom_mib", "utilization", "arithmetic")
 Plan = Mapping[str, Any]
 
 
@@ -37,9 +51,8 @@ class Measured:
     :param proposal: what sizing_proposal made of the samples.
     :param plan: what the configuration as it is leads to; None if no plan was made.
     :param proposed: what it leads to with the proposed sizes; None likewise.
-    :param samplings: ids of the samplings that were used.
-    :param cards: memory of each card, see memory_cards.
-    :param courses: memory over time, see usage_over_time.
+    :param measurements: what was measured on each node, as merge_measurements makes it of one or several samplings.
+    :param clusters: cluster files, the latest last.
     :param fragment_path: where the fragment was written.
     :param extra: keys that the caller adds to report.json.
     """
@@ -47,9 +60,8 @@ class Measured:
     proposal: Mapping[str, Any]
     plan: Optional[Plan] = None
     proposed: Optional[Plan] = None
-    samplings: Sequence[str] = ()
-    cards: Sequence[Mapping[str, Any]] = ()
-    courses: Sequence[Mapping[str, Any]] = ()
+    measurements: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    clusters: Sequence[Cluster] = ()
     fragment_path: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,27 +73,52 @@ def summarise_measurement(measured: Measured, created: str) -> dict[str, Any]:
     """
     plan, proposed = measured.plan or {}, measured.proposed or {}
     nodes = {**(plan.get("nodes") or {}), **(proposed.get("nodes") or {})}
+    pods = name_pods(*measured.clusters)
+    cards = _cards(measured, proposed, pods)
+    samplings = {name for measurement in measured.measurements.values() for name in measurement["ids"]}
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
         "created": created,
-        "samplings": list(measured.samplings),
+        "samplings": sorted(samplings),
         **{name: measured.proposal.get(name) for name in _FROM_PROPOSAL},
         "fragment_path": measured.fragment_path or None,
-        "slots_now": _total(plan, "slots_before"),
+        # a plan that is refused has nodes all the same
+        "slots_now": _first(_total(plan, "slots_before"), _total(proposed, "slots_before")),
         "slots_configured": None if plan.get("problems") else _total(plan, "slots_after"),
         "slots_proposed": None if proposed.get("problems") else _total(proposed, "slots_after"),
         "plan_problems": _messages(plan),
         "proposal_problems": _messages(proposed),
         "nodes": {name: _node(name, plan, proposed) for name in in_order(nodes)},
-        "cards": list(measured.cards),
-        "courses": list(measured.courses),
+        "cards": cards,
+        "courses": courses_of(measured.measurements, pods, cards),
         **measured.extra,
     }
 
 
+def _cards(measured: Measured, proposed: Plan, pods: Mapping[str, PodName]) -> list[dict[str, Any]]:
+    """Cards when they were fullest, with the slots that their nodes have now, and with those of the proposal."""
+    now: dict[str, dict[str, dict[str, Any]]] = {}
+    then: dict[str, dict[str, dict[str, Any]]] = {}
+    nodes = {name: node for cluster in measured.clusters for name, node in (cluster.get("nodes") or {}).items()}
+    for name in in_order(measured.measurements):
+        measurement = measured.measurements[name]
+        planned = (proposed.get("nodes") or {}).get(name)
+        shares = Shares.of(planned or {}, allocatable(nodes.get(name) or {}))
+        now[name] = cards_of_measurement(measurement, shares, pods)
+        # where MIG devices change, nothing that was measured is on one that will be there
+        if planned and not (planned.get("mig") or {}).get("changes"):
+            shares = Shares.of(planned, planned.get("expected_resources") or {})
+            then[name] = cards_of_measurement(measurement, shares, pods)
+    return join_cards(now, then)
+
+
 def _total(plan: Plan, name: str) -> Optional[int]:
     return (plan.get("totals") or {}).get(name)
+
+
+def _first(*amounts: Optional[int]) -> Optional[int]:
+    return next((amount for amount in amounts if amount is not None), None)
 
 
 def _messages(plan: Plan) -> list[str]:
@@ -95,6 +132,7 @@ def _node(name: str, plan: Plan, proposed: Plan) -> dict[str, Any]:
     """A node as it is, as configured and as proposed. Figures that are not known are None."""
     now, then = ((one.get("nodes") or {}).get(name) or {} for one in (plan, proposed))
     either = then or now
+    sizing = then.get("sizing") or {}
     return {
         "product": either.get("product"),
         "gpu_count": either.get("gpu_count"),
@@ -102,6 +140,8 @@ def _node(name: str, plan: Plan, proposed: Plan) -> dict[str, Any]:
         "slots_now": either.get("slots_before"),
         "slots_configured": now.get("slots_after"),
         "slots_proposed": then.get("slots_after"),
-        "arithmetic": (then.get("sizing") or {}).get("arithmetic"),
+        **{name: sizing.get(name) for name in _SIZING},
+        "by_resource": sizing.get("resources") or {},
+        "mig_devices": then.get("mig_devices") or {},
         "changed_by_proposal": now.get("slots_after") != then.get("slots_after"),
     }

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Iterator, Mapping, Optional
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import GPU_RESOURCE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
     Column,
     Document,
@@ -19,9 +21,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.usage_view
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     NOTHING,
     UNKNOWN,
-    describe_amounts,
     describe_count,
     describe_duration,
+    describe_share,
     describe_time,
     describe_value,
     in_order,
@@ -73,10 +75,11 @@ def describe_samplings(figures: Figures) -> str:
 
 def describe_proposal(figures: Figures) -> str:
     """What would change, in a sentence; and of how many samples that is."""
-    return f"{_headline(figures)}. {describe_extent(figures)}."
+    return f"{describe_change(figures)}. {describe_extent(figures)}."
 
 
-def _headline(figures: Figures) -> str:
+def describe_change(figures: Figures) -> str:
+    """The most important thing."""
     now, configured, proposed = (figures.get(f"slots_{word}") for word in ("now", "configured", "proposed"))
     changing = [key for key, config in (figures.get("configs") or {}).items() if changes_size(config)]
     if figures.get("proposal_problems"):
@@ -127,20 +130,30 @@ def _configs_section(figures: Figures, limit: int) -> Section:
     if not rows:
         return Section("Proposed sizes", "No config was measured.")
     text = (
-        "MiB for each process: what the config says now, the highest that was measured, and what is proposed for process_memory_mib, with "
-        f"a margin of {figures.get('margin')} on top. What must stay free of a GPU beside that is the ceiling's (kubegpu_sizing)."
+        "MiB for each process: what the config says now, the highest that was measured, and what is proposed for process_memory_mib, "
+        f"{_describe_margin(figures.get('margin'))}. What must stay free of a GPU beside that is the ceiling's (kubegpu_sizing)."
     )
     items = [line for key in in_order(configs) for line in _config_lines(key, configs[key])]
     return Section("Proposed sizes", text, capped_table(columns, rows, limit), capped_items(items, limit))
 
 
+def _describe_margin(margin: Any) -> str:
+    share = Decimal(str(margin or 0))
+    return f"with a margin of {describe_share(share)} on top" if share else "without a margin on top"
+
+
 def _parts(key: str, config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """What a config says of each resource, by the name to show."""
+    """What a config says of each resource, by the name to show: the key alone for whole GPUs, which most have."""
     parts = config.get("by_resource") or {}
     if not parts:
         yield key, config
     for resource, part in sorted(parts.items()):
-        yield f"{key}: {resource.replace('nvidia.com/', '')}", {**config, "decided_by": None, **part}
+        name = key if set(parts) == {GPU_RESOURCE} else f"{key}: {resource.replace('nvidia.com/', '')}"
+        current = config.get("current")
+        if isinstance(current, Mapping):
+            current = current.get(resource)
+        why = config.get("why") if len(parts) == 1 else None
+        yield name, {**config, "why": why, **part, "current": current}
 
 
 def _config_rows(key: str, config: Mapping[str, Any]) -> Iterator[Row]:
@@ -157,27 +170,25 @@ def _config_rows(key: str, config: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _describe_current(part: Mapping[str, Any]) -> str:
-    current = part.get("current")
+    if part.get("suggested"):
+        return "no config"
     if part.get("replicas_stated"):
-        return "replicas stated"
-    return describe_amounts(current) if isinstance(current, Mapping) else describe_value(current)
+        return f"{part['replicas']} replicas" if isinstance(part.get("replicas"), int) else "replicas"
+    return describe_value(part.get("current"))
 
 
 def _describe_decider(decider: Optional[Mapping[str, Any]]) -> str:
-    """The container whose peak is the highest."""
+    """The workload whose peak is the highest; which of its pods that was is told below."""
     if not decider:
         return NOTHING
-    pod = f"{decider.get('namespace')}/{decider.get('pod')}"
-    gpu = decider.get("gpu")
-    card = f", GPU {gpu}" if isinstance(gpu, int) else ""
-    return f"{pod}, container {decider.get('container')}, on {decider.get('node')}{card}"
+    return f"{decider.get('namespace')}/{str(decider.get('workload')).partition('/')[2] or decider.get('pod')}"
 
 
 def _config_lines(key: str, config: Mapping[str, Any]) -> Iterator[str]:
     for name, part in _parts(key, config):
         told = [str(part[word]) for word in ("arithmetic", "why") if part.get(word)]
         if told:
-            yield f"Config {name}: {'; '.join(told)}"
+            yield f"Config {name}: {'. '.join(words.rstrip('.') for words in told)}."
 
 
 def _changes_section(figures: Figures, limit: int) -> Optional[Section]:
@@ -247,5 +258,5 @@ def _describe_warning(found: Mapping[str, Any]) -> str:
 def _fragment_section(figures: Figures) -> Optional[Section]:
     if not figures.get("fragment_path") or not any(map(changes_size, (figures.get("configs") or {}).values())):
         return None
-    text = "Nothing was changed. Look at the fragment, copy what you agree with into the inventory, then plan."
+    text = "Nothing was changed. Look at the fragment, and copy what you agree with into the inventory."
     return Section("To take it over", text, items=[f"Fragment: {figures['fragment_path']}"])

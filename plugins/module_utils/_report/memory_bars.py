@@ -17,7 +17,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.geometry i
     describe_left_out,
     shorten,
 )
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_cards import OUTSIDE
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_cards import POD
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.palette import (
     Palette,
     name_user,
@@ -37,6 +37,8 @@ _WORDS = (
     ("ceiling", "ceiling that is planned for"),
 )
 _OTHERS = "user-others"
+# Width of a letter of details; a phone has larger ones.
+_LETTER, _LARGE_LETTER = 6.2, 7.3
 _BAR, _DETAIL, _GAP = 16, 18, 6
 _THIN = 7
 # Users narrower than this are drawn as one.
@@ -55,14 +57,21 @@ class Row:
     scale: Scale
 
 
-def draw_bars(cards: Sequence[Card], whens: tuple[str, str], width: float) -> Figure:
+def draw_bars(
+    cards: Sequence[Card],
+    whens: tuple[str, str],
+    width: float,
+    palette: Optional[Palette] = None,
+    title: str = "Who holds the memory of each card",
+) -> Figure:
     """Two bars for each card: who held its memory before and after.
 
     :param cards: as in report.json, see memory_cards.
     :param whens: what the two are called, such as "before" and "after".
+    :param palette: of several figures together, if there are.
     """
     shown = [card for card in cards if card.get("before") or card.get("after")][:MAX_NODES]
-    palette = Palette.of(shown)
+    palette = palette or Palette.of(shown)
     largest = max([1, *(int(card["memory_total_mib"]) for card in shown)])
     shapes: list[Shape] = []
     y = 0.0
@@ -72,7 +81,7 @@ def draw_bars(cards: Sequence[Card], whens: tuple[str, str], width: float) -> Fi
         shapes += found
         y = bottom + gap
     return Figure(
-        title="Who holds the memory of each card",
+        title=title,
         description=". ".join(_describe_card(card, whens) for card in shown) or "No card was read.",
         width=width,
         height=max(y - gap, 1),
@@ -103,7 +112,9 @@ def _draw_card(
     y += LABEL
     for when, state in zip(whens, (card.get("before"), card.get("after"))):
         words = f"{when}: {describe_state(state)}"
-        shapes.append(Text(0, y + 13, shorten(words, scale.width, 6.2), "detail"))
+        shapes.append(
+            Text(0, y + 13, shorten(words, scale.width, _LETTER if scale.width > 600 else _LARGE_LETTER), "detail")
+        )
         y += _DETAIL
         if state:
             shapes += _draw_state(card, state, when, palette, Row(0, y, _BAR, scale))
@@ -129,7 +140,7 @@ def describe_state(state: Optional[Mapping[str, Any]]) -> str:
     if not state:
         return "not read"
     users = [user for device in state["devices"] for user in device["users"]]
-    pods = {(user["namespace"], user["name"]) for user in users if user["kind"] != OUTSIDE}
+    pods = {(user["namespace"], user["name"]) for user in users if user["kind"] == POD}
     slots = sum(device["slots"] for device in state["devices"])
     used = "memory in use not told" if state.get("used_mib") is None else f"{state['used_mib']} MiB in use"
     mig = [device for device in state["devices"] if device.get("profile")]

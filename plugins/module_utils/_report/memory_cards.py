@@ -5,7 +5,7 @@
 
 A card is ``{node, gpu, uuid, product, memory_total_mib, before, after}``; ``before`` and ``after`` are None where they are not known, else
 ``{used_mib, reserved_mib, devices}``. A device is the card as a whole, or one of its MIG devices: ``{uuid, profile, start_mib (where it
-begins on the card), memory_total_mib, slots, slot_mib, ceiling_mib, users}``. A user is ``{kind: pod | outside, namespace, name, workload,
+begins on the card), memory_total_mib, slots, slot_mib, ceiling_mib, users}``. A user is ``{kind: pod | outside | unknown, namespace, name, workload,
 mib}``, where ``mib`` is None if NVML did not tell it.
 """
 
@@ -22,7 +22,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names impo
     SHARED_SUFFIX,
 )
 
-POD, OUTSIDE = "pod", "outside"
+POD, OUTSIDE, UNKNOWN = "pod", "outside", "unknown"
+# Of such a process it is not known whose it is: it may be a pod's.
+_UNATTRIBUTED = ("runtime_unknown", "ended")
 # Memory units of a card with MIG, unless its profiles tell: most have seven compute slices and eight units.
 _UNITS = 8
 
@@ -179,7 +181,8 @@ def describe_user(process: Mapping[str, Any], pods: Mapping[str, PodName], mib: 
     uid = process.get("pod_uid")
     if not uid:
         command = str(process.get("command") or f"process {process.get('pid')}")
-        return {"kind": OUTSIDE, "namespace": None, "name": command, "workload": None, "mib": mib}
+        kind = UNKNOWN if process.get("attribution") in _UNATTRIBUTED else OUTSIDE
+        return {"kind": kind, "namespace": None, "name": command, "workload": None, "mib": mib}
     known = pods.get(uid)
     if known is None:
         name = str(process.get("pod") or uid)

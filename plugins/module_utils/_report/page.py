@@ -13,6 +13,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_bars import draw_bars
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page_template import STYLE, TEMPLATE
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.palette import Palette
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.slots_figure import draw_slots
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.summary import describe_verdict
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.svg import Figure
@@ -72,11 +73,16 @@ def render_page(figures: Mapping[str, Any], documents: Sequence[Document]) -> st
     return compose_page(head, drawings, documents, figures["created"])
 
 
-def draw_cards(cards: Sequence[Mapping[str, Any]], whens: tuple[str, str]) -> list[dict[str, Any]]:
+def draw_cards(
+    cards: Sequence[Mapping[str, Any]],
+    whens: tuple[str, str],
+    palette: Optional[Palette] = None,
+    title: str = "Who holds the memory of each card",
+) -> list[dict[str, Any]]:
     """The figure of each card's memory; none where no card was read."""
     if not cards:
         return []
-    return [drawing("cards-memory", [draw_bars(cards, whens, 940), draw_bars(cards, whens, 440)])]
+    return [drawing("cards-memory", [draw_bars(cards, whens, width, palette, title) for width in (940, 440)])]
 
 
 def compose_page(head: Head, drawings: Sequence[Mapping[str, Any]], documents: Sequence[Document], created: str) -> str:

@@ -17,10 +17,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.svg import
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import describe_count
 
 
-def draw_slots(nodes: Mapping[str, Mapping[str, Any]], width: float = 440) -> Figure:
+def draw_slots(
+    nodes: Mapping[str, Mapping[str, Any]], width: float = 440, whens: tuple[str, str] = ("before", "after")
+) -> Figure:
     """Slots of each node, before and after, as pairs of bars on one scale.
 
     :param nodes: as in report.json.
+    :param whens: what before and after are called.
     """
     counts = {
         name: (sum(node["resources_before"].values()), sum(node["resources_after"].values()))
@@ -35,25 +38,25 @@ def draw_slots(nodes: Mapping[str, Mapping[str, Any]], width: float = 440) -> Fi
     shapes: list[Shape] = []
     for number, name in enumerate(shown):
         shapes.append(rows.label(name, number))
-        shapes += _draw_pair(name, counts[name], rows.top(number), rows)
-    sentences = [f"{name}: {before} before, {after} after" for name, (before, after) in counts.items()]
+        shapes += _draw_pair(name, counts[name], whens, rows.top(number), rows)
+    sentences = [f"{name}: {before} {whens[0]}, {after} {whens[1]}" for name, (before, after) in counts.items()]
     return Figure(
-        title="GPU slots of each node, before and after",
+        title=f"GPU slots of each node, {whens[0]} and {whens[1]}",
         description="; ".join(sentences[:MAX_NODES]) or "No nodes.",
         width=width,
         height=max(len(shown) * rows.height, 1),
         shapes=shapes,
-        legend=(("before", "before"), ("after", "after")),
+        legend=tuple(zip(("before", "after"), whens)),
         note=describe_left_out(len(counts), "nodes"),
     )
 
 
-def _draw_pair(name: str, counts: tuple[int, int], y: float, rows: Rows) -> list[Shape]:
+def _draw_pair(name: str, counts: tuple[int, int], whens: tuple[str, str], y: float, rows: Rows) -> list[Shape]:
     shapes: list[Shape] = []
-    for number, (when, count) in enumerate(zip(("before", "after"), counts)):
+    for number, (style, when, count) in enumerate(zip(("before", "after"), whens, counts)):
         top, length = y + number * (rows.thickness + (1 if rows.left else 3)), max(rows.scale.length(count), 1)
         shapes.append(
-            Rect(rows.left, top, length, rows.thickness, when, f"{name}, {when}: {describe_count(count, 'slot')}")
+            Rect(rows.left, top, length, rows.thickness, style, f"{name}, {when}: {describe_count(count, 'slot')}")
         )
         if not rows.left:
             shapes.append(Text(length + 6, top + rows.thickness - 2, str(count), "figure"))

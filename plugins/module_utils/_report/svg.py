@@ -63,7 +63,21 @@ class Line:
         return f'<line {ends} class="{escape(self.style)}"/>'
 
 
-Shape = Union[Rect, Text, Line]
+@dataclass(frozen=True)
+class Area:
+    """A filled polygon. :param title: what a pointer over it is told."""
+
+    points: Sequence[tuple[float, float]]
+    style: str
+    title: str = ""
+
+    def render(self) -> str:
+        title = f"<title>{escape(self.title)}</title>" if self.title else ""
+        points = " ".join(f"{_n(x)},{_n(y)}" for x, y in self.points)
+        return f'<polygon points="{points}" class="{escape(self.style)}">{title}</polygon>'
+
+
+Shape = Union[Rect, Text, Line, Area]
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,20 @@ def _lines(workload: Workload) -> list[Workload]:
     containers = list(workload.get("containers") or ())
     if len(containers) == 1:
         return [{**containers[0], "title": name_workload(workload), "of": workload}]
-    head = {"title": name_workload(workload), "of": workload, "peak_mib": workload.get("peak_mib")}
+    below = any(container.get("config") for container in containers)
+    head = {"title": name_workload(workload), "of": workload, "peak_mib": workload.get("peak_mib"), "below": below}
     return [head, *({**container, "title": f"· {container.get('name')}"} for container in containers)]
 
 
 def _of(word: str) -> Callable[[Workload], str]:
     return lambda line: ",\n".join(map(str, (line.get("of") or {}).get(word) or ()))
+
+
+def _configs(line: Workload) -> str:
+    """The config of a container's figures; of a workload, all of them, unless its containers stand below with theirs."""
+    if line.get("config"):
+        return str(line["config"])
+    return "" if line.get("below") else _of("configs")(line)
 
 
 def _describe_run(line: Workload) -> str:
@@ -80,7 +88,7 @@ _Read = Callable[[Workload], str]
 # Column, what stands in it, and which line needs it (None: it always is there).
 _COLUMNS: Sequence[tuple[Column, _Read, Optional[Callable[[Workload], Any]]]] = (
     (Column("Workload", wrap=True), lambda line: str(line["title"]), None),
-    (Column("Config"), _of("configs"), None),
+    (Column("Config"), _configs, None),
     (Column("Runs as", wrap=True), _describe_run, None),
     (Column("Peak", right=True), _figure("peak_mib"), None),
     (Column("p95", right=True), _figure("p95_mib"), None),

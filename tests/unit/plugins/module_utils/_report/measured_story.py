@@ -8,7 +8,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from unit.plugins.module_utils._measure.world import Node, Proc, measure
 from unit.plugins.module_utils._report.story import Story
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.merge import merge_measurements
 
 
 def make_config(process: int, current: int | None, peak: int, **changes: Any) -> dict[str, Any]:
@@ -66,11 +69,44 @@ def make_container(name: str, peak: int, **changes: Any) -> dict[str, Any]:
     }
 
 
+FIRST, SECOND = "20260301-120000-abc123", "20260303-080000-def456"
+
+
+def measure_l20(run: str = FIRST, peak: int = 4012, **head: Any) -> dict[str, Any]:
+    """Ten minutes: nlp begins small, then goes up and down; web comes after a while; something outside of pods."""
+    course = [1200] * 3 + [3300, 3480, 3390] * 19
+    course[40] = peak
+    web = ["-"] * 20 + [900] * 40
+    procs = (
+        Proc(course, "nlp-0", pid=11),
+        Proc(web, "web-0", pid=12),
+        Proc([12] * 60, pid=900, command="nvidia-persistenced"),
+    )
+    return measure(Node("gpu-l20", "NVIDIA L20", procs=procs), 10.0, run, **head)
+
+
+def measure_t4(run: str = FIRST, **head: Any) -> dict[str, Any]:
+    """Two pods, one of which has two containers and grows."""
+    procs = (
+        Proc([3100] * 60, "nlp-1", pid=21),
+        Proc([2710 + 10 * number for number in range(60)], "serve-0", container="model", pid=22),
+        Proc([200] * 60, "serve-0", container="cache", pid=23),
+    )
+    return measure(Node("gpu-t4", "Tesla T4", procs=procs), 10.0, run, **head)
+
+
 class MeasuredStory:
     """A proposal with the plans without and with it; tests change what they are about."""
 
     def __init__(self) -> None:
         story = Story()
+        for node in story.plan["nodes"].values():
+            node["sizing"]["max_memory_utilization"] = "0.9"
+        self.clusters = [story.before]
+        self.measurements = {
+            "gpu-l20": merge_measurements([measure_l20()]),
+            "gpu-t4": merge_measurements([measure_t4()]),
+        }
         self.plan = story.plan
         self.proposed = copy.deepcopy(story.plan)
         for name, slots, process in (("gpu-l20", 10, 4012), ("gpu-t4", 4, 3300)):

@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.plugins.module_utils._report.measured_story import MeasuredStory, make_config, make_workload
+from unit.plugins.module_utils._report.measured_story import FIRST, MeasuredStory, make_config, make_workload
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured import Measured, summarise_measurement
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measurement_view import show_measurement
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
 
-RUN = "20260301-120000-abc123"
 FRAGMENT = "/var/tmp/measurements/proposal.yml"
 
 
@@ -24,7 +23,14 @@ def measured() -> MeasuredStory:
 
 
 def summary(story: MeasuredStory, **changes: Any) -> dict[str, Any]:
-    given = {"plan": story.plan, "proposed": story.proposed, "samplings": [RUN], "fragment_path": FRAGMENT, **changes}
+    given = {
+        "plan": story.plan,
+        "proposed": story.proposed,
+        "measurements": story.measurements,
+        "clusters": story.clusters,
+        "fragment_path": FRAGMENT,
+        **changes,
+    }
     return summarise_measurement(Measured(story.proposal, **given), "2026-03-01T12:11:00Z")
 
 
@@ -39,7 +45,7 @@ def section(text: str, heading: str) -> str:
 
 def test_show_measurement_says_first_what_would_change(measured: MeasuredStory) -> None:
     lines = show(measured).splitlines()
-    assert lines[0] == f"Measurement {RUN}"
+    assert lines[0] == f"Measurement {FIRST}"
     assert lines[1].startswith(
         "2 GPU slots now, 11 as configured, 14 with the proposal. 3 workloads on 2 hosts, 10 minutes"
     )
@@ -47,9 +53,7 @@ def test_show_measurement_says_first_what_would_change(measured: MeasuredStory) 
 
 def test_show_measurement_sizes_have_their_arithmetic_and_who_decided(measured: MeasuredStory) -> None:
     found = section(show(measured), "Proposed sizes")
-    assert (
-        "l20     4621  4012      4012      600  measured    default/nlp-0, container main, on gpu-l20, GPU 0" in found
-    )
+    assert "l20     4621  4012      4012      600  measured    default/nlp" in found
     assert "Config t4: ceil(3300 x 1.00) = 3300" in found
     changes = section(show(measured), "What it would change")
     assert "floor(0.9 x 46068 / 4012) = 10" in changes

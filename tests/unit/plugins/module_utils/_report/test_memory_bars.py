@@ -100,7 +100,7 @@ def test_summarise_memory_that_is_not_told_is_not_zero(story: MemoryStory) -> No
     table = render_text(show_holders(summary(story)["cards"], WHENS, 50)[0], Screen())
     [row] = [line.split() for line in table.splitlines() if "default/nlp-0" in line]
     assert row == ["gpu-l20", "0", "default/nlp-0", "unknown", "0"]
-    assert "1 card of 2: 4401 MiB in use before, 8301 MiB after." in table
+    assert "1 card of 2, in use in all: 4401 MiB before, 8301 MiB after." in table
 
 
 def test_summarise_host_that_was_not_read_again_is_shown_as_it_was(story: MemoryStory) -> None:
@@ -204,7 +204,7 @@ def test_draw_bars_of_many_cards_are_close_and_capped(story: MemoryStory, count:
 def test_show_holders_has_a_row_for_each_pod_of_each_card(story: MemoryStory) -> None:
     [document] = show_holders(summary(story)["cards"], WHENS, 50)
     text = render_text(document, Screen(80, 80))
-    assert "2 cards: 9041 MiB in use before, 18034 MiB after." in text
+    assert "2 cards, in use in all: 9041 MiB before, 18034 MiB after." in text
     assert [line.split() for line in text.splitlines() if "default/nlp" in line] == [
         ["gpu-l20", "0", "default/nlp-0", "4621", "0"],
         ["gpu-l20", "0", "default/nlp-2", "0", "4621"],
