@@ -195,6 +195,7 @@ measurement:
         pod: {description: "Name of the pod, likewise.", type: str}
         container: {description: "Name of the container, likewise.", type: str}
         slots: {description: "Devices on this GPU that the kubelet gave the container; null if not known.", type: int}
+        runtime_unknown: {description: "Whether its cgroup is one of Kubernetes in an unknown spelling.", type: bool}
         memory_mib: {description: "Peak, mean, p95 of its processes together; null if NVML never told.", type: dict}
         process_memory_mib: {description: "The same of its largest process.", type: dict}
         untold: {description: "Samples in which NVML did not tell the memory of all of its processes.", type: int}

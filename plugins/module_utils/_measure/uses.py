@@ -161,16 +161,17 @@ def _holds(user: Mapping[str, Any], pod: Pod, node: MeasuredNode) -> bool:
 
 
 def _who(user: Mapping[str, Any], pod: Pod | None) -> str:
-    command = user.get("command") or "of unknown name"
     if user.get("folded"):
         return f"{user['folded']} users that are counted together"
     if pod is not None:
         return f"{pod} without an allocation"
-    if user.get("container_id"):
-        return f"process {command} in a container outside of pods"
-    return (
-        f"process {user['pid']} {command} outside of pods" if user.get("pid") else f"process {command} outside of pods"
-    )
+    named = " ".join(str(word) for word in ("process", user.get("pid"), user.get("command")) if word)
+    if user.get("runtime_unknown"):
+        return f"{named} of an unknown container runtime"
+    if not user.get("command"):
+        # It may have been a pod's: nothing tells any more.
+        return f"{named} that had ended when it was looked at"
+    return f"{named} in a container outside of pods" if user.get("container_id") else f"{named} outside of pods"
 
 
 def _read(user: Mapping[str, Any], pod: Pod, node: MeasuredNode) -> Use:

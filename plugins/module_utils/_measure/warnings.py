@@ -18,6 +18,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state i
 INFO, WARNING = "info", "warning"
 # So many of a hundred samples may be missing before it is worth a word.
 _MISSED_PERCENT = 5
+_MOST_NOTES = 8
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ def _of_nodes(checked: Checked) -> Iterator[Told]:
         elif not document["complete"]:
             lasted = f"{document['duration_seconds']:g} s and {document['samples']} samples"
             yield Told(WARNING, "interrupted", where, f"The sampling of {where} ended before its time, after {lasted}.")
+        # What the sampling itself had to say, such as allocations that could not be read.
+        for note in document["notes"][:_MOST_NOTES]:
+            yield Told(INFO, "note", where, f"{where}: {note}")
         missed, samples = document["missed"], document["samples"]
         if missed and missed * 100 >= _MISSED_PERCENT * (missed + samples):
             yield Told(

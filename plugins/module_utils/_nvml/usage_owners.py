@@ -83,11 +83,20 @@ class UsageOwners:
         self._read_allocations()
 
     def describe(self, user: Mapping[str, Any]) -> Dict[str, Any]:
-        """Names and slots of a user: namespace, pod, container, slots; None each where not known."""
+        """Names and slots of a user: namespace, pod, container, slots; None each where not known. And whether its container runtime
+        is an unknown one, so that a user without a pod is not one outside of pods.
+        """
         uid = user["pod_uid"]
         name = self._named.get((uid, user["container_id"])) or PodName()
         slots = self._slots(uid, name.container, user["mig_device"] or user["gpu"]) if uid else None
-        return {"namespace": name.namespace, "pod": name.pod, "container": name.container, "slots": slots}
+        strange = user["container_id"] is None and user.get("pid") in self._strange
+        return {
+            "namespace": name.namespace,
+            "pod": name.pod,
+            "container": name.container,
+            "slots": slots,
+            "runtime_unknown": strange,
+        }
 
     def _slots(self, uid: str, container: Optional[str], device: str) -> Optional[int]:
         """How many of the kubelet's devices on this GPU or MIG device the container was given."""

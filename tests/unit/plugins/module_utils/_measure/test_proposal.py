@@ -164,6 +164,32 @@ def test_pod_without_an_allocation_is_told_and_never_sized() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("user", "who"),
+    [
+        ({"runtime_unknown": True}, "process 7 python of an unknown container runtime"),
+        ({"command": None}, "process 7 that had ended when it was looked at"),
+        ({"container_id": "ab" * 32}, "process 7 python in a container outside of pods"),
+        ({"folded": 3}, "3 users that are counted together"),
+    ],
+)
+def test_what_is_no_pod_is_called_what_it_is(user: dict[str, Any], who: str) -> None:
+    node = t4(Proc([700], pid=7))
+    document = world.measure(node)
+    document["users"][0].update(user)
+    proposal = build_proposal(world.request(node, configs={"t4": SHARED}, measurements={"f": document}))
+    assert [one["who"] for one in proposal["outside"]] == [who]
+
+
+def test_notes_of_a_sampling_are_told() -> None:
+    node = t4()
+    document = world.measure(node, notes=["The allocations could not be read."])
+    proposal = build_proposal(world.request(node, configs={"t4": SHARED}, measurements={"f": document}))
+    assert [(one["code"], one["severity"], one["message"]) for one in proposal["warnings"]] == [
+        ("note", "info", "node gpu-t4: The allocations could not be read.")
+    ]
+
+
 def test_memory_that_nvml_does_not_tell_never_counts_as_0() -> None:
     node = t4(Proc([None, None], "a"), pods=[world.pod("a")])
     proposal = propose(node, configs={"t4": SHARED})
