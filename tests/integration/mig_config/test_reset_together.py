@@ -29,6 +29,17 @@ def give(node: Node, device: str) -> None:
     (node.directory / "kubelet/pods" / UID).mkdir(parents=True)
 
 
+def guarded(node: Node) -> Path:
+    """An nvidia-smi that notes whether those who would read the GPUs are kept out meanwhile."""
+    command = node.directory / "guarded-nvidia-smi"
+    noting = f"flock --shared --nonblock {node.directory}/lock true && echo free || echo locked"
+    command.write_text(
+        f'#!/bin/sh\n({noting}) > {node.directory}/reset\nexec {node.directory}/nvidia-smi "$@"\n', "utf-8"
+    )
+    command.chmod(0o755)
+    return command
+
+
 def test_coupled_gpus_are_reset_together_unless_a_pod_has_one(tmp_path: Path) -> None:
     node = Node.make(tmp_path, "A100-40", "A100-40", reset="command")
     node.lay_out(STANDS, 1)
@@ -44,8 +55,9 @@ def test_coupled_gpus_are_reset_together_unless_a_pod_has_one(tmp_path: Path) ->
     assert (node.places(0), node.places(1), node.mode(0)) == ((), STANDS, (False, False))
 
     before = node.devices(1)
-    done = play_role(node, **with_other, mig_config_finished_pods=[UID])
+    done = play_role(node, **with_other, mig_config_finished_pods=[UID], mig_config_nvidia_smi=str(guarded(node)))
     assert done.returncode == 0, done.stdout
+    assert (node.directory / "reset").read_text(encoding="utf-8") == "locked\n"
     assert (node.places(0), node.places(1)) == (STANDS, STANDS)
     assert not {*before.values()} & {*node.devices(1).values()}
     assert node.ready.exists()
