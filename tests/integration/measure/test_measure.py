@@ -30,7 +30,7 @@ UNSIZED = {
     key: {"match": {"product": product}, "sharing": "time_slicing"}
     for key, product in (("l20", "NVIDIA L20"), ("t4", "Tesla T4"))
 }
-QUICK = {
+QUICK: dict[str, Any] = {
     "kubegpu_sharing_configs": UNSIZED,
     "kubegpu_measure_seconds": 4,
     "kubegpu_measure_interval_seconds": 0.2,
@@ -142,7 +142,10 @@ def test_reference_figures_come_out_of_a_measurement(site: Site, first: Ended) -
     assert "Sampling 2 hosts for 4 s, all at the same time." in words(first.output)
     assert "After 4 of 4 s: 2 hosts have ended." in words(first.output)
     # The sizes of now are none.
-    assert "With the sizes as they are: The plan was refused" in words(first.output)
+    assert (
+        "No plan can be made with the sizes as they are. kubegpu_sharing_configs.l20 has sharing: time_slicing, but neither"
+        in words(first.output)
+    )
 
 
 def test_measurement_lies_on_the_control_node_and_nothing_is_left_on_hosts(site: Site, first: Ended) -> None:
@@ -231,3 +234,29 @@ def test_host_that_can_write_no_file_is_measured_all_the_same(site: Site, first:
     assert (measured["host"], measured["node"], measured["complete"]) == ("gpu-t4", "gpu-t4", True)
     assert site.jobs() == jobs
     assert "was not measured" not in ended.output
+
+
+@pytest.mark.parametrize(
+    ("variables", "problems"),
+    [
+        (
+            {
+                "kubegpu_measure_margin": "a lot",
+                "kubegpu_sharing_configs": {"l20": {**UNSIZED["l20"], "sharing": "often"}},
+            },
+            ["margin", "kubegpu_sharing_configs.l20"],
+        ),
+        (
+            {"kubegpu_measure_interval_seconds": 0},
+            ["kubegpu_measure_interval_seconds is 0: give at least 0.1 seconds."],
+        ),
+    ],
+    ids=["variables of the proposal", "interval"],
+)
+def test_input_of_no_use_is_refused_before_time_is_spent(
+    site: Site, first: Ended, variables: dict[str, Any], problems: list[str]
+) -> None:
+    ended = site.operator.play("measure", **variables)
+    assert ended.returncode == 2
+    assert [problem for problem in problems if problem not in words(ended.output)] == []
+    assert "Begin to sample" not in ended.output
