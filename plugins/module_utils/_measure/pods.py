@@ -168,9 +168,7 @@ def never_ran(clusters: Sequence[Mapping[str, Any]], sampling: Sampling) -> list
     for cluster in clusters:
         for entry in cluster.get("pending") or ():
             if gpu_requests(entry.get("requests") or {}) and entry.get("uid") not in sampling.seen:
-                found[str(entry["uid"])] = _tell(
-                    entry, f"it waits for a node: {entry.get('message') or 'no reason given'}"
-                )
+                found[str(entry["uid"])] = _tell(entry, f"it waits for a node: {_scheduler_says(entry)}")
         for node, entry in node_pods(cluster):
             uids = {entry.get("uid"), entry.get("static_uid")} - {None}
             if (
@@ -184,6 +182,12 @@ def never_ran(clusters: Sequence[Mapping[str, Any]], sampling: Sampling) -> list
 
 def _tell(entry: Mapping[str, Any], why: str) -> NeverRan:
     return NeverRan(str(entry.get("namespace")), str(entry.get("name")), read_workload(entry), why)
+
+
+def _scheduler_says(entry: Mapping[str, Any]) -> str:
+    """Without what it says of preemption, which is no reason."""
+    said, _preemption, _rest = str(entry.get("message") or "no reason given").partition(" preemption:")
+    return said.rstrip(".")
 
 
 def _why_unseen(node: str, entry: Mapping[str, Any], sampling: Sampling) -> str:

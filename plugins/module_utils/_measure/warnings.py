@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator, Sequence
+from typing import Collection, Iterator, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.frameworks import GROWS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.pods import NeverRan, Workload
@@ -50,7 +50,7 @@ def all_warnings(
         for one in _of_workload(workload, checked):
             workload.warnings.add(one.code)
             told.append(one)
-    told += _of_pods_that_never_ran(idle)
+    told += _of_pods_that_never_ran(idle, {one.workload for one in workloads})
     told += _of_others(found)
     unique = list(dict.fromkeys(told))
     return sorted(unique, key=lambda one: (one.severity != WARNING, one.code, one.object, one.message))
@@ -186,14 +186,15 @@ def _of_slots(found: WorkloadUse) -> Iterator[Told]:
         )
 
 
-def _of_pods_that_never_ran(idle: Sequence[NeverRan]) -> Iterator[Told]:
+def _of_pods_that_never_ran(idle: Sequence[NeverRan], seen: Collection[Workload]) -> Iterator[Told]:
+    """Of a workload of which other pods were seen, the needs are known."""
     by_workload: dict[Workload, list[NeverRan]] = {}
     for pod in idle:
         by_workload.setdefault(pod.workload, []).append(pod)
     for workload, pods in by_workload.items():
         names = some([pod.name for pod in pods], 3)
         yield Told(
-            WARNING,
+            INFO if workload in seen else WARNING,
             "never_ran",
             str(workload),
             f"{workload}: {names} asked for GPUs and used none while it was measured ({pods[0].why}).",

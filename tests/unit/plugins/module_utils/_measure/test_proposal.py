@@ -341,7 +341,7 @@ def test_pods_that_never_ran_are_told_with_the_reason() -> None:
         "name": "new",
         "uid": "uid-new",
         "requests": {world.GPU: 1},
-        "message": "0/2 nodes are available",
+        "message": "0/2 nodes are available: 2 Insufficient nvidia.com/gpu. preemption: 0/2 nodes are available.",
         "workload": {"kind": "Deployment", "namespace": "ml", "name": "nlp"},
     }
     near = t4(pods=pods)
@@ -351,11 +351,20 @@ def test_pods_that_never_ran_are_told_with_the_reason() -> None:
         "far": "its node gpu-far was not measured",
         "late": "it came to gpu-t4 after the measurement",
         "idle": "it ran on gpu-t4, and no process of it was seen on a GPU",
-        "new": "it waits for a node: 0/2 nodes are available",
+        "new": "it waits for a node: 0/2 nodes are available: 2 Insufficient nvidia.com/gpu",
         "starting": "it was bound to gpu-t4 and did not run (Pending)",
     }
     assert codes(proposal).count("never_ran") == 5
     assert [one["object"] for one in proposal["warnings"] if one["code"] == "unmeasured"] == ["gpu-far"]
+
+
+def test_pod_of_a_workload_that_was_seen_is_a_lesser_matter() -> None:
+    pods = [world.pod("a", "Deployment/nlp"), world.pod("b", "Deployment/nlp"), world.pod("c", "Deployment/other")]
+    proposal = propose(t4(Proc([1000], "a"), pods=pods), configs={"t4": SHARED})
+    assert [(one["code"], one["severity"], one["object"]) for one in proposal["warnings"]] == [
+        ("never_ran", "warning", "Deployment ml/other"),
+        ("never_ran", "info", "Deployment ml/nlp"),
+    ]
 
 
 def test_workload_that_grows_is_warned_of() -> None:
