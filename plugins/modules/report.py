@@ -200,8 +200,8 @@ report:
       description:
         - "By node: C(product), C(gpu_count), C(key), C(sharing), C(replicas), C(memory_total_mib), C(process_memory_mib), C(slot_mib),
           C(headroom_mib), C(utilization), C(arithmetic), C(changed), C(resources_before), C(resources_after) (allocatable by
-          resource, without zeros), C(expected_resources), C(mig_devices), C(by_resource) (the same figures for each kind of MIG
-          device), C(differences), C(held) (why a person keeps the node out of
+          resource, without zeros), C(expected_resources), C(mig_devices), C(mig_layouts) (places of MIG devices, for each way in
+          which GPUs are cut), C(by_resource) (the same figures for each kind of MIG device), C(differences), C(held) (why a person keeps the node out of
           service; null if nobody does) and C(seconds_out_of_service)."
       type: dict
     held:

@@ -19,6 +19,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_car
     join_cards,
     name_pods,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_layout import layouts_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import in_order
 
 SCHEMA_VERSION = 1
@@ -143,5 +144,6 @@ def _node(name: str, plan: Plan, proposed: Plan) -> dict[str, Any]:
         **{name: sizing.get(name) for name in _SIZING},
         "by_resource": sizing.get("resources") or {},
         "mig_devices": then.get("mig_devices") or {},
+        "mig_layouts": layouts_of(then),
         "changed_by_proposal": now.get("slots_after") != then.get("slots_after"),
     }

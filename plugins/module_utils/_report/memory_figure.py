@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional, Sequence, Union
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.geometry import (
     BAR,
@@ -17,6 +17,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.geometry i
     describe_left_out,
     shorten,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_layout import (
+    MigDevice,
+    MigLayout,
+    mig_layouts,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.svg import Figure, Rect, Shape, Text
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     describe_count,
@@ -24,8 +29,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words impo
     join_some,
 )
 
-# Height of one GPU with its two lines of text.
-_LAYOUT = LABEL + 2 * BAR + 19 + ROW_GAP + 8
+_LEGEND = (("process", "measured process"), ("headroom", "headroom"), ("unmeasured", "not measured"))
+# Height of a line of text below a bar.
+_LINE = 17
+Layout = Union["GpuLayout", MigLayout]
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,12 @@ class GpuLayout:
     utilization: Any
 
 
-def group_layouts(nodes: Mapping[str, Mapping[str, Any]]) -> dict[GpuLayout, list[str]]:
+def group_layouts(nodes: Mapping[str, Mapping[str, Any]]) -> dict[Layout, list[str]]:
     """Nodes by how their GPUs are divided; those of which memory or slot is unknown are left out."""
-    groups: dict[GpuLayout, list[str]] = {}
+    groups: dict[Layout, list[str]] = {}
     for name, node in nodes.items():
+        for mig_layout in mig_layouts(node):
+            groups.setdefault(mig_layout, []).append(name)
         for product, part in _devices(node):
             total, slot = part.get("memory_total_mib"), part.get("slot_mib")
             if not total or not slot:
@@ -68,6 +77,9 @@ def _devices(node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
     for resource, part in sorted(parts.items()):
         kind = resource.rpartition("/")[2]
         is_mig = resource in (node.get("mig_devices") or {})
+        if is_mig and node.get("mig_layouts"):
+            # drawn as the cards that they are cut from
+            continue
         yield (f"{product}, {'MIG device' if kind == 'gpu' else kind}" if is_mig else product), part
     if not parts:
         yield product, node
@@ -81,49 +93,75 @@ def draw_memory(nodes: Mapping[str, Mapping[str, Any]], width: float = 440) -> F
     sentences = []
     y = 0.0
     for layout, names in groups[:MAX_NODES]:
-        shapes += _draw_layout(layout, len(names), y, Scale(width, largest))
-        sentences.append(f"{_name_layout(layout, len(names))}, {_describe_layout(layout)}, on {join_some(names)}")
-        y += _LAYOUT
+        lines = _describe_layout(layout)
+        shapes += _draw_layout(layout, lines, len(names), y, Scale(width, largest))
+        sentences.append(f"{_name_layout(layout, len(names))}, {'; '.join(lines)}, on {join_some(names)}")
+        y += LABEL + 2 * BAR + 2 + _LINE * len(lines) + ROW_GAP + 8
     return Figure(
         title="Memory of a GPU, cut into slots",
         description=". ".join(sentences) or "No GPU whose memory is known.",
         width=width,
         height=max(y - ROW_GAP, 1),
         shapes=shapes,
-        legend=(("process", "measured process"), ("headroom", "headroom"), ("unmeasured", "not measured")),
+        legend=(*_LEGEND, *([("mig-device", "MIG device")] if _has_mig(groups) else [])),
         note=describe_left_out(len(groups), "kinds of GPU"),
     )
 
 
-def _name_layout(layout: GpuLayout, nodes: int) -> str:
+def _has_mig(groups: Sequence[tuple[Layout, list[str]]]) -> bool:
+    return any(isinstance(layout, MigLayout) for layout, _names in groups[:MAX_NODES])
+
+
+def _name_layout(layout: Layout, nodes: int) -> str:
     return f"{layout.product}, config {layout.key}" + (f", {nodes} nodes" if nodes > 1 else "")
 
 
-def _describe_layout(layout: GpuLayout) -> str:
+def _describe_layout(layout: Layout) -> list[str]:
+    """The lines below a bar."""
+    if isinstance(layout, MigLayout):
+        return layout.describe()
     slots = f"{describe_count(layout.replicas, 'slot')} × {layout.slot} MiB"
     if layout.process is None:
-        return f"{slots}, process not measured"
-    return f"{slots}: {layout.process} process + {layout.slot - layout.process} headroom"
+        return [f"{slots}, process not measured"]
+    return [f"{slots}: {layout.process} process + {layout.slot - layout.process} headroom"]
 
 
-def _draw_layout(layout: GpuLayout, nodes: int, y: float, scale: Scale) -> list[Shape]:
-    use = "" if layout.utilization is None else f"{describe_share(layout.utilization)} used when full"
+def _draw_layout(layout: Layout, lines: list[str], nodes: int, y: float, scale: Scale) -> list[Shape]:
+    share = None if isinstance(layout, MigLayout) else layout.utilization
+    use = "" if share is None else f"{describe_share(share)} used when full"
+    bar, top = scale.length(layout.total), y + LABEL + 4
+    details = [
+        Text(0, y + LABEL + 2 * BAR + 19 + _LINE * number, shorten(line, scale.width, 6.2), "detail")
+        for number, line in enumerate(lines)
+    ]
     return [
-        Text(0, y + 12, shorten(_name_layout(layout, nodes), scale.width - 150), "label"),
+        Text(0, y + 12, shorten(_name_layout(layout, nodes), scale.width - (150 if use else 0)), "label"),
         Text(scale.width, y + 12, use, "detail", "end"),
-        *_draw_slots_of(layout, y + LABEL + 4, scale.length(layout.total)),
-        Text(0, y + LABEL + 2 * BAR + 19, shorten(_describe_layout(layout), scale.width, 6.2), "detail"),
+        *(_draw_devices(layout, top, bar) if isinstance(layout, MigLayout) else _draw_slots_of(layout, 0, top, bar)),
+        *details,
     ]
 
 
-def _draw_slots_of(layout: GpuLayout, y: float, width: float) -> list[Shape]:
+def _draw_devices(layout: MigLayout, y: float, width: float) -> list[Shape]:
+    """A card with its devices at their places; what is left of it is given to none."""
+    shapes: list[Shape] = [Rect(0, y + 2 * BAR - 3, width, 3, "card", f"{layout.product}, {layout.units} memory units")]
+    for device in layout.devices:
+        left, room = width * device.start / layout.units, width * device.size / layout.units
+        shapes.append(
+            Rect(left, y - 2, room - 3, 2 * BAR + 4, "mig-device", f"MIG device {device.name}, {device.total} MiB")
+        )
+        shapes += _draw_slots_of(device, left + 2, y, room - 7, f"{device.name}, ")
+    return shapes
+
+
+def _draw_slots_of(layout: Union[GpuLayout, MigDevice], x: float, y: float, width: float, of: str = "") -> list[Shape]:
     shapes: list[Shape] = []
     slot = width * layout.slot / layout.total
     # many narrow slots have no room for a gap
     gap = 2 if slot > 8 else 0.5
     for number in range(layout.replicas):
-        left, room = number * slot, max(slot - gap, 0.5)
-        name = f"slot {number + 1} of {layout.replicas}"
+        left, room = x + number * slot, max(slot - gap, 0.5)
+        name = f"{of}slot {number + 1} of {layout.replicas}"
         if layout.process is None:
             shapes.append(Rect(left, y, room, 2 * BAR, "unmeasured", f"{name}: {layout.slot} MiB"))
             continue

@@ -22,6 +22,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_car
     join_cards,
     name_pods,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_layout import layouts_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_view import paused_daemonsets
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.node_verdict import judge_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import Timeline, build_timeline
@@ -130,6 +131,7 @@ def _node(name: str, rollout: Rollout, timeline: Optional[Timeline]) -> dict[str
         "utilization": sizing.get("utilization"),
         "arithmetic": sizing.get("arithmetic"),
         "mig_devices": planned.get("mig_devices") or {},
+        "mig_layouts": layouts_of(planned),
         "by_resource": sizing.get("resources") or {},
         "changed": bool(planned.get("changed")),
         "resources_before": allocatable((rollout.before.get("nodes") or {}).get(name) or {}),

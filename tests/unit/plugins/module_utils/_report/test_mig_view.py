@@ -17,7 +17,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.inspection import inspect_cluster
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_view import describe_layout
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import show_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.svg import Figure, Rect
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.text import Screen, render_text
 
 ONE_G = "nvidia.com/mig-1g.12gb"
@@ -108,7 +110,48 @@ def test_inspection_shows_the_devices_that_exist() -> None:
     assert "yes, disabled nvml" in text
 
 
-def test_memory_figure_draws_devices_not_the_card() -> None:
+def drawn(devices: dict[str, int]) -> Figure:
+    """The figure of a node whose two GPUs get these devices, with time-slicing on each of them."""
+    wanted = request(
+        [h20(), h20(index=1)], {"devices": devices}, fleet.node(2), sharing="time_slicing", process_memory_mib=4401
+    )
+    nodes = {"h20": build_plan(wanted)["nodes"]["h20"]}
+    cluster = fleet.cluster({"h20": fleet.node(2)})
+    return draw_memory(
+        summarise(Rollout({"plan_id": "x", "nodes": nodes}, cluster, cluster), "2026-03-01T12:00:00Z")["nodes"]
+    )
+
+
+def rects(figure: Figure, style: str) -> list[Rect]:
+    return [shape for shape in figure.shapes if isinstance(shape, Rect) and shape.style == style]
+
+
+def test_memory_figure_cuts_a_card_in_seven_and_each_device_into_slots() -> None:
+    figure = drawn({"1g.12gb": 7})
+    assert figure.description == (
+        "NVIDIA H20, config h20, 7 × 1g.12gb, each 2 slots × 5504 MiB: 4401 process + 1103 headroom, on h20"
+    )
+    devices, processes = rects(figure, "mig-device"), rects(figure, "process")
+    assert (len(devices), len(processes)) == (7, 14)
+    # seven of eight memory units are given to devices
+    assert [device.x for device in devices] == pytest.approx([figure.width / 8 * number for number in range(7)])
+    for number, process in enumerate(processes):
+        device = devices[number // 2]
+        assert device.x < process.x < process.x + process.width < device.x + device.width
+    assert ("mig-device", "MIG device") in figure.legend
+
+
+def test_memory_figure_puts_devices_of_different_size_at_their_places() -> None:
+    figure = drawn({"3g.48gb": 1, "1g.12gb": 3})
+    [whole] = rects(figure, "card")
+    small, large = rects(figure, "mig-device")[0], rects(figure, "mig-device")[-1]
+    assert (small.x, large.x) == pytest.approx((0, whole.width / 2))
+    assert len(rects(figure, "process")) == 3 * 2 + 9
+    assert "1 × 3g.48gb, each 9 slots × 4977 MiB: 4401 process + 576 headroom" in figure.description
+    assert all(shape.y + shape.height <= figure.height for shape in rects(figure, "process"))
+
+
+def test_memory_figure_draws_devices_by_their_memory_where_no_layout_tells_their_places() -> None:
     part = {"memory_total_mib": 11008, "slot_mib": 5504, "process_memory_mib": 4401, "utilization": 0.7996}
     entry = {"product": "NVIDIA H20", "key": "h20", "mig_devices": {ONE_G: 7}, "by_resource": {ONE_G: part}}
     assert "NVIDIA H20, mig-1g.12gb, config h20, 2 slots × 5504 MiB: 4401 process + 1103 headroom, on h20" in (

@@ -15,7 +15,11 @@ import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.obstacles import warn_of_budgets
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.geometry import MAX_NODES
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory, group_layouts
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import (
+    GpuLayout,
+    draw_memory,
+    group_layouts,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page import render_page
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_view import show_plan
@@ -114,6 +118,7 @@ def test_draw_memory_not_measured_is_shown_as_such(story: Any) -> None:
 def test_group_layouts_joins_nodes_that_are_divided_alike(story: Any) -> None:
     groups = group_layouts(many(summary(story)["nodes"]["gpu-t4"], 3))
     [(layout, names)] = list(groups.items())
+    assert isinstance(layout, GpuLayout)
     assert (layout.replicas, layout.slot, names) == (3, 5120, ["gpu-0", "gpu-1", "gpu-2"])
     assert group_layouts({"x": {"memory_total_mib": None, "slot_mib": None}}) == {}
 
