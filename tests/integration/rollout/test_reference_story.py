@@ -67,7 +67,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Plan, rollout of that plan, rolling update, rollout again, report."""
     with SimulatedCluster.start(REFERENCE_SCENARIO, tmp_path_factory.mktemp("cluster"), speed=20) as cluster:
         operator = Operator(cluster, tmp_path_factory.mktemp("operator"))
-        operator.write_inventory(REFERENCE_HOSTS, REFERENCE_VARIABLES)
+        operator.write_inventory(REFERENCE_HOSTS, {**REFERENCE_VARIABLES, "kubegpu_health_seconds": 1})
         pods_before = pods(cluster)
         planned = operator.must_play("plan")
         plan = operator.plan()
@@ -144,6 +144,17 @@ def test_report_of_the_reference_cluster_says_what_was_gained(story: Story) -> N
 def test_report_of_a_node_shows_its_sizing(story: Story, node: str, expected: dict[str, Any]) -> None:
     reported = story.report["nodes"][node]
     assert {key: reported[key] for key in expected} == expected
+
+
+def test_report_shows_who_holds_each_card_before_and_after(story: Story) -> None:
+    cards = {card["node"]: card for card in story.report["cards"]}
+    assert set(cards) == {"gpu-l20", "gpu-t4"}
+    for node, process, slots in (("gpu-l20", 4621, 8), ("gpu-t4", 4401, 3)):
+        [before], [after] = cards[node]["before"]["devices"], cards[node]["after"]["devices"]
+        assert [(user["workload"], user["mib"]) for user in before["users"]] == [("nlp", process)]
+        # read anew: who is on it by then depends on how far the rolling update is
+        assert {user["workload"] for user in after["users"]} <= {"nlp"}
+        assert (before["slots"], after["slots"]) == (1, slots)
 
 
 def test_rollout_leaves_all_pods_but_the_rolling_update_and_the_plugin_alone(story: Story) -> None:
