@@ -85,7 +85,8 @@ def _reason(
 
 
 def _message(result: Mapping[str, Any]) -> str:
-    text = str(result.get("msg") or "no message").strip()
+    # ansible-core 2.19 and newer begin so.
+    text = str(result.get("msg") or "").strip().removeprefix("Task failed: ")
     return text.splitlines()[0].rstrip(".") if text else "no message"
 
 

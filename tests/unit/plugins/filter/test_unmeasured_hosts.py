@@ -29,7 +29,7 @@ def run_with(**words: Any) -> dict[str, Any]:
             [BEGUN, {"written": [], "runs": []}, {"finished": 1, "measurement": {"id": RUN}}], None, id="from memory"
         ),
         pytest.param(
-            [{"unreachable": True, "msg": "No route to host.\nssh: more"}, {}, {}],
+            [{"unreachable": True, "msg": "Task failed: No route to host.\nssh: more"}, {}, {}],
             "gpu-1 was not measured: it could not be reached when the sampling began (No route to host).",
             id="never reached",
         ),
