@@ -105,7 +105,7 @@ def _check_memory(context: NodeContext, ids_change: bool, accepted: bool, findin
     memory = check_live_memory(*whole_gpus(context), context.plan, ids_change)
     if context.mig:
         devices = check_mig_memory(context)
-        memory = LiveMemory((*memory.refusals, *devices.refusals), memory.warnings)
+        memory = LiveMemory((*memory.refusals, *devices.refusals), (*memory.warnings, *devices.warnings))
     findings.warnings.add(name, *memory.warnings)
     if accepted:
         findings.warnings.add(name, *(f"{one}. Accepted by kubegpu_accept_live_memory." for one in memory.refusals))

@@ -8,12 +8,16 @@ Time-slicing does not divide memory: a process that uses more than its slot take
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import Card, NodeFacts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_holders import (
+    Held,
+    read_holders,
+    warn_of_untold,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name
 
 
@@ -34,17 +38,19 @@ def check_live_memory(state: NodeState, facts: NodeFacts, plan: KeyPlan, ids_cha
     if replicas < 2 or not facts.gpus:
         return LiveMemory()
     pods = {pod["uid"]: pod_name(pod) for pod in state.entry.get("pods") or ()}
-    refusals = []
+    refusals, warnings = [], []
     for card, gpu in zip(facts.cards, facts.gpus):
-        refusals += _check_processes(card, gpu, plan, pods)
+        holders = read_holders(gpu.get("processes") or (), pods, name_processes=True)
+        refusals += _check_holders(card, gpu, plan, holders)
+        untold = warn_of_untold(f"GPU {gpu.get('index')}", gpu, holders)
+        warnings += [untold] if untold else []
     process = plan.config.process_memory_mib
     if process is None:
-        return LiveMemory(tuple(refusals))
+        return LiveMemory(tuple(refusals), tuple(warnings))
     taken = _slots_taken(state, facts)
-    warnings = []
     slots_left = replicas * len(facts.cards) - sum(taken)
     for card, gpu, used_slots in zip(facts.cards, facts.gpus, taken):
-        used, usable = gpu.get("memory_used_mib") or 0, card.usable_mib or card.total_mib
+        used, usable = _in_use(gpu), card.usable_mib or card.total_mib
         free = max(0, replicas - used_slots)
         if used + free * process > usable:
             refusals.append(
@@ -61,27 +67,22 @@ def check_live_memory(state: NodeState, facts: NodeFacts, plan: KeyPlan, ids_cha
     return LiveMemory(tuple(refusals), tuple(warnings))
 
 
-def _check_processes(card: Card, gpu: Mapping[str, Any], plan: KeyPlan, pods: Mapping[str, str]) -> list[str]:
-    """Holders of more than a slot: the processes of a pod together, for a slot is a pod's."""
+def _in_use(gpu: Mapping[str, Any]) -> int:
+    """MiB in use of a card, by its processes where it does not tell itself."""
+    if gpu.get("memory_used_mib") is not None:
+        return int(gpu["memory_used_mib"])
+    return sum(process.get("used_memory_mib") or 0 for process in gpu.get("processes") or ())
+
+
+def _check_holders(card: Card, gpu: Mapping[str, Any], plan: KeyPlan, holders: Mapping[str, Held]) -> list[str]:
+    """Holders of more than a slot."""
     slot = card.total_mib // plan.choice.replicas
-    holders: dict[str, int] = defaultdict(int)
-    for process in gpu.get("processes") or ():
-        uid = process.get("pod_uid")
-        who = f"pod {pods.get(uid, uid)}" if uid else f"process {process.get('pid')} outside of pods"
-        if uid and process.get("pid"):
-            who += f" (process {process['pid']})" if uid not in _several(gpu) else " (several processes)"
-        holders[who] += process.get("used_memory_mib") or 0
     return [
-        f"{who} uses {used} MiB of GPU {gpu.get('index')}, more than a slot of {slot} MiB ({card.total_mib} / "
+        f"{who} uses {held} of GPU {gpu.get('index')}, more than a slot of {slot} MiB ({card.total_mib} / "
         f"{plan.choice.replicas})"
-        for who, used in sorted(holders.items())
-        if used > slot
+        for who, held in sorted(holders.items())
+        if held.mib > slot
     ]
-
-
-def _several(gpu: Mapping[str, Any]) -> set[str]:
-    uids = [process.get("pod_uid") for process in gpu.get("processes") or ()]
-    return {uid for uid in uids if uid and uids.count(uid) > 1}
 
 
 def _slots_taken(state: NodeState, facts: NodeFacts) -> Sequence[int]:

@@ -9,12 +9,16 @@ holds does not matter, for its pods leave.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from typing import Any, Iterator, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import without_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import NodeFacts
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_holders import (
+    Held,
+    read_holders,
+    warn_of_untold,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import LiveMemory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name
@@ -40,6 +44,7 @@ def _gpus_of(pod: Mapping[str, Any]) -> list[str]:
 def check_mig_memory(context: NodeContext) -> LiveMemory:
     """Compare what runs with the planned slots."""
     refusals: list[str] = []
+    warnings: list[str] = []
     if context.mig is None:
         return LiveMemory()
     kept = context.mig.kept_devices
@@ -47,42 +52,45 @@ def check_mig_memory(context: NodeContext) -> LiveMemory:
         for device in (gpu.get("mig") or {}).get("devices") or ():
             resource = kept.get(str(device["uuid"]))
             if resource is not None and context.replicas_of(resource) > 1:
-                refusals += _check_device(context, gpu, device, resource)
-    return LiveMemory(tuple(refusals))
+                holders = _read_holders(context, gpu, device)
+                refusals += _check_device(context, _name(gpu, device), device, resource, holders)
+                untold = warn_of_untold(_name(gpu, device), gpu, holders)
+                warnings += [untold] if untold else []
+    # of a card that tells nothing, the same is said for each of its devices
+    return LiveMemory(tuple(refusals), tuple(dict.fromkeys(warnings)))
+
+
+def _name(gpu: Mapping[str, Any], device: Mapping[str, Any]) -> str:
+    return f"MIG device {device.get('profile') or device['uuid']} ({device['uuid']}) of GPU {gpu.get('index')}"
 
 
 def _check_device(
-    context: NodeContext, gpu: Mapping[str, Any], device: Mapping[str, Any], resource: str
+    context: NodeContext, what: str, device: Mapping[str, Any], resource: str, used: Mapping[str, Held]
 ) -> Iterator[str]:
     """Holders of more than a slot, and a device that would be too full."""
     part, replicas = context.plan.parts[resource], context.replicas_of(resource)
     total = device.get("memory_total_mib") or part.total_mib
     if not total:
         return
-    what = f"MIG device {device.get('profile') or device['uuid']} ({device['uuid']}) of GPU {gpu.get('index')}"
-    used = _used_by_holder(context, gpu, device)
-    for who, mib in sorted(used.items()):
-        if mib > total // replicas:
-            yield f"{who} uses {mib} MiB of {what}, more than a slot of {total // replicas} MiB ({total} / {replicas})"
-    free = max(0, replicas - len(used))
-    if part.process_mib is not None and sum(used.values()) + free * part.process_mib > total:
+    for who, held in sorted(used.items()):
+        if held.mib > total // replicas:
+            yield f"{who} uses {held} of {what}, more than a slot of {total // replicas} MiB ({total} / {replicas})"
+    free, in_use = max(0, replicas - len(used)), sum(held.mib for held in used.values())
+    if part.process_mib is not None and in_use + free * part.process_mib > total:
         yield (
-            f"{what} has {sum(used.values())} MiB in use, and {free} free slots x {part.process_mib} MiB on top make "
-            f"{sum(used.values()) + free * part.process_mib} MiB, more than its {total} MiB"
+            f"{what} has {in_use} MiB in use, and {free} free slots x {part.process_mib} MiB on top make "
+            f"{in_use + free * part.process_mib} MiB, more than its {total} MiB"
         )
 
 
-def _used_by_holder(context: NodeContext, gpu: Mapping[str, Any], device: Mapping[str, Any]) -> Mapping[str, int]:
+def _read_holders(context: NodeContext, gpu: Mapping[str, Any], device: Mapping[str, Any]) -> Mapping[str, Held]:
     pods = {pod["uid"]: pod_name(pod) for pod in context.state.entry.get("pods") or ()}
-    used: dict[str, int] = defaultdict(int)
-    for process in gpu.get("processes") or ():
-        compute = process.get("compute_instance_id")
-        if process.get("gpu_instance_id") != device["gpu_instance_id"] or compute not in (
-            None,
-            device["compute_instance_id"],
-        ):
-            continue
-        uid = process.get("pod_uid")
-        who = f"pod {pods.get(uid, uid)}" if uid else f"process {process.get('pid')} outside of pods"
-        used[who] += process.get("used_memory_mib") or 0
-    return used
+    instance, compute = device["gpu_instance_id"], (None, device["compute_instance_id"])
+    return read_holders(
+        [
+            process
+            for process in gpu.get("processes") or ()
+            if process.get("gpu_instance_id") == instance and process.get("compute_instance_id") in compute
+        ],
+        pods,
+    )

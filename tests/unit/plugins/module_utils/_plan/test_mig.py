@@ -361,6 +361,24 @@ def test_live_processes_on_a_device_that_stays_must_fit_its_slots() -> None:
     assert node_of(replace(wanted, accept_live_memory=("h20",)))["slots_after"] == 14
 
 
+@pytest.mark.parametrize(
+    ("told", "warning"),
+    [
+        pytest.param(None, "MIG device 1g.12gb (MIG-h20-0-1) of GPU 0: memory of pod ml/job is not known", id="device"),
+        pytest.param([], "GPU 0: memory is not known", id="card"),
+    ],
+)
+def test_memory_that_is_not_told_on_a_device_that_stays_is_warned_of_once(told: Any, warning: str) -> None:
+    pods = [fleet.pod("job", {ONE_G: 1})]
+    process = {**fleet.process(7, None, "uid-job"), "gpu_instance_id": 1, "compute_instance_id": 0}
+    gpu = h20(*(("1g.12gb", start) for start in range(7)), processes=[process] if told is None else told)
+    gpu["memory_reason"] = "Run with become."
+    held = [allocation(pods[0], "MIG-h20-0-1")]
+    wanted = request([gpu], SEVEN, node({ONE_G: 7}, pods), held, sharing="time_slicing", replicas=2)
+    warnings = [one for one in build_plan(wanted)["warnings"] if "Run with become." in one]
+    assert [one.partition(", so that")[0] for one in warnings] == [f"node h20: {warning}"]
+
+
 def test_pods_on_devices_that_stay_under_another_name_overcommit() -> None:
     pods = [fleet.pod("job", {ONE_G: 1}, owner=OWNED)]
     gpu = h20(*(("1g.12gb", start) for start in range(7)))

@@ -130,6 +130,53 @@ def test_live_memory_of_the_measured_process_is_fine() -> None:
     assert live([t4(4401, fleet.process(7, 4401, "uid-a"))], [fleet.pod("a")]) == LiveMemory()
 
 
+WHY = "NVML does not tell the memory of 1 of 2 processes on this GPU. Measure elsewhere."
+LEAST = "is not known, so that what is seen is the least that is in use."
+
+
+def test_live_memory_that_is_not_told_is_warned_of_and_is_not_0() -> None:
+    gpu = t4(5121, fleet.process(7, None, "uid-a"), fleet.process(8, 1, "uid-b"))
+    gpu["memory_reason"] = WHY
+    found = live([gpu], [fleet.pod("a"), fleet.pod("b")], ids_change=False)
+    assert found == LiveMemory((), (f"GPU 0: memory of pod ml/a (process 7) {LEAST} {WHY}",))
+
+
+def test_live_memory_of_a_pod_that_is_told_in_part_is_at_least_that() -> None:
+    found = live([t4(6000, fleet.process(7, 5121, "uid-a"), fleet.process(8, None, "uid-a"))], [fleet.pod("a")])
+    assert "pod ml/a (several processes) uses at least 5121 MiB of GPU 0" in found.refusals[0]
+    assert found.warnings[0].startswith(f"GPU 0: memory of pod ml/a (several processes) {LEAST} NVML does not tell")
+
+
+def test_live_memory_of_a_card_that_lists_no_processes_is_warned_of() -> None:
+    gpu = {**t4(300), "memory_reason": "NVML does not tell which processes run on this GPU."}
+    assert live([gpu], []).warnings == (f"GPU 0: memory {LEAST} NVML does not tell which processes run on this GPU.",)
+
+
+def test_live_memory_of_a_card_that_does_not_tell_its_own_is_that_of_its_processes() -> None:
+    gpu = {**t4(0, fleet.process(7, 4401, "uid-a")), "memory_used_mib": None, "memory_reason": "Untold."}
+    assert live([gpu], [fleet.pod("a")], ids_change=False).warnings == (f"GPU 0: memory {LEAST} Untold.",)
+    full = {**gpu, "processes": [fleet.process(pid, 5100, f"uid-{pid}") for pid in (7, 8, 9)]}
+    assert "has 15300 MiB in use" in live([full], [fleet.pod("a")]).refusals[0]
+
+
+@pytest.mark.parametrize(
+    ("told", "who"),
+    [
+        ({"attribution": "runtime_unknown"}, "process 9, whose container runtime is unknown, uses 6000 MiB"),
+        ({"attribution": "ended"}, "process 9, which had ended when its pod was looked up, uses 6000 MiB"),
+        ({"attribution": "host"}, "process 9 outside of pods uses 6000 MiB"),
+        # a pod that the cluster was not read with, by the names that the node knows
+        ({"pod_uid": "uid-new", "namespace": "ml", "pod": "new"}, "pod ml/new (process 9) uses 6000 MiB"),
+        ({"container_id": "1f" * 32, "namespace": "ml", "pod": "edge"}, "pod ml/edge uses 6000 MiB"),
+        ({"pod_uid": "uid-a", "namespace": "ml", "pod": "a"}, "pod ml/a (process 9) uses 6000 MiB"),
+        ({"pod_uid": "uid-gone"}, "pod uid-gone (process 9) uses 6000 MiB"),
+    ],
+)
+def test_live_memory_names_holders_by_what_is_known_of_them(told: dict[str, Any], who: str) -> None:
+    found = live([t4(6000, {**fleet.process(9, 6000), **told})], [fleet.pod("a")])
+    assert any(refusal.startswith(who) for refusal in found.refusals), found
+
+
 @pytest.mark.parametrize(
     ("gpu", "who"),
     [
