@@ -37,28 +37,28 @@ def tell(*, keep: bool) -> None:
 def _scenes(stage: Stage) -> None:
     """What an operator would do, in order."""
     bystander = _pod(stage, "web")
-    heading("9. inspect: an H20, notebooks and a training that wait for parts of it")
+    heading("10. inspect: an H20, notebooks and a training that wait for parts of it")
     stage.play("inspect")
-    heading("10. plan: what is created where, who has to go, what is paused")
+    heading("11. plan: what is created where, who has to go, what is paused")
     stage.play("plan")
     plan_id = stage.newest_plan()["plan_id"]
-    heading(f"11. rollout of plan {plan_id}: emptied of GPU pods alone, cut, proven, back in service")
+    heading(f"12. rollout of plan {plan_id}: emptied of GPU pods alone, cut, proven, back in service")
     stage.play("rollout", "-e", f"kubegpu_plan_id={plan_id}")
     _show_node(stage, {"mig-1g.12gb": 7})
     _wait_for_pods(stage, "ml", "notebook", 3)
     _show_bystander(stage, bystander)
     first_run = (REPORTS / "last_rollout").resolve().name
-    heading("12. the same card cut otherwise: what can stay stays")
+    heading("13. the same card cut otherwise: what can stay stays")
     before = _devices()
     stage.play("rollout", "-e", "demo_layout=training")
     _show_node(stage, {"mig-1g.12gb": 4, "mig-3g.48gb": 1})
     kept = _show_kept(before, _devices())
     _wait_for_pods(stage, "ml", "training", 1)
     _show_bystander(stage, bystander)
-    heading("13. once more: nothing to do")
+    heading("14. once more: nothing to do")
     writes = stage.count_writes(lambda: stage.play("rollout", "-e", "demo_layout=training"))
     print(f"Requests of that rollout that were not GET: {writes}")
-    heading("14. before and after the first cut")
+    heading("15. before and after the first cut")
     extra = {"second_run_writes": writes, "repartition": {"mig_devices_kept": kept}}
     stage.play("report", "-e", json.dumps({"kubegpu_report_run": first_run, "kubegpu_report_extra": extra}))
 
