@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what planning, rolling out and emptying nodes and planning MIG layouts cost. It measures and judges nothing: machines are noisy.
+"""Prints what planning, rolling out and emptying nodes, planning MIG layouts and sampling GPU memory cost. It measures and judges
+nothing: machines are noisy.
 
-Arguments: the sizes of the fleets in nodes (default 1000 5000), ``eviction`` for the emptying of a node alone, or ``mig`` for
-MIG layouts alone.
+Arguments: the sizes of the fleets in nodes (default 1000 5000), ``eviction`` for the emptying of a node alone, ``mig`` for MIG
+layouts alone, or ``usage`` for the sampling alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import bench_eviction, bench_mig, bench_mig_calls, bench_plan_core
+from benchmarks import bench_eviction, bench_mig, bench_mig_calls, bench_plan_core, bench_usage
 from benchmarks.fleet import Cost, Fleet, measure, reference_rollout
 
 SIZES = (1000, 5000)
@@ -30,6 +31,9 @@ def main() -> None:
         return
     if sys.argv[1:] == ["mig"]:
         _mig()
+        return
+    if sys.argv[1:] == ["usage"]:
+        bench_usage.main()
         return
     sizes = tuple(int(argument) for argument in sys.argv[1:]) or SIZES
     bench_plan_core.main()
@@ -55,6 +59,8 @@ def main() -> None:
     bench_eviction.main()
     print(flush=True)
     _mig()
+    print(flush=True)
+    bench_usage.main()
 
 
 def _mig() -> None:

@@ -23,7 +23,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.recorder im
 
 _WRITE_SECONDS, _LONGEST_WRITE_SECONDS = 10.0, 60.0
 # Where hundreds of processes make it long, writing it takes a part of the time, and no more than that.
-_WRITE_SHARE = 250
+_WRITE_SHARE = 400
 # Of times that are multiples of a decimal fraction.
 _ROUNDING = 1e-6
 _LATE = "The node was too slow for the interval: the sample before had not ended when they were due. Choose a longer interval."
