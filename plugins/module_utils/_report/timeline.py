@@ -21,12 +21,16 @@ STATES = {
     "serving": "serving: the new plugin comes, not yet proven",
     "proven": "proven: advertises what was planned",
     "in_service": "back in service",
+    "healthy": "in service, and well",
+    "unhealthy": "in service, and not well: pods restart, or GPUs report errors",
     "restored": "restored: back in service as before the rollout",
     "held": "held: proven, kept out of service by a person",
     "failed": "failed: left out of service",
 }
 #: States in which the scheduler may place pods on the node.
-_IN_SERVICE = ("schedulable", "in_service", "restored")
+_IN_SERVICE = ("schedulable", "in_service", "healthy", "unhealthy", "restored")
+#: After which a run goes on with a node only to put it back as it was.
+_NOT_WELL = ("failed", "unhealthy")
 #: States of a pod, which are told of its node.
 _POD_STATES = ("evicted", "recreated")
 
@@ -150,7 +154,7 @@ def _pod_name(entry: Mapping[str, Any]) -> str:
 
 def _has_failed(points: Sequence[tuple[float, str, str]]) -> bool:
     """A run never goes on with a node that failed, but to put it back as it was."""
-    return any(state == "failed" for _seconds, state, _message in points)
+    return any(state in _NOT_WELL for _seconds, state, _message in points)
 
 
 def _segments(points: Sequence[tuple[float, str, str]], total: float) -> list[Segment]:

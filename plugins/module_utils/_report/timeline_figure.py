@@ -21,7 +21,7 @@ _NARROWEST_SEGMENT = 1.5
 # The last state of a node has no end: it is drawn over so much of the time.
 _TAIL = 0.05
 # Nodes that went through no state but these have nothing to show.
-_QUIET = ("schedulable", "in_service")
+_QUIET = ("schedulable", "in_service", "healthy")
 # Pods that left within so many units of the drawing are one mark.
 _MARK = 2.0
 _MARKS = {"evicted": "a pod was evicted", "recreated": "a stale pod was evicted, to be made anew"}

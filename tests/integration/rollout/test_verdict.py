@@ -22,6 +22,7 @@ PLAN = {
     "waves": [["a", "b"]],
     "hosts": [],
     "snapshot_run": "",
+    "mig_nodes": ["b"],
 }
 WAVE = {
     "__rollout_wave": 1,
@@ -100,6 +101,29 @@ def test_nodes_that_cannot_be_looked_at_are_said_not_to_be_restored(tmp_path: Pa
     (line,) = told["lines"]
     assert line.startswith("a: allocatable is 0 (it was not restored and stays out of service: how the nodes are now")
     assert "Cannot list pods: 500." in line
+
+
+def test_node_without_mig_is_well_where_a_step_on_mig_says_nothing_of_it(tmp_path: Path) -> None:
+    both = {"nodes": {"a": {"failed": False}, "b": {"failed": False}}}
+    only_b = {"nodes": {"b": {"failed": False}}}
+    steps = {"__rollout_taken": only_b, "__rollout_paused": only_b, "__rollout_going_on": only_b}
+    told = tell(tmp_path, **steps, __rollout_serving=both, __rollout_seen=seen())
+    assert told["lines"] == []
+
+
+def test_node_that_is_not_well_is_to_be_restored_though_it_is_in_service(tmp_path: Path) -> None:
+    both = {"nodes": {"a": {"failed": False}, "b": {"failed": False}}}
+    unwell = {"nodes": {"a": {"failed": True, "reason": "2 restarts."}, "b": {"failed": False}}}
+    free = seen(unschedulable=False, maintenance=None)
+    told = tell(tmp_path, __rollout_serving=both, __rollout_health=unwell, __rollout_seen=free)
+    assert told["to_restore"] == ["a"]
+    kept = tell(
+        tmp_path, __rollout_serving=both, __rollout_health=unwell, __rollout_seen=free, rollout_on_failure="keep"
+    )
+    assert kept["verdict"] == (
+        "1 of 2 nodes of this wave failed, and is in service all the same, so no further wave is begun."
+    )
+    assert kept["lines"] == ["a: 2 restarts."]
 
 
 def test_node_that_was_uncordoned_in_the_middle_is_not_called_in_service(tmp_path: Path) -> None:

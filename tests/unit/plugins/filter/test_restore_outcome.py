@@ -34,6 +34,15 @@ def test_nodes_that_are_back_in_service_are_restored() -> None:
     assert found == {"restored": ["gpu-1", "gpu-2"], "words": {"gpu-1": RESTORED, "gpu-2": RESTORED}}
 
 
+def test_node_that_was_in_service_is_said_to_stay_there() -> None:
+    left = plan(gpu_1="pods hold 12 nvidia.com/gpu")
+    found = restore_outcome(["gpu-1"], left, [], in_service=["gpu-1"])
+    assert found["words"]["gpu-1"] == (
+        "(it was not restored and stays in service as it is now: pods hold 12 nvidia.com/gpu)"
+    )
+    assert found["restored"] == []
+
+
 @pytest.mark.parametrize(
     ("given", "steps", "words"),
     [

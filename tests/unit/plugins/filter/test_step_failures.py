@@ -34,6 +34,14 @@ NODES = ["gpu-1", "gpu-2"]
             {"gpu-1": "API unreachable", "gpu-2": "API unreachable"},
             id="whole step",
         ),
+        pytest.param(
+            {"nodes": {"gpu-1": {"failed": True, "reason": "no"}}, "concerns": ["gpu-1"]},
+            {"gpu-1": "no"},
+            id="a step on some of the nodes",
+        ),
+        pytest.param(
+            {"msg": "API unreachable", "concerns": ["gpu-2"]}, {"gpu-2": "API unreachable"}, id="some, whole step"
+        ),
         pytest.param({"skipped": True, "msg": "conditional"}, {}, id="skipped"),
         pytest.param({}, dict.fromkeys(NODES, "the step ended without a result"), id="nothing came back"),
         pytest.param(

@@ -26,6 +26,18 @@ HOSTS = [{"node": f"gpu-{number}", "host": f"rack-{number}"} for number in (1, 2
             id="leaders and hosts",
         ),
         pytest.param({}, ["rack-1", "rack-2"], [1, 1], id="a host leads each wave"),
+        pytest.param(
+            {"leader": "wave-", "reading": ["rack-3", "rack-9"]},
+            ["wave-1", "wave-2", "rack-3"],
+            [1, 2],
+            id="a host that is only read",
+        ),
+        pytest.param(
+            {"reading": ["rack-3"]},
+            ["rack-1", "rack-2", "rack-3"],
+            [1, 2],
+            id="a host that is only read, another one leads",
+        ),
     ],
 )
 def test_wave_batches_keeps_the_order_of_the_waves(options: Any, members: list[str], sizes: list[int]) -> None:
