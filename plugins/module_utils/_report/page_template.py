@@ -71,6 +71,8 @@ svg .axis { stroke: var(--line); stroke-width: 1; }
 .serving { fill: var(--serving); background: var(--serving); }
 .proven { fill: var(--proven); background: var(--proven); }
 .in-service { fill: var(--in-service); background: var(--in-service); }
+.healthy { fill: var(--good); background: var(--good); opacity: .75; }
+.unhealthy { fill: var(--bad); background: var(--bad); }
 .restored { fill: var(--restored); background: var(--restored); }
 .evicted, .recreated { fill: var(--ink); background: var(--ink); }
 .legend i.evicted, .legend i.recreated { width: .2rem; margin-left: .25rem; margin-right: .7rem; }
