@@ -150,8 +150,20 @@ EXAMPLES = r"""
     cluster_after_path: /var/tmp/kubegpu/cluster_after.json
     journal_path: /var/tmp/kubegpu/journal.jsonl
     dest_dir: /var/tmp/kubegpu/report
+    facts_dir: /var/tmp/kubegpu/facts
+    facts_after_dir: /var/tmp/kubegpu/facts_after
     extra:
       cluster: production
+
+- name: Show what was measured, and what the sizes that follow from it would change
+  kubegpu.sharing.report:
+    view: measurement
+    proposal_path: /var/tmp/kubegpu/proposal.json
+    plan_path: /var/tmp/kubegpu/plan.json
+    plan_proposed_path: /var/tmp/kubegpu/plan_proposed.json
+    cluster_path: /var/tmp/kubegpu/cluster.json
+    measurements_dir: /var/tmp/kubegpu/measurements
+    dest_dir: /var/tmp/kubegpu/measured
 """
 
 RETURN = r"""
@@ -160,14 +172,18 @@ text:
   type: str
   returned: success
 paths:
-  description: Files of the report by kind, V(json) and V(html). Empty for other views than V(summary).
+  description: Files of the report by kind, V(json) and V(html). Empty for other views than V(summary) and V(measurement).
   type: dict
   returned: success
   sample: {json: /var/tmp/kubegpu/report/report.json, html: /var/tmp/kubegpu/report/report.html}
 report:
-  description: Content of C(report.json).
+  description:
+    - Content of C(report.json).
+    - Of O(view=measurement) it has C(kind) V(measurement_report), C(samplings), what the proposal has, C(slots_now), C(slots_configured) and
+      C(slots_proposed) (null if they are not known), C(nodes), C(cards) as below, with the state of each card when it was fullest, now and
+      with the proposed slots, and C(courses), the memory over time of the cards that were fullest.
   type: dict
-  returned: O(view=summary)
+  returned: O(view=summary) or O(view=measurement)
   contains:
     schema_version: {description: Version of this structure., type: int, sample: 1}
     created: {description: Time of the report., type: str}

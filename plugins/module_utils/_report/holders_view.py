@@ -14,11 +14,14 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     Section,
     capped_table,
 )
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_bars import describe_state, unattributed
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_bars import (
+    STATES,
+    describe_state,
+    unattributed,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.palette import name_user
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import NOTHING, UNKNOWN, describe_count
 
-_STATES = ("before", "after")
 Card = Mapping[str, Any]
 State = Optional[Mapping[str, Any]]
 
@@ -48,7 +51,7 @@ _TEXT = "What is not told is what NVML does not say of processes; what is in use
 
 def _describe(cards: Sequence[Card], whens: Sequence[str]) -> str:
     """Sums over all cards of which both states are known."""
-    names = _STATES[: len(whens)]
+    names = STATES[: len(whens)]
     both = [card for card in cards if all((card.get(name) or {}).get("used_mib") is not None for name in names)]
     if len(cards) == 1 or not both:
         states = [f"{when}: {describe_state(cards[0].get(name))}" for when, name in zip(whens, names)]
@@ -61,7 +64,7 @@ def _describe(cards: Sequence[Card], whens: Sequence[str]) -> str:
 
 def _card_rows(card: Card, count: int) -> Iterator[Row]:
     """A row for each user of a device, its figures side by side; one for what nobody is named for."""
-    states = [card.get(name) for name in _STATES[:count]]
+    states = [card.get(name) for name in STATES[:count]]
     found: dict[tuple[str, str], list[str]] = {}
     for number, state in enumerate(states):
         for device, user in _users(state):

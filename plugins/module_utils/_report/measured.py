@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_view import Cluster, allocatable
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_view import (
+    Cluster,
+    allocatable,
+    count_slots,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured_cards import (
     cards_of_measurement,
     courses_of,
@@ -85,7 +89,7 @@ def summarise_measurement(measured: Measured, created: str) -> dict[str, Any]:
         **{name: measured.proposal.get(name) for name in _FROM_PROPOSAL},
         "fragment_path": measured.fragment_path or None,
         # a plan that is refused has nodes all the same
-        "slots_now": _first(_total(plan, "slots_before"), _total(proposed, "slots_before")),
+        "slots_now": _first(_total(plan, "slots_before"), _total(proposed, "slots_before"), _count(measured.clusters)),
         "slots_configured": None if plan.get("problems") else _total(plan, "slots_after"),
         "slots_proposed": None if proposed.get("problems") else _total(proposed, "slots_after"),
         "plan_problems": _messages(plan),
@@ -116,6 +120,11 @@ def _cards(measured: Measured, proposed: Plan, pods: Mapping[str, PodName]) -> l
 
 def _total(plan: Plan, name: str) -> Optional[int]:
     return (plan.get("totals") or {}).get(name)
+
+
+def _count(clusters: Sequence[Cluster]) -> Optional[int]:
+    """Slots of the whole cluster, where no plan was made."""
+    return count_slots(clusters[-1]) if clusters else None
 
 
 def _first(*amounts: Optional[int]) -> Optional[int]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measurement_view import describe_change
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measurement_view import (
+    describe_change,
+    other_warnings,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page import (
     Head,
@@ -85,16 +88,22 @@ def _describe_shortly(seconds: float) -> str:
 
 
 def _cards(figures: Mapping[str, Any]) -> list[dict[str, str]]:
-    warnings = [one for one in figures["warnings"] or () if one.get("severity") == "warning"]
-    hosts = int(figures["hosts"] or 0)
-    return [
-        {"value": NOTHING if figures["slots_now"] is None else str(figures["slots_now"]), "words": "GPU slots now"},
-        {
-            "value": NOTHING if figures["slots_proposed"] is None else str(figures["slots_proposed"]),
-            "words": "with the proposal",
-        },
-        {"value": str(len(figures["workloads"] or ())), "words": "workloads measured"},
-        {"value": _describe_shortly(figures["seconds"] or 0), "words": f"of samples, {describe_count(hosts, 'host')}"},
-        {"value": str(len(figures["never_ran"] or ())), "words": "GPU pods not measured"},
-        {"value": str(len(warnings)), "words": "warnings"},
+    warnings = [one for one in other_warnings(figures) if one.get("severity") == "warning"]
+    hosts = describe_count(int(figures["hosts"] or 0), "host")
+    slots = [
+        {"value": str(figures[f"slots_{name}"]), "words": words}
+        for name, words in (("now", "GPU slots now"), ("proposed", "with the proposal"))
+        if figures[f"slots_{name}"] is not None
     ]
+    return [
+        *slots,
+        _counted(len(figures["workloads"] or ()), "workload", "measured"),
+        {"value": _describe_shortly(figures["seconds"] or 0), "words": f"of samples, {hosts}"},
+        _counted(len(figures["never_ran"] or ()), "GPU pod", "not measured"),
+        _counted(len(warnings), "warning", ""),
+    ]
+
+
+def _counted(count: int, noun: str, more: str) -> dict[str, str]:
+    value, words = describe_count(count, noun).split(" ", 1)
+    return {"value": value, "words": f"{words} {more}".rstrip()}

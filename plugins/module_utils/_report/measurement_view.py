@@ -113,9 +113,16 @@ def describe_extent(figures: Figures) -> str:
     """How much was measured."""
     workloads = describe_count(len(figures.get("workloads") or ()), "workload")
     hosts = describe_count(int(figures.get("hosts") or 0), "host")
-    since = figures.get("measured_from")
-    span = f" between {describe_time(since)} and {describe_time(str(figures.get('measured_to')))}" if since else ""
-    return f"{workloads} on {hosts}, {describe_duration(figures.get('seconds') or 0)} of samples{span}"
+    return (
+        f"{workloads} on {hosts}, {describe_duration(figures.get('seconds') or 0)} of samples{_describe_span(figures)}"
+    )
+
+
+def _describe_span(figures: Figures) -> str:
+    if not figures.get("measured_from"):
+        return ""
+    begin, end = (describe_time(str(figures.get(f"measured_{word}"))) for word in ("from", "to"))
+    return f" at {begin}" if begin == end else f" between {begin} and {end}"
 
 
 def _configs_section(figures: Figures, limit: int) -> Section:
@@ -195,11 +202,17 @@ def _changes_section(figures: Figures, limit: int) -> Optional[Section]:
     nodes = figures.get("nodes") or {}
     if not nodes:
         return None
+    # without sizes, as in most first runs, the configuration leads to no slots
+    told = [
+        word
+        for word in ("now", "configured", "proposed")
+        if word != "configured" or figures.get(f"slots_{word}") is not None
+    ]
     columns = [
         Column("Node"),
         Column("GPUs", wrap=True),
         Column("Config"),
-        *(Column(title, right=True) for title in ("Now", "Configured", "Proposed")),
+        *(Column(word.capitalize(), right=True) for word in told),
         Column("Arithmetic", wrap=True),
     ]
     rows = [
@@ -209,13 +222,15 @@ def _changes_section(figures: Figures, limit: int) -> Optional[Section]:
             if node.get("gpu_count")
             else describe_value(node.get("product")),
             describe_value(node.get("key")),
-            *(describe_value(node.get(f"slots_{word}")) for word in ("now", "configured", "proposed")),
+            *(describe_value(node.get(f"slots_{word}")) for word in told),
             describe_value(node.get("arithmetic")),
         )
         for name, node in nodes.items()
     ]
-    sums = (describe_value(figures.get(f"slots_{word}")) for word in ("now", "configured", "proposed"))
+    sums = (describe_value(figures.get(f"slots_{word}")) for word in told)
     text = "GPU slots as they are now, as the configuration would make them, and with the proposed sizes."
+    if len(told) < 3:
+        text = "GPU slots as they are now, and with the proposed sizes."
     return Section("What it would change", text, capped_table(columns, rows, limit, ("Total", "", "", *sums, "")))
 
 
@@ -243,8 +258,15 @@ def _never_ran_section(figures: Figures, limit: int) -> Optional[Section]:
     return Section("Not measured", text, items=capped_items(items, limit)) if items else None
 
 
+def other_warnings(figures: Figures) -> list[Mapping[str, Any]]:
+    """Warnings but those of pods that never ran, which stand in a list of their own."""
+    return [
+        one for one in figures.get("warnings") or () if one.get("code") != "never_ran" or not figures.get("never_ran")
+    ]
+
+
 def _warnings_section(figures: Figures, limit: int) -> Optional[Section]:
-    found = sorted(figures.get("warnings") or (), key=lambda one: one.get("severity") != "warning")
+    found = sorted(other_warnings(figures), key=lambda one: one.get("severity") != "warning")
     items = [_describe_warning(one) for one in found]
     return Section("Warnings", items=capped_items(items, limit)) if items else None
 

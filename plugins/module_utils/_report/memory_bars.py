@@ -28,6 +28,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words impo
 
 Card = Mapping[str, Any]
 Device = Mapping[str, Any]
+#: Where a card has what it was and what it is.
+STATES = ("before", "after")
 
 _WORDS = (
     ("unattributed", "in use by nobody whom NVML names"),
@@ -59,7 +61,7 @@ class Row:
 
 def draw_bars(
     cards: Sequence[Card],
-    whens: tuple[str, str],
+    whens: Sequence[str],
     width: float,
     palette: Optional[Palette] = None,
     title: str = "Who holds the memory of each card",
@@ -71,6 +73,8 @@ def draw_bars(
     :param palette: of several figures together, if there are.
     """
     shown = [card for card in cards if card.get("before") or card.get("after")][:MAX_NODES]
+    if not any(card.get("after") for card in shown):
+        whens = whens[:1]
     palette = palette or Palette.of(shown)
     largest = max([1, *(int(card["memory_total_mib"]) for card in shown)])
     shapes: list[Shape] = []
@@ -91,8 +95,12 @@ def draw_bars(
     )
 
 
-def _notes(cards: int, shown: int, whens: tuple[str, str]) -> Iterator[str]:
-    if are_many(shown):
+def _states(card: Card, whens: Sequence[str]) -> list[tuple[str, Optional[Mapping[str, Any]]]]:
+    return list(zip(whens, (card.get(name) for name in STATES)))
+
+
+def _notes(cards: int, shown: int, whens: Sequence[str]) -> Iterator[str]:
+    if are_many(shown) and len(whens) > 1:
         yield f"The upper bar of each pair is {whens[0]}, the lower one {whens[1]}."
     left_out = describe_left_out(cards, "cards")
     if left_out:
@@ -104,13 +112,11 @@ def name_card(card: Card) -> str:
     return f"{card['node']}, GPU {card.get('gpu')}"
 
 
-def _draw_card(
-    card: Card, whens: tuple[str, str], palette: Palette, scale: Scale, y: float
-) -> tuple[list[Shape], float]:
+def _draw_card(card: Card, whens: Sequence[str], palette: Palette, scale: Scale, y: float) -> tuple[list[Shape], float]:
     title = f"{name_card(card)}: {card.get('product')}"
     shapes: list[Shape] = [Text(0, y + 12, shorten(title, scale.width), "label")]
     y += LABEL
-    for when, state in zip(whens, (card.get("before"), card.get("after"))):
+    for when, state in _states(card, whens):
         words = f"{when}: {describe_state(state)}"
         shapes.append(
             Text(0, y + 13, shorten(words, scale.width, _LETTER if scale.width > 600 else _LARGE_LETTER), "detail")
@@ -123,13 +129,13 @@ def _draw_card(
 
 
 def _draw_closely(
-    card: Card, whens: tuple[str, str], palette: Palette, scale: Scale, y: float
+    card: Card, whens: Sequence[str], palette: Palette, scale: Scale, y: float
 ) -> tuple[list[Shape], float]:
     """Two thin bars beside a label, for many cards; and where they end."""
     left = min(scale.width * 0.42, 240)
     narrow = Scale(scale.width - left, scale.stands_for)
     shapes: list[Shape] = [Text(0, y + 13, shorten(name_card(card), left - 8), "label")]
-    for number, (when, state) in enumerate(zip(whens, (card.get("before"), card.get("after")))):
+    for number, (when, state) in enumerate(_states(card, whens)):
         if state:
             shapes += _draw_state(card, state, when, palette, Row(left, y + number * (_THIN + 2) + 1, _THIN, narrow))
     return shapes, y + 2 * _THIN + 3
@@ -138,7 +144,7 @@ def _draw_closely(
 def describe_state(state: Optional[Mapping[str, Any]]) -> str:
     """What the bar shows, in words."""
     if not state:
-        return "not read"
+        return "not known"
     users = [user for device in state["devices"] for user in device["users"]]
     pods = {(user["namespace"], user["name"]) for user in users if user["kind"] == POD}
     slots = sum(device["slots"] for device in state["devices"])
@@ -242,7 +248,6 @@ def _legend(shapes: Sequence[Shape], palette: Palette) -> tuple[tuple[str, str],
     return tuple((style, words) for style, words in (*palette.legend, *_WORDS) if style in drawn)
 
 
-def _describe_card(card: Card, whens: tuple[str, str]) -> str:
-    states = zip(whens, (card.get("before"), card.get("after")))
-    told = "; ".join(f"{when}: {describe_state(state)}" for when, state in states)
+def _describe_card(card: Card, whens: Sequence[str]) -> str:
+    told = "; ".join(f"{when}: {describe_state(state)}" for when, state in _states(card, whens))
     return f"{name_card(card)}, {told}"

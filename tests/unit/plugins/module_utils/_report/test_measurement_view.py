@@ -138,3 +138,34 @@ def test_show_measurement_fits_the_screen(measured: MeasuredStory, width: int) -
 def test_show_measurement_of_many_workloads_counts_what_it_leaves_out(measured: MeasuredStory) -> None:
     measured.proposal["workloads"] = [make_workload(f"web-{number}", number) for number in range(60)]
     assert "… and 55 more, not shown here" in show(measured, limit=5)
+
+
+def test_show_measurement_pods_that_never_ran_are_told_once(measured: MeasuredStory) -> None:
+    never = {
+        "severity": "warning",
+        "code": "never_ran",
+        "object": "Deployment default/nlp",
+        "message": "nlp-2 used none",
+    }
+    measured.proposal["warnings"].append(never)
+    text = show(measured)
+    assert "nlp-2 used none" not in text
+    assert "default/nlp-2: Pending" in text
+
+
+def test_show_measurement_of_configs_without_sizes_tells_slots_now_and_proposed(measured: MeasuredStory) -> None:
+    for config in measured.proposal["configs"].values():
+        config["current"] = None
+    # such a plan is refused, or none was made
+    measured.plan["problems"] = [{"message": "config l20 states neither process_memory_mib nor replicas"}]
+    for plan in (measured.plan, None):
+        text = show(measured, plan=plan)
+        assert text.splitlines()[1].startswith("2 GPU slots now, 14 with the proposal. 3 workloads")
+        found = section(text, "What it would change")
+        assert found.splitlines()[2].split() == ["Node", "GPUs", "Config", "Now", "Proposed", "Arithmetic"]
+        assert found.splitlines()[-1].split() == ["Total", "2", "14"]
+
+
+def test_show_measurement_of_a_moment_says_when_once(measured: MeasuredStory) -> None:
+    measured.proposal.update(measured_to="2026-03-01T12:00:03Z", seconds=3)
+    assert "3 s of samples at 2026-03-01 12:00 UTC." in show(measured)
