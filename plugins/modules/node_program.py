@@ -8,15 +8,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_program
-short_description: Install the program that restores MIG layouts when a node boots
+short_description: Install the program that stays on a node
 version_added: 0.1.0
 author:
   - kubegpu.sharing maintainers (@kubegpu)
 description:
   - Builds one file on the control node, of this collection's own code and C(pynvml), and installs it on the node. It needs
-    nothing there but Python 3.8.
+    nothing there but Python 3.8. It restores MIG layouts when the node boots, and writes for Prometheus who uses GPU memory.
   - The same collection and the same C(pynvml) give the same file, so it is sent and replaced only when something differs.
-  - Starts nothing. The role P(kubegpu.sharing.mig_config#role) installs the unit that runs it.
+  - Starts nothing. The roles P(kubegpu.sharing.mig_config#role) and P(kubegpu.sharing.gpu_usage_exporter#role) install the units that run it, each
+    its own copy.
 extends_documentation_fragment:
   - kubegpu.sharing.attributes
   - kubegpu.sharing.attributes.action
