@@ -60,6 +60,14 @@ def test_guide_names_every_framework_that_is_recognised() -> None:
     assert not [name for name in expected if f"   * - {name}" not in table]
 
 
+def test_guide_explains_every_warning_of_a_measurement() -> None:
+    written = (MODULE_UTILS / "_measure" / "warnings.py").read_text(encoding="utf-8")
+    codes = set(re.findall(r"Told\(\s*(?:INFO|WARNING)[^,]*,\s*\"(\w+)\"", written))
+    table = MEASURING.partition("* - Warning\n")[2].partition("Growth is told")[0]
+    rows = re.findall(r"   \* - (``.*)\n", table)
+    assert {code for row in rows for code in re.findall(r"``(\w+)``", row)} == codes
+
+
 def test_metrics_in_the_guide_exist() -> None:
     written = (MODULE_UTILS / "_export" / "metrics.py").read_text(encoding="utf-8")
     named = set(re.findall(r"kubegpu_(?:container|gpu_memory|exporter)_\w+(?:bytes|seconds|processes)\b", MEASURING))
