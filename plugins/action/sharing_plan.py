@@ -17,12 +17,14 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.overlay import Overlay, lay_over
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import MODES
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.measured_peaks import add_peaks
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.options import plan_options, read_given
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan, plan_diff
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import LARGE_FLEET, plan_facts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import read_hosts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.obstacles import add_rehearsal
+from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.document import read_measurement
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_text
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
@@ -44,6 +46,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "accept_live_memory": {"type": "list", "elements": "str", "default": []},
     "mig_ignore_holders": {"type": "list", "elements": "str", "default": []},
     "proposal_path": {"type": "path"},
+    "measurements_dir": {"type": "path"},
     "mig_host_services": {"type": "list", "elements": "str", "default": list(HOST_SERVICES)},
 }
 
@@ -60,6 +63,25 @@ def read_host_facts(directory: str | None, hosts: Sequence[str]) -> dict[str, di
         if os.path.exists(path):
             found[host] = read_json(path, SCHEMA_VERSION).get("facts") or {}
     return found
+
+
+def read_peaks(facts: Mapping[str, dict[str, Any]], directory: str | None) -> dict[str, dict[str, Any]]:
+    """Facts of hosts, with what pods were measured to use in the host's last measurement.
+
+    :raises KubeGpuError: a measurement is none.
+    """
+    runs = sorted(os.listdir(directory), reverse=True) if directory and os.path.isdir(directory) else []
+    return {
+        host: _with_peaks(host, own, [os.path.join(str(directory), run) for run in runs]) for host, own in facts.items()
+    }
+
+
+def _with_peaks(host: str, facts: dict[str, Any], runs: Sequence[str]) -> dict[str, Any]:
+    for run in runs:
+        path = os.path.join(run, f"{quote(host, safe='')}.json")
+        if os.path.exists(path):
+            return add_peaks(facts, read_measurement(path, read_json(path, SCHEMA_VERSION)))
+    return facts
 
 
 def write_plan(path: str, plan: Mapping[str, Any]) -> None:
@@ -121,10 +143,11 @@ def make_request(
         # Where no facts of hosts are used and no nodes are left out by host, a host's node matters only if it does not exist.
         certain = cluster["nodes"] if params["facts"] == "labels" and not params["limited"] else ()
         hosts = name_nodes(params["hosts"], certain, variables, params["node_name_variable"])
+    facts = {} if params["facts"] == "labels" else read_host_facts(params["facts_dir"], sorted(hosts))
     return PlanRequest(
         configs=overlay.configs if overlay else params["configs"],
         cluster=cluster,
-        host_facts={} if params["facts"] == "labels" else read_host_facts(params["facts_dir"], sorted(hosts)),
+        host_facts=read_peaks(facts, params["measurements_dir"]),
         hosts=hosts,
         accept_live_memory=read_names(params["accept_live_memory"]),
         mig_ignore_holders=read_names(params["mig_ignore_holders"]),

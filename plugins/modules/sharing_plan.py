@@ -104,6 +104,12 @@ options:
     type: list
     elements: str
     default: []
+  measurements_dir:
+    description:
+      - Directory on the control node with measurements, one folder each, as M(kubegpu.sharing.gpu_usage) collects them.
+      - A pod that runs counts with what it was measured to use in the last one of its host, where that is more than it uses at the
+        moment. A directory that does not exist has none.
+    type: path
   mig_ignore_holders:
     description:
       - What may keep the NVIDIA driver open on a node while its MIG devices change, as DaemonSets (C(namespace/name)), systemd units or

@@ -26,13 +26,16 @@ class Held:
 
     :param mib: what NVML tells of it, in MiB.
     :param untold: processes of it of which NVML tells no memory.
+    :param measured: it was measured to use so much, and uses less at the moment.
     """
 
     mib: int = 0
     untold: int = 0
+    measured: bool = False
 
     def __str__(self) -> str:
-        return f"at least {self.mib} MiB" if self.untold else f"{self.mib} MiB"
+        text = f"at least {self.mib} MiB" if self.untold else f"{self.mib} MiB"
+        return f"up to {text}, as measured," if self.measured else text
 
 
 def read_holders(
@@ -45,7 +48,7 @@ def read_holders(
     :param name_processes: whether a pod's name is followed by its process.
     """
     listed = list(processes)
-    uids = [process.get("pod_uid") for process in listed]
+    uids = [process.get("pod_uid") for process in listed if not process.get("measured")]
     found: dict[str, Held] = {}
     for process in listed:
         who = describe_holder(process, pods)
@@ -53,7 +56,8 @@ def read_holders(
             several = uids.count(process["pod_uid"]) > 1
             who += " (several processes)" if several else f" (process {process['pid']})"
         held, used = found.get(who, Held()), process.get("used_memory_mib")
-        found[who] = Held(held.mib + (used or 0), held.untold + (used is None))
+        measured = held.measured or bool(process.get("measured"))
+        found[who] = Held(held.mib + (used or 0), held.untold + (used is None), measured)
     return found
 
 

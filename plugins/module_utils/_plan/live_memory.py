@@ -18,6 +18,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_holders
     read_holders,
     warn_of_untold,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.measured_peaks import (
+    AT_PEAK,
+    peak_on_top,
+    with_peaks,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name
 
 
@@ -38,9 +43,13 @@ def check_live_memory(state: NodeState, facts: NodeFacts, plan: KeyPlan, ids_cha
     if replicas < 2 or not facts.gpus:
         return LiveMemory()
     pods = {pod["uid"]: pod_name(pod) for pod in state.entry.get("pods") or ()}
+    alive = {pod["uid"] for pod in state.gpu_pods}
     refusals, warnings = [], []
+    on_top: list[int] = []
     for card, gpu in zip(facts.cards, facts.gpus):
-        holders = read_holders(gpu.get("processes") or (), pods, name_processes=True)
+        processes = with_peaks(gpu, gpu.get("processes") or (), alive)
+        on_top.append(peak_on_top(processes))
+        holders = read_holders(processes, pods, name_processes=True)
         refusals += _check_holders(card, gpu, plan, holders)
         untold = warn_of_untold(f"GPU {gpu.get('index')}", gpu, holders)
         warnings += [untold] if untold else []
@@ -49,12 +58,12 @@ def check_live_memory(state: NodeState, facts: NodeFacts, plan: KeyPlan, ids_cha
         return LiveMemory(tuple(refusals), tuple(warnings))
     taken = _slots_taken(state, facts)
     slots_left = replicas * len(facts.cards) - sum(taken)
-    for card, gpu, used_slots in zip(facts.cards, facts.gpus, taken):
-        used, usable = _in_use(gpu), card.usable_mib or card.total_mib
+    for card, gpu, used_slots, more in zip(facts.cards, facts.gpus, taken, on_top):
+        used, usable = _in_use(gpu) + more, card.usable_mib or card.total_mib
         free = max(0, replicas - used_slots)
         if used + free * process > usable:
             refusals.append(
-                f"GPU {gpu.get('index')} has {used} MiB in use, and {free} free slots x {process} MiB on top make "
+                f"GPU {gpu.get('index')} has {used} MiB in use{AT_PEAK if more else ''}, and {free} free slots x {process} MiB on top make "
                 f"{used + free * process} MiB, more than the {usable} MiB that are usable"
             )
         elif ids_change and used_slots and used + min(replicas, slots_left) * process > usable:

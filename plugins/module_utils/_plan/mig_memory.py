@@ -20,6 +20,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_holders
     warn_of_untold,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import LiveMemory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.measured_peaks import with_peaks
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import MIG_PREFIX, is_plugin_resource
@@ -86,11 +87,10 @@ def _check_device(
 def _read_holders(context: NodeContext, gpu: Mapping[str, Any], device: Mapping[str, Any]) -> Mapping[str, Held]:
     pods = {pod["uid"]: pod_name(pod) for pod in context.state.entry.get("pods") or ()}
     instance, compute = device["gpu_instance_id"], (None, device["compute_instance_id"])
-    return read_holders(
-        [
-            process
-            for process in gpu.get("processes") or ()
-            if process.get("gpu_instance_id") == instance and process.get("compute_instance_id") in compute
-        ],
-        pods,
-    )
+    processes = [
+        process
+        for process in gpu.get("processes") or ()
+        if process.get("gpu_instance_id") == instance and process.get("compute_instance_id") in compute
+    ]
+    alive = {pod["uid"] for pod in context.state.gpu_pods}
+    return read_holders(with_peaks(gpu, processes, alive, str(device["uuid"])), pods)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from unit.plugins.module_utils._plan import fleet
+from unit.plugins.module_utils._usage import samples
 
 from ansible_collections.kubegpu.sharing.plugins.action import sharing_plan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
@@ -37,6 +38,32 @@ def files(tmp_path: Path) -> Path:
         document = {"schema_version": 1, "host": host, "node": host, "facts": facts}
         (tmp_path / "facts" / f"{host}.json").write_text(json.dumps(document), encoding="utf-8")
     return tmp_path
+
+
+def keep_measurement(files: Path, run: str, peak: int) -> None:
+    """One of the pod on the host gpu-t4."""
+    facts = json.loads((files / "facts/gpu-t4.json").read_text(encoding="utf-8"))["facts"]
+    (gpu,) = facts["gpus"]
+    pod_uid = gpu["processes"][0]["pod_uid"]
+    document = samples.measure([samples.process(7, peak, pod_uid=pod_uid)], id=run)
+    text = json.dumps(document).replace(samples.CARD, gpu["uuid"])
+    (files / "measurements" / run).mkdir(parents=True)
+    (files / "measurements" / run / "gpu-t4.json").write_text(text, encoding="utf-8")
+
+
+def test_plan_counts_what_the_last_measurement_of_a_host_saw_of_pods_that_run(files: Path) -> None:
+    keep_measurement(files, "20260301-1", 13000)
+    given = params(files, measurements_dir=str(files / "measurements"))
+    with pytest.raises(KubeGpuError, match="uses up to 13000 MiB, as measured, of GPU 0, more than a slot of 5120 MiB"):
+        build_plan(sharing_plan.make_request(given, {}))
+    keep_measurement(files, "20260302-1", 4401)
+    plan = build_plan(sharing_plan.make_request(given, {}))
+    assert plan == build_plan(sharing_plan.make_request(params(files), {}))
+
+
+def test_plan_without_measurements_needs_no_directory(files: Path) -> None:
+    given = params(files, measurements_dir=str(files / "none"))
+    assert sharing_plan.make_request(given, {}) == sharing_plan.make_request(params(files), {})
 
 
 def params(files: Path, **given: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import FactReader, NodeFacts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.keys import KeyPlan, decide_key
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.live_memory import LiveMemory, check_live_memory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.measured_peaks import add_peaks
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import NodeContext
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit
@@ -128,6 +129,41 @@ def t4(used: int, *processes: dict[str, Any], index: int = 0) -> dict[str, Any]:
 
 def test_live_memory_of_the_measured_process_is_fine() -> None:
     assert live([t4(4401, fleet.process(7, 4401, "uid-a"))], [fleet.pod("a")]) == LiveMemory()
+
+
+def measured(gpu: dict[str, Any], **peaks: int) -> dict[str, Any]:
+    """A GPU with the peaks of pods."""
+    users = [
+        {"gpu": gpu["uuid"], "mig_device": None, "pod_uid": f"uid-{name}", "memory_mib": {"peak": peak}}
+        for name, peak in peaks.items()
+    ]
+    found: dict[str, Any] = add_peaks({"gpus": [gpu]}, {"users": users})["gpus"][0]
+    return found
+
+
+def test_live_memory_counts_the_measured_peak_of_a_pod_that_runs() -> None:
+    idle = measured(t4(100, fleet.process(7, 100, "uid-a")), a=9000)
+    found = live([idle], [fleet.pod("a")], ids_change=False)
+    assert found.refusals == (
+        "pod ml/a (process 7) uses up to 9000 MiB, as measured, of GPU 0, more than a slot of 5120 MiB (15360 / 3)",
+        "GPU 0 has 9000 MiB in use when its pods use what they were measured to, and 2 free slots x 4401 MiB on top make "
+        "17802 MiB, more than the 14960 MiB that are usable",
+    )
+
+
+@pytest.mark.parametrize(
+    ("peaks", "pods"),
+    [({"a": 4000}, ["a"]), ({"gone": 9000}, ["a"]), ({}, ["a"])],
+    ids=["less-than-now", "pod-is-gone", "none"],
+)
+def test_live_memory_of_other_peaks_is_that_of_the_moment(peaks: dict[str, int], pods: list[str]) -> None:
+    gpu = t4(4401, fleet.process(7, 4401, "uid-a"))
+    assert live([measured(gpu, **peaks)], [fleet.pod(name) for name in pods]) == live([gpu], [fleet.pod("a")])
+
+
+def test_live_memory_counts_a_pod_without_a_process_by_its_peak() -> None:
+    found = live([measured(t4(0), a=9000)], [fleet.pod("a")], [allocation("a", "GPU-n-0::0")], ids_change=False)
+    assert found.refusals[0].startswith("pod ml/a uses up to 9000 MiB, as measured, of GPU 0")
 
 
 WHY = "NVML does not tell the memory of 1 of 2 processes on this GPU. Measure elsewhere."
