@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -44,5 +46,6 @@ class ActionModule(ActionBase):
         """What is in files of the control node need not be in the result as well."""
         directory = os.path.abspath(os.path.expanduser(str(self._task.args["measurements_dir"])))
         node = str(self._task.args.get("node_name") or host)
-        result["written"], result["refused"] = keep_measurements(directory, to_plain(result), host=host, node=node)
+        now = datetime.now(timezone.utc)
+        result.update(asdict(keep_measurements(directory, to_plain(result), host=host, node=node, now=now)))
         result["measurements"] = []

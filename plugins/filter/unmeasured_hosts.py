@@ -62,12 +62,13 @@ def _reason(
     begun: Mapping[str, Any], fetched: Mapping[str, Any], asked: Mapping[str, Any], where: tuple[str, str]
 ) -> str | None:
     run, path = where
+    # A connection may break just after the sampling has begun.
+    if run in (fetched.get("written") or []) or asked.get("measurement"):
+        return None
     if begun.get("unreachable"):
         return f"was not measured: it could not be reached when the sampling began ({_message(begun)})."
     if not begun.get("ansible_job_id"):
         return f"was not measured: the sampling could not begin ({_message(begun)})."
-    if run in (fetched.get("written") or []) or asked.get("measurement"):
-        return None
     later = f"What it has measured lies in {path} on it, and the next run of kubegpu.sharing.measure that reaches it collects it."
     if fetched.get("unreachable"):
         return f"does not answer ({_message(fetched)}). {later}"

@@ -150,7 +150,7 @@ EXAMPLES = r"""
 - name: Remove it from the node
   kubegpu.sharing.gpu_usage:
     state: absent
-    ids: "{{ collected.written }}"
+    ids: "{{ collected.removable }}"
   become: true
 """
 
@@ -227,15 +227,13 @@ measurements:
   type: list
   elements: dict
   returned: with O(state=collected)
-written:
-  description: Ids of measurements that are on the control node now.
+written: {description: "Ids of measurements that are there now.", type: list, elements: str, returned: "if O(measurements_dir) is given"}
+removable:
+  description: Those of them whose folder has a C(run.json), made by who began them, or that ended a day ago, so that nobody else comes for them.
   type: list
   elements: str
   returned: if O(measurements_dir) is given
-refused:
-  description: By id why a measurement was not written there.
-  type: dict
-  returned: if O(measurements_dir) is given
+refused: {description: "By id why one is not there.", type: dict, returned: "if O(measurements_dir) is given"}
 missing:
   description: Those of O(ids) that the node knows nothing of.
   type: list

@@ -21,9 +21,9 @@ from simulator.cluster import SimulatedCluster
 pytestmark = pytest.mark.integration
 
 SPEED = 10
-#: Every 2 s the service takes its peak for 0.5 s; most of the time it needs less.
+#: Every 2 s the service takes its peak for 0.8 s; most of the time it needs less.
 COURSE = {
-    product: {"steps": [[0, usual], [10, peak], [15, usual]], "every": 20}
+    product: {"steps": [[0, usual], [8, peak], [16, usual]], "every": 20}
     for product, usual, peak in (("NVIDIA L20", 3000, 4621), ("Tesla T4", 2900, 4401))
 }
 UNSIZED = {

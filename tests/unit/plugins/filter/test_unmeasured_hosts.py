@@ -34,6 +34,11 @@ def run_with(**words: Any) -> dict[str, Any]:
             id="never reached",
         ),
         pytest.param(
+            [{"unreachable": True, "msg": "broken pipe"}, {"written": [RUN], "runs": []}, {}],
+            None,
+            id="lost when it had begun",
+        ),
+        pytest.param(
             [{"failed": True, "msg": "no Python"}, {"written": [], "runs": []}, NOT_ASKED],
             "gpu-1 was not measured: the sampling could not begin (no Python).",
             id="never began",
