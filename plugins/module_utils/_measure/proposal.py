@@ -38,7 +38,7 @@ def build_proposal(request: ProposalRequest) -> dict[str, Any]:
     checked = check(request)
     found = attribute(checked.nodes, PodIndex([*request.earlier, *request.clusters]))
     workloads = group(found.uses)
-    idle = _idle(checked, found)
+    idle = _idle(checked)
     sampling = _sampling(checked)
     warnings = all_warnings(checked, found, workloads, idle, sampling["seconds"])
     sizes = _sizes(checked, found)
@@ -94,10 +94,9 @@ def _sizes(checked: Checked, found: Attributed) -> dict[str, KeySize]:
     }
 
 
-def _idle(checked: Checked, found: Attributed) -> List[NeverRan]:
+def _idle(checked: Checked) -> List[NeverRan]:
     # Somebody whose memory was counted outside of the sizes was seen all the same.
     seen = {str(user["pod_uid"]) for node in checked.nodes for user in node.document["users"] if user.get("pod_uid")}
-    seen |= {use.pod.uid for use in found.uses}
     measured = {node.node for node in checked.nodes if node.document["nvml_available"]}
     times = [parse_time(node.document["ended"]) for node in checked.nodes if node.node in measured]
     ended = max((time for time in times if time), default=None)

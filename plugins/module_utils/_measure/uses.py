@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.pods import Pod, PodIndex
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.names import resource_name
@@ -137,19 +137,26 @@ def attribute(nodes: Sequence[MeasuredNode], pods: PodIndex) -> Attributed:
     uses: list[Use] = []
     outside: dict[tuple[str, int | None, str], int | None] = {}
     for node in nodes:
+        strangers: dict[tuple[str, int | None, str], int | None] = {}
         for user in node.document["users"]:
-            pod = None if user.get("folded") else pods.of(user)
+            pod = pods.of(user)
             if pod is not None and _holds(user, pod, node):
                 uses.append(_read(user, pod, node))
                 continue
-            index, _resource = node.device(user)
-            key = (node.node, index, _who(user, pod))
-            peak = (user.get("memory_mib") or {}).get("peak")
-            known = outside.get(key)
-            outside[key] = peak if known is None else max(known, peak or 0)
+            key = (node.node, node.device(user)[0], _who(user, pod))
+            # Containers of one pod are there beside each other, runs come one after the other.
+            strangers[key] = _of_both(strangers.get(key), (user.get("memory_mib") or {}).get("peak"), sum)
+        for key, peak in strangers.items():
+            outside[key] = _of_both(outside.get(key), peak, max)
     listed = [Outside(*key, peak) for key, peak in outside.items()]
     listed.sort(key=lambda one: (one.node, one.gpu is None, one.gpu or 0, -(one.peak_mib or 0), one.who))
     return Attributed(tuple(_put_beside(uses)), tuple(listed))
+
+
+def _of_both(one: int | None, other: int | None, how: Callable[[Sequence[int]], int]) -> int | None:
+    """Of two numbers that may not be known; None if neither is."""
+    known = [number for number in (one, other) if number is not None]
+    return how(known) if known else None
 
 
 def _holds(user: Mapping[str, Any], pod: Pod, node: MeasuredNode) -> bool:

@@ -39,7 +39,7 @@ def test_numbers_are_replaced_and_nothing_else() -> None:
 )
 def test_configs_that_stay_are_told(words: Any, number: Any, why: str) -> None:
     configs = {} if words is None else {"t4": words}
-    overlay = lay_over(configs, proposed(number), "p.json")
+    overlay = lay_over(configs, proposed(number, words={"sharing": "time_slicing"}), "p.json")
     assert (overlay.configs, overlay.applied, overlay.told) == (configs, {}, {"t4": why})
 
 

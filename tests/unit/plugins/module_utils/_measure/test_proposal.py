@@ -258,6 +258,20 @@ def test_without_any_config_and_any_user_nothing_is_proposed() -> None:
     assert proposal["configs"] == {}
 
 
+def test_names_of_made_up_configs_differ_and_mig_is_left_out() -> None:
+    documents = {}
+    for number, product in enumerate(("Tesla T4", "NVIDIA T4", "NVIDIA H20")):
+        node = Node(f"n{number}", procs=(Proc([700], "a"),), pods=(world.pod("a"),))
+        document = world.measure(node)
+        document["gpus"][0].update(product=product, mig_devices=list(MIG) if product == "NVIDIA H20" else [])
+        documents[f"f{number}"] = document
+    request = replace(world.request(configs={}, measurements=documents), clusters=[{"nodes": {}}])
+    assert {key: config["words"]["match"] for key, config in build_proposal(request)["configs"].items()} == {
+        "t4": {"product": "NVIDIA T4"},
+        "t4-2": {"product": "Tesla T4"},
+    }
+
+
 MIG = (
     {"uuid": "MIG-1", "profile": "1g.12gb", "gpu_instance_id": 1, "compute_instance_id": 0, "memory_total_mib": 11008},
     {"uuid": "MIG-2", "profile": "3g.48gb", "gpu_instance_id": 2, "compute_instance_id": 0, "memory_total_mib": 44800},
@@ -265,7 +279,14 @@ MIG = (
 
 
 def h20(**config: Any) -> dict[str, Any]:
-    node = Node(
+    words = {"match": {"product": "NVIDIA H20"}, "mig": {"devices": {"1g.12gb": 4, "3g.48gb": 1}}, **config}
+    request = world.request(h20_node(), configs={"h20": words})
+    # MIG devices are no fact of labels.
+    return build_proposal(replace(request, facts="nodes"))
+
+
+def h20_node() -> Node:
+    return Node(
         "h20",
         "NVIDIA H20",
         procs=(Proc([2000], "a", mig="MIG-1", pid=1), Proc([5000], "b", mig="MIG-2", pid=2)),
@@ -275,10 +296,22 @@ def h20(**config: Any) -> dict[str, Any]:
         ),
         mig_devices=MIG,
     )
-    words = {"match": {"product": "NVIDIA H20"}, "mig": {"devices": {"1g.12gb": 4, "3g.48gb": 1}}, **config}
-    request = world.request(node, configs={"h20": words})
-    # MIG devices are no fact of labels.
-    return build_proposal(replace(request, facts="nodes"))
+
+
+def test_mig_devices_of_the_strategy_single_are_gpus() -> None:
+    config = only(h20(sharing="time_slicing", mig={"strategy": "single", "devices": {"1g.12gb": 7}}), "h20")
+    assert (config["process_memory_mib"], list(config["by_resource"])) == (5000, [world.GPU])
+
+
+def test_devices_that_the_config_does_without_count_for_all_that_it_has() -> None:
+    config = only(h20(sharing="time_slicing", mig={"devices": {"1g.12gb": 7}}), "h20")
+    assert config["process_memory_mib"] == 5000
+
+
+def test_query_is_asked_whether_mig_is_enabled() -> None:
+    words = {"match": {"query": "mig.mode == 'enabled'"}, "sharing": "time_slicing", "mig": {"devices": {"1g.12gb": 7}}}
+    request = world.request(h20_node(), configs={"cut": words})
+    assert only(build_proposal(replace(request, facts="nodes")), "cut")["process_memory_mib"] == 5000
 
 
 def test_mig_devices_are_sized_by_resource() -> None:
@@ -310,6 +343,80 @@ def test_runs_count_together_and_name_pods_that_are_gone_by_their_own_cluster() 
     proposal = build_proposal(request)
     assert only(proposal)["decided_by"]["workload"] == "Pod/old"
     assert codes(proposal) == ["gone"]
+
+
+def test_last_cluster_file_tells_what_a_pod_is_of() -> None:
+    node = t4(Proc([1000], "a"), pods=[world.pod("a", "Deployment/new")])
+    earlier = world.cluster([t4(pods=[world.pod("a", "Deployment/old")])])
+    proposal = build_proposal(replace(world.request(node, configs={"t4": SHARED}), earlier=[earlier]))
+    assert only(proposal)["decided_by"]["workload"] == "Deployment/new"
+
+
+def test_node_that_has_left_the_cluster_is_known_by_the_first_file() -> None:
+    node = t4(Proc([1000], "a"), pods=[world.pod("a")])
+    words = {"match": {"query": "architecture == 'Turing'"}, "sharing": "time_slicing"}
+    request = world.request(node, configs={"t4": words})
+    proposal = build_proposal(replace(request, clusters=[world.cluster([node]), world.cluster([])]))
+    assert only(proposal)["process_memory_mib"] == 1000
+
+
+def test_pod_that_is_gone_and_had_no_devices_is_outside() -> None:
+    node = t4(Proc([1000], "a", pid=1), Proc([7000], "gone", pid=2), pods=[world.pod("a")])
+    document = world.measure(node)
+    for user in document["users"]:
+        user["slots"] = None if user["pod"] == "gone" else 1
+    request = world.request(node, configs={"t4": SHARED}, measurements={"f": document})
+    proposal = build_proposal(request)
+    assert only(proposal)["process_memory_mib"] == 1000
+    assert [one["who"] for one in proposal["outside"]] == ["pod ml/gone without an allocation"]
+    # Where nothing tells of allocations, it counts: rather too large a size than one too small.
+    for user in document["users"]:
+        user["slots"] = None
+    assert only(build_proposal(request))["process_memory_mib"] == 7000
+
+
+def test_containers_outside_add_up_and_runs_do_not() -> None:
+    pods = [world.pod("spy", containers={"x": 0, "y": 0})]
+    node = t4(Proc([500], "spy", "x", pid=1), Proc([70], "spy", "y", pid=2), pods=pods)
+    documents = {run: world.measure(node, run=run) for run in ("r1", "r2")}
+    proposal = build_proposal(world.request(node, configs={"t4": SHARED}, measurements=documents))
+    assert [one["peak_mib"] for one in proposal["outside"]] == [570]
+
+
+@pytest.mark.parametrize(
+    ("containers", "known", "name"),
+    [
+        pytest.param({"main": 1, "side": 0}, True, "main", id="by its id"),
+        pytest.param({"main": 1}, False, "main", id="the only one"),
+        pytest.param({"main": 1, "side": 0}, False, None, id="one of two"),
+    ],
+)
+def test_container_that_the_node_could_not_name(containers: dict[str, int], known: bool, name: str | None) -> None:
+    node = t4(Proc([700], "a"), pods=[world.pod("a", containers=containers)])
+    document = world.measure(node)
+    document["users"][0]["container"] = None
+    if not known:
+        document["users"][0]["container_id"] = "ef" * 32
+    proposal = build_proposal(world.request(node, configs={"t4": SHARED}, measurements={"f": document}))
+    assert only(proposal)["decided_by"]["container"] == name
+    assert only(proposal)["process_memory_mib"] == 700
+
+
+def test_pod_that_waited_at_first_and_ran_later_is_not_told() -> None:
+    after = t4(Proc([1000], "a"), pods=[world.pod("a")])
+    waiting = {"namespace": "ml", "name": "a", "uid": world.uid("a"), "requests": {world.GPU: 1}}
+    other = {"namespace": "ml", "name": "net", "uid": "uid-net", "requests": {"nvidia.com/hostdev": 1}}
+    request = world.request(after, configs={"t4": SHARED})
+    clusters = [world.cluster([t4()], [waiting, other]), world.cluster([after])]
+    assert build_proposal(replace(request, clusters=clusters))["never_ran"] == []
+
+
+def test_host_without_samples_is_no_measured_host() -> None:
+    node = t4(Proc([1000], "a"), pods=[world.pod("a")])
+    nothing = {**world.measure(Node("gpu-b")), "samples": 0, "gpus": [], "nvml_available": False, "reason": "none"}
+    documents = {"a": world.measure(node), "b": nothing}
+    proposal = build_proposal(world.request(node, configs={"t4": SHARED}, measurements=documents))
+    assert (proposal["measurements"], proposal["hosts"]) == (2, 1)
 
 
 def test_pod_that_comes_during_the_sampling_is_known_by_the_second_cluster_file() -> None:
@@ -346,7 +453,9 @@ def test_pods_that_never_ran_are_told_with_the_reason() -> None:
     }
     near = t4(pods=pods)
     request = world.request(near, configs={"t4": SHARED})
-    proposal = build_proposal(replace(request, clusters=[world.cluster([near, far], [waiting])]))
+    cluster = world.cluster([near, far], [waiting])
+    cluster["nodes"]["cpu-1"] = fleet.node(0, labels={})
+    proposal = build_proposal(replace(request, clusters=[cluster]))
     assert {one["name"]: one["why"] for one in proposal["never_ran"]} == {
         "far": "its node gpu-far was not measured",
         "late": "it came to gpu-t4 after the measurement",
