@@ -84,7 +84,8 @@ def _absent(state: State) -> str:
 
 
 def _users(state: State) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for device in (state or {}).get("devices") or ():
-        name = f", {device['profile']} at {device['start_mib']} MiB" if device.get("profile") else ""
+    devices = (state or {}).get("devices") or ()
+    for number, device in enumerate(devices, start=1):
+        name = f", {device['profile']} ({number} of {len(devices)})" if device.get("profile") else ""
         for user in device["users"]:
             yield name, user

@@ -151,9 +151,10 @@ def describe_state(state: Optional[Mapping[str, Any]]) -> str:
     used = "memory in use not told" if state.get("used_mib") is None else f"{state['used_mib']} MiB in use"
     mig = [device for device in state["devices"] if device.get("profile")]
     words = [used, f"by {describe_count(len(pods), 'pod')}"]
-    words.append(
-        f"in {describe_count(slots, 'slot')}" + (f" of {describe_count(len(mig), 'MIG device')}" if mig else "")
-    )
+    if slots:
+        words.append(f"in {describe_count(slots, 'slot')}")
+    if mig:
+        words.append(f"{'of' if slots else 'on'} {describe_count(len(mig), 'MIG device')}")
     untold = sum(1 for user in users if user["mib"] is None)
     return " ".join(words) + (f", NVML tells nothing of {untold} of them" if untold else "")
 

@@ -13,7 +13,7 @@ STYLE = """
   --schedulable: #c9ced4; --cordoned: #e0a526; --evicting: #d97f2f; --withdrawn: #c8553d; --serving: #6b9bd1;
   --proven: #3f8f8b; --in-service: #2f7d4f; --restored: #7d8f3a; --held: #7a5ba6; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
   --user-0: #3b75af; --user-1: #d98032; --user-2: #3f8f58; --user-3: #a3468f; --user-4: #c9ab26; --user-5: #d65c68; --user-6: #53b1c9; --user-7: #8a6444;
-  --user-others: #8d969f; --user-outside: #3d444c; --unattributed: #b9a4d6; --reserved: #c3c7cc; --card: #eceeef; --mig-device: #dfe3e7; --ceiling: #b3312a;
+  --user-others: #8d969f; --user-outside: #3d444c; --unattributed: #b9a4d6; --reserved: #c3c7cc; --card: #eceeef; --mig-device: #d2d8de; --ceiling: #b3312a;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -22,7 +22,7 @@ STYLE = """
     --schedulable: #4a525b; --cordoned: #e6b450; --evicting: #f09a52; --withdrawn: #e07a62; --serving: #7fb0e6;
     --proven: #5bb5b0; --in-service: #5dbb83; --restored: #b5c46a; --held: #b79be0; --failed: #e0557f; --good: #5dbb83; --bad: #f0837c;
     --user-0: #6ba3de; --user-1: #f0a35c; --user-2: #62b97f; --user-3: #cf83bf; --user-4: #e0c854; --user-5: #f08791; --user-6: #7fd3e6; --user-7: #b98e69;
-    --user-others: #848d97; --user-outside: #d5dade; --unattributed: #7d6a9c; --reserved: #4a525a; --card: #282d33; --mig-device: #343b43; --ceiling: #ff8f85;
+    --user-others: #848d97; --user-outside: #d5dade; --unattributed: #7d6a9c; --reserved: #4a525a; --card: #282d33; --mig-device: #3c454f; --ceiling: #ff8f85;
   }
 }
 * { box-sizing: border-box; }
@@ -128,7 +128,7 @@ footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
     --schedulable: #c9ced4; --cordoned: #e0a526; --evicting: #d97f2f; --withdrawn: #c8553d; --serving: #6b9bd1;
     --proven: #3f8f8b; --in-service: #2f7d4f; --restored: #7d8f3a; --held: #7a5ba6; --failed: #8b1e3f; --good: #2f7d4f; --bad: #b3312a;
     --user-0: #3b75af; --user-1: #d98032; --user-2: #3f8f58; --user-3: #a3468f; --user-4: #c9ab26; --user-5: #d65c68; --user-6: #53b1c9; --user-7: #8a6444;
-    --user-others: #8d969f; --user-outside: #3d444c; --unattributed: #b9a4d6; --reserved: #c3c7cc; --card: #eceeef; --mig-device: #dfe3e7; --ceiling: #b3312a;
+    --user-others: #8d969f; --user-outside: #3d444c; --unattributed: #b9a4d6; --reserved: #c3c7cc; --card: #eceeef; --mig-device: #d2d8de; --ceiling: #b3312a;
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 11px; }

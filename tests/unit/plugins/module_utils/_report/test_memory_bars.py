@@ -103,6 +103,13 @@ def test_summarise_memory_that_is_not_told_is_not_zero(story: MemoryStory) -> No
     assert "1 card of 2, in use in all: 4401 MiB before, 8301 MiB after." in table
 
 
+def test_summarise_process_whose_runtime_is_not_known_is_not_called_outside_of_pods(story: MemoryStory) -> None:
+    process = {**make_process(None, 900), "attribution": "runtime_unknown"}
+    story.facts_after["gpu-l20"] = make_facts(make_used_gpu("NVIDIA L20", 900, process))
+    text = render_text(show_holders(summary(story)["cards"], WHENS, 50)[0], Screen())
+    assert "python3 (whose it is, is not known)" in text
+
+
 def test_summarise_host_that_was_not_read_again_is_shown_as_it_was(story: MemoryStory) -> None:
     del story.facts_after["gpu-t4"]
     assert cards(story)["gpu-t4"]["after"] is None
@@ -138,6 +145,17 @@ def test_summarise_mig_devices_are_at_their_places_with_who_is_on_them(story: Me
     # one line in the middle of each device
     assert [line.x1 for line in lines(figure, "slot-line")] == pytest.approx([243.75, 743.75])
     assert_inside(figure)
+    text = render_text(show_holders([card], WHENS, 50)[0], Screen())
+    assert "0, 3g.20gb (2 of 2)" in text
+    assert "6000 MiB in use by 2 pods in 4 slots of 2 MIG devices" in text
+
+
+def test_summarise_devices_that_nobody_advertises_have_no_slots(story: MemoryStory) -> None:
+    story.facts_after["gpu-l20"] = make_facts(mig_gpu())
+    story.after["nodes"]["gpu-l20"]["resources"] = {}
+    card = cards(story)["gpu-l20"]
+    assert [device["slots"] for device in card["after"]["devices"]] == [0, 0]
+    assert "after: 6000 MiB in use by 0 pods on 2 MIG devices" in draw_bars([card], WHENS, 940).description
 
 
 def test_draw_bars_are_on_one_scale_with_slots_and_ceiling(story: MemoryStory) -> None:
