@@ -91,6 +91,7 @@ class Fleet:
             "kubegpu_kubeconfig": str(self.cluster.kubeconfig),
             "kubegpu_work_dir": str(self.directory / "work"),
             "kubegpu_soak_seconds": 1,
+            "kubegpu_health_seconds": 1,
             "kubegpu_settle_seconds": 20,
             "kubegpu_sharing_configs": {
                 key.lower(): {
