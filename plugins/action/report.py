@@ -19,6 +19,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.kubegpu.sharing.plugins.action.sizing_proposal import find_runs, read_runs
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import LARGE_FLEET
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.check_view import show_check
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document, Section, add_section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holders_view import show_holders
@@ -99,7 +100,7 @@ class ActionModule(ActionBase):
             text = render_text(document, _screen())
             result.update(changed=False, text=text, paths={}, failed=False)
             if view.report is not None:
-                result.update(view.write(check_mode=self._task.check_mode), report=view.report)
+                result.update(view.write(check_mode=self._task.check_mode), report=_shorten(view.report))
         except KubeGpuError as error:
             result.update(failed=True, msg=error.msg, **error.facts)
             return result
@@ -217,6 +218,11 @@ class _Views:
 
     def _read(self, option: str) -> dict[str, Any]:
         return read_json(self.options[option], SCHEMA_VERSION)
+
+
+def _shorten(report: dict[str, Any]) -> dict[str, Any]:
+    """The report as a task returns it: Ansible copies results many times, and a card has many figures."""
+    return report if len(report["cards"]) <= LARGE_FLEET else {**report, "cards": [], "courses": []}
 
 
 def _now() -> str:

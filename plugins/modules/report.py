@@ -234,6 +234,7 @@ report:
           C(devices), the card itself or its MIG devices: C(profile), C(start_mib), C(memory_total_mib), C(slots), C(slot_mib),
           C(ceiling_mib) and C(users), each with C(kind) (V(pod), V(outside) of pods, or V(unknown)), C(namespace), C(name), C(workload) and C(mib)
           (null if NVML does not tell it)."
+        - With more than 100 cards the result of the task has none of them, and the file all.
       type: list
       elements: dict
     pods: {description: "The pods behind the figures above, and those that still run on device ids from before (C(stale)).", type: dict}

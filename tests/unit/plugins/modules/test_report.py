@@ -40,3 +40,11 @@ def test_same_report_looks_past_the_time(tmp_path: Any) -> None:
     assert action._same_report(path, {**figures, "slots_after": 12}) is False
     (tmp_path / "report.json").write_text("{", encoding="utf-8")
     assert action._same_report(path, figures) is False
+
+
+def test_result_leaves_the_cards_of_a_large_fleet_to_the_file() -> None:
+    small: dict[str, Any] = {"cards": [{}] * 100, "courses": [{}]}
+    assert action._shorten(small) is small
+    large = {**small, "cards": [{}] * 101, "slots_after": 11}
+    assert action._shorten(large) == {"cards": [], "courses": [], "slots_after": 11}
+    assert len(large["cards"]) == 101
