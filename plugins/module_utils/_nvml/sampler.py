@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Dict, List, Optional, Protocol, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.attribution import Attributed
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.attribution import RUNTIME_UNKNOWN, Attributed
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import NvmlError, describe_gpu_failure
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.mig_reader import ask, read_mig_devices
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import MIB, Gpu, Nvml, Process
@@ -75,6 +75,7 @@ class Sampler:
             owner.pod_uid,
             owner.container_id,
             owner.command,
+            owner.attribution == RUNTIME_UNKNOWN,
         )
 
 

@@ -38,15 +38,16 @@ class UsageOwners:
         self._given: Dict[Tuple[str, str], Set[str]] = {}
         self._problem: Optional[str] = None
         self._ended = 0
-        self._strange: Dict[int, str] = {}
+        # by pid and start: a pid may be another process's later
+        self._strange: Dict[Tuple[int, Optional[int]], str] = {}
 
     def look_up(self, pid: int) -> Attributed:
         """Whose a process is."""
         found = self._cache.look_up(pid)
         if found.attribution == ENDED:
             self._ended += 1
-        elif found.attribution == RUNTIME_UNKNOWN and len(self._strange) < _MOST_STRANGE:
-            self._strange[pid] = found.command or "unknown"
+        elif found.attribution == RUNTIME_UNKNOWN and len(self._strange) < _MOST:
+            self._strange[pid, found.start] = found.command or "unknown"
         return found
 
     def notes(self) -> List[str]:
@@ -57,11 +58,13 @@ class UsageOwners:
                 f"{self._ended} times a process that NVML named was not in {self._files.proc_root}: it had just ended, or is in "
                 "another pid namespace than this module. What it used counts as used outside of pods."
             )
-        for pid, command in self._strange.items():
+        for (pid, _start), command in list(self._strange.items())[:_MOST_STRANGE]:
             notes.append(
                 f"Process {pid} ({command}): container runtime unknown, for its cgroup is one of Kubernetes in a spelling that is not "
                 "known. What it used counts for its pod as far as that can be told."
             )
+        if len(self._strange) > _MOST_STRANGE:
+            notes.append(f"The same holds for {len(self._strange) - _MOST_STRANGE} processes more.")
         return notes
 
     def follow(self, sample: Sample) -> None:
@@ -83,20 +86,11 @@ class UsageOwners:
         self._read_allocations()
 
     def describe(self, user: Mapping[str, Any]) -> Dict[str, Any]:
-        """Names and slots of a user: namespace, pod, container, slots; None each where not known. And whether its container runtime
-        is an unknown one, so that a user without a pod is not one outside of pods.
-        """
+        """Names and slots of a user: namespace, pod, container, slots; None each where not known."""
         uid = user["pod_uid"]
         name = self._named.get((uid, user["container_id"])) or PodName()
         slots = self._slots(uid, name.container, user["mig_device"] or user["gpu"]) if uid else None
-        strange = user["container_id"] is None and user.get("pid") in self._strange
-        return {
-            "namespace": name.namespace,
-            "pod": name.pod,
-            "container": name.container,
-            "slots": slots,
-            "runtime_unknown": strange,
-        }
+        return {"namespace": name.namespace, "pod": name.pod, "container": name.container, "slots": slots}
 
     def _slots(self, uid: str, container: Optional[str], device: str) -> Optional[int]:
         """How many of the kubelet's devices on this GPU or MIG device the container was given."""

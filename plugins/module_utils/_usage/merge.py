@@ -94,7 +94,7 @@ def _key(user: Mapping[str, Any]) -> Tuple[Any, ...]:
     for name in ("container_id", "pod_uid"):
         if user[name]:
             return (*device, name, user[name])
-    return (*device, "command", user["command"])
+    return (*device, "strange" if user.get("runtime_unknown") else "command", user["command"])
 
 
 def _merge_card(parts: Sequence[_Part]) -> Dict[str, Any]:

@@ -27,6 +27,7 @@ class ProcessUse:
     :param pod_uid: as the kubelet knows it; None outside of pods.
     :param container_id: 64 hex digits; None outside of containers.
     :param command: name of the program.
+    :param runtime_unknown: it is in a container, of which it cannot be told which one: nobody of the host.
     """
 
     pid: int
@@ -38,6 +39,7 @@ class ProcessUse:
     pod_uid: Optional[str] = None
     container_id: Optional[str] = None
     command: Optional[str] = None
+    runtime_unknown: bool = False
 
 
 @dataclass(frozen=True)

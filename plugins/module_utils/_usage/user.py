@@ -13,6 +13,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.series impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.trend import slope_per_hour, span
 
 OTHERS = "others"
+# in a container of a runtime that is not known, and so of a pod that is not known
+STRANGE = "strange"
 
 
 class UserKey(NamedTuple):
@@ -33,7 +35,8 @@ class UserKey(NamedTuple):
             return cls(process.gpu, process.mig_device, "container", process.container_id)
         if process.pod_uid:
             return cls(process.gpu, process.mig_device, "pod", process.pod_uid)
-        return cls(process.gpu, process.mig_device, "host", process.command or "")
+        kind = STRANGE if process.runtime_unknown else "host"
+        return cls(process.gpu, process.mig_device, kind, process.command or "")
 
     def others(self) -> UserKey:
         """Where users of the same device are counted together that were gone for long."""
@@ -64,6 +67,7 @@ class UserRecord:
         self._width = width
         self._shown: Optional[ProcessUse] = None
         self._pod_uid: Optional[str] = None
+        self._runtime_unknown = False
         self._types: Set[str] = set()
         self._memory, self._process, self._processes = Figures(), Figures(), Figures()
         self._untold = 0
@@ -90,6 +94,7 @@ class UserRecord:
         if self._shown is None or (largest.used_mib or 0) > self._process.peak:
             self._shown = largest
         self._pod_uid = self._pod_uid or largest.pod_uid
+        self._runtime_unknown = self._runtime_unknown or largest.runtime_unknown
         told = [use.used_mib for use in processes.values() if use.used_mib is not None]
         if len(told) < len(processes):
             # the sum of those that are told would be too little
@@ -155,6 +160,7 @@ class UserRecord:
             "namespace": None,
             "pod": None,
             "container": None,
+            "runtime_unknown": self._runtime_unknown,
             "types": sorted(self._types),
             "memory_mib": self._memory.to_dict(),
             "process_memory_mib": self._process.to_dict(),

@@ -161,6 +161,32 @@ def test_unknown_container_runtime_is_told(node: UsageNode) -> None:
     assert "Process 4001 (python3): container runtime unknown" in " ".join(measurement["notes"])
 
 
+def put_into_strange_runtime(node: UsageNode, pid: int) -> None:
+    cgroup = f"0::/kubepods/besteffort/strange-runtime/{pid}\n"
+    (node.directory / "proc" / str(pid) / "cgroup").write_text(cgroup, encoding="utf-8")
+
+
+def test_each_of_many_processes_of_an_unknown_runtime_is_none_of_the_host(node: UsageNode) -> None:
+    for pid in range(4001, 4021):
+        node.run(pid, {0: 100}, pod=1, command=f"serve-{pid}")
+        put_into_strange_runtime(node, pid)
+    assert [user["runtime_unknown"] for user in measure(node, seconds=1)["users"]] == [True] * 20
+
+
+def test_program_of_the_host_is_not_counted_with_one_of_an_unknown_runtime(node: UsageNode) -> None:
+    node.run(4001, {0: 1000}, pod=1)
+    put_into_strange_runtime(node, 4001)
+    node.run(4002, {0: 100})
+
+    def reuse() -> None:
+        node.end(4001)
+        node.run(4001, {0: 300}, start=900)
+
+    users = measure(node, StagedClock({5.0: reuse}))["users"]
+    told = [(user["command"], user["runtime_unknown"], user["memory_mib"]["peak"]) for user in users]
+    assert told == [("python3", True, 1000), ("python3", False, 400)]
+
+
 def test_memory_that_is_not_told_is_not_zero(node: UsageNode) -> None:
     node.run(4001, {0: None}, pod=1)
     node.run(4002, {0: 700}, pod=2)

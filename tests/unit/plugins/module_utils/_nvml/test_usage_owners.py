@@ -108,20 +108,15 @@ def test_look_up_counts_processes_that_are_not_there(node: NodeFiles) -> None:
     assert note.startswith("3 times a process that NVML named was not in ")
 
 
-@pytest.mark.parametrize(
-    ("cgroup", "unknown"),
-    [
-        pytest.param(f"0::/kubepods/burstable/strange-{UID[:8]}/x", True, id="in a spelling of its own"),
-        pytest.param("0::/user.slice/session-1.scope", False, id="outside of Kubernetes"),
-    ],
-)
-def test_describe_tells_an_unknown_runtime_from_the_host(node: NodeFiles, cgroup: str, unknown: bool) -> None:
-    process = Path(node.proc_root) / "7"
-    process.mkdir()
-    (process / "cgroup").write_text(f"{cgroup}\n", encoding="utf-8")
-    (process / "comm").write_text("python\n", encoding="utf-8")
-    (process / "stat").write_text("7 (python) " + " ".join(["S"] + ["0"] * 18 + ["900"] + ["0"] * 30), encoding="utf-8")
+def test_notes_name_some_processes_of_an_unknown_runtime_and_count_the_others(node: NodeFiles) -> None:
     owners = UsageOwners(node)
-    assert owners.look_up(7).container_id is None
-    user = {"pod_uid": None, "container_id": None, "gpu": "GPU-0", "mig_device": None, "pid": 7}
-    assert owners.describe(user)["runtime_unknown"] is unknown
+    for pid in range(7, 19):
+        process = Path(node.proc_root) / str(pid)
+        process.mkdir()
+        (process / "cgroup").write_text(f"0::/kubepods/burstable/strange-{UID[:8]}/x\n", encoding="utf-8")
+        fields = " ".join(["S"] + ["0"] * 18 + ["900"] + ["0"] * 30)
+        (process / "stat").write_text(f"{pid} (python) {fields}", encoding="utf-8")
+        owners.look_up(pid)
+        owners.look_up(pid)
+    notes = owners.notes()
+    assert (len(notes), notes[0][:20], notes[-1]) == (9, "Process 7 (python): ", "The same holds for 4 processes more.")
