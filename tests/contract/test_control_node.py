@@ -176,6 +176,7 @@ def test_wave_that_changes_mig_devices_refuses_before_it_evicts_and_undoes_what_
     """What keeps the driver open is paused between cordon and eviction, and goes on before the node is back, or after it has failed."""
     variables = {
         **role_variables(Situation()),
+        "__rollout_with_hosts": True,
         "__rollout_mig_nodes": NODES,
         "__rollout_mig_well": NODES,
         "__rollout_item": "",
