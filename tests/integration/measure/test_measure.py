@@ -76,10 +76,13 @@ class Site:
         for host in hosts:
             (self.operator.directory / f"lost-{host}").unlink(missing_ok=True)
 
+    def directory(self, host: str) -> Path:
+        """Where measurements lie on a host."""
+        return self.cluster.node_directory(host) / "root/var/lib/kubegpu-sharing/measurements"
+
     def on_host(self, host: str) -> set[str]:
-        """Measurements that lie on a host."""
-        directory = self.cluster.node_directory(host) / "root/var/lib/kubegpu-sharing/measurements"
-        return {path.stem for path in directory.glob("*.json")}
+        """Measurements that lie there."""
+        return {path.stem for path in self.directory(host).glob("*.json")}
 
     def here(self) -> dict[str, set[str]]:
         """Hosts by measurement, of those on the control node."""
@@ -223,17 +226,22 @@ def test_check_mode_and_limit_sample_nothing_and_use_what_is_there(site: Site, f
 
 @pytest.mark.oldest
 def test_host_that_can_write_no_file_is_measured_all_the_same(site: Site, first: Ended) -> None:
-    """Its result is that of its job, which knows no path."""
-    jobs = site.jobs()
-    ended = site.operator.must_play(
-        "measure", "--limit", "gpu-t4", kubegpu_measure_path="/proc/nowhere/measurements", kubegpu_measure_seconds=2
-    )
+    """Not from the beginning on gpu-t4, and no longer on gpu-l20. The result is that of the job, which knows no file."""
+    jobs, there = site.jobs(), site.on_host("gpu-l20")
+    path = f"{{{{ '/proc/nowhere' if inventory_hostname == 'gpu-t4' else '{site.directory('gpu-l20')}' }}}}"
+    process = site.operator.start("measure", kubegpu_measure_path=path)
+    site.cluster.wait_until(lambda: site.on_host("gpu-l20") - there, what="sampling")
     run = site.last().name
-    assert site.here()[run] == {"gpu-t4"}
-    measured = site.measurement(run, "gpu-t4")
-    assert (measured["host"], measured["node"], measured["complete"]) == ("gpu-t4", "gpu-t4", True)
+    file = site.directory("gpu-l20") / f"{run}.json"
+    file.unlink()
+    file.mkdir()
+    assert process.wait(120) == 0
+    assert site.here()[run] == set(REFERENCE_HOSTS)
+    for host in REFERENCE_HOSTS:
+        measured = site.measurement(run, host)
+        assert (measured["host"], measured["node"], measured["complete"]) == (host, host, True)
     assert site.jobs() == jobs
-    assert "was not measured" not in ended.output
+    file.rmdir()
 
 
 @pytest.mark.parametrize(
