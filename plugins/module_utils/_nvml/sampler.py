@@ -9,7 +9,7 @@ It is asked again and again, so that what does not change is asked once: the car
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, List, Optional, Protocol, Tuple
+from typing import Any, Dict, List, Optional, Protocol, Set, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.attribution import RUNTIME_UNKNOWN, Attributed
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import NvmlError, describe_gpu_failure
@@ -87,9 +87,11 @@ class _Card:
         self._gpu: Optional[Gpu] = None
         self._failure: Optional[NvmlError] = None
         self._facts: Dict[str, Any] = dict.fromkeys(("product", "memory_total_mib", "memory_reserved_mib"))
-        self._mig_devices: List[Dict[str, Any]] = []
+        # by UUID, also those that are gone meanwhile: what was seen on them is still to be told
+        self._mig_devices: Dict[str, Dict[str, Any]] = {}
         self._mig_by_instance: Dict[Tuple[Optional[int], Optional[int]], Optional[str]] = {}
         self._unknown = 0
+        self._on_instances: Optional[Set[Tuple[int, Optional[int], Optional[int]]]] = None
         self.uuid: Optional[str] = None
         self.notes: List[str] = []
         try:
@@ -115,6 +117,7 @@ class _Card:
         try:
             memory = ask(gpu.memory)
             seen = self._processes(gpu)
+            self._follow_instances(gpu, seen)
             utilization = ask(gpu.utilization)
         except NvmlError as error:
             return self._unanswered(error), []
@@ -127,7 +130,7 @@ class _Card:
         """Its facts; ``state`` says why there are none, if so."""
         state, reason = ("ok", None) if self._failure is None else describe_gpu_failure(self._index, self._failure)
         facts = {"index": self._index, "uuid": self.uuid, **self._facts, "state": state, "reason": reason}
-        return {**facts, "mig_devices": list(self._mig_devices)}
+        return {**facts, "mig_devices": list(self._mig_devices.values())}
 
     def mig_device_of(self, process: Process) -> Optional[str]:
         """UUID of the MIG device that a process is on, None without MIG."""
@@ -137,10 +140,7 @@ class _Card:
         if place not in self._mig_by_instance and self._unknown <= 0 and self._gpu is not None:
             # made since the sampling began
             self._unknown = _LOOK_AGAIN_AFTER
-            try:
-                self._read_mig_devices(self._gpu)
-            except NvmlError as error:
-                self._note(f"The MIG devices of GPU {self._index} cannot be read: {error}.")
+            self._read_mig_devices_again(self._gpu)
         if place not in self._mig_by_instance:
             self._unknown -= 1
             self._note(f"GPU {self._index} has processes on a MIG device that NVML does not list.")
@@ -158,11 +158,31 @@ class _Card:
             seen += [(kind, process) for process in found or ()]
         return seen
 
+    def _follow_instances(self, gpu: Gpu, seen: List[Tuple[str, Process]]) -> None:
+        """Look at MIG devices again when a process comes to one. Ids of instances are given anew, to another profile even; but no
+        instance is removed while a process is on it.
+        """
+        before = self._on_instances
+        self._on_instances = {
+            (process.pid, process.gpu_instance, process.compute_instance)
+            for _kind, process in seen
+            if process.gpu_instance is not None
+        }
+        if before is not None and self._on_instances - before:
+            self._read_mig_devices_again(gpu)
+
+    def _read_mig_devices_again(self, gpu: Gpu) -> None:
+        try:
+            self._read_mig_devices(gpu)
+        except NvmlError as error:
+            self._note(f"The MIG devices of GPU {self._index} cannot be read: {error}.")
+
     def _read_mig_devices(self, gpu: Gpu) -> None:
-        self._mig_devices = read_mig_devices(gpu)
-        for device in self._mig_devices:
-            place = (device["gpu_instance_id"], device["compute_instance_id"])
-            self._mig_by_instance[place] = device["uuid"]
+        devices = read_mig_devices(gpu)
+        self._mig_devices.update((device["uuid"], device) for device in devices)
+        self._mig_by_instance = {
+            (device["gpu_instance_id"], device["compute_instance_id"]): device["uuid"] for device in devices
+        }
 
     def _unanswered(self, error: Optional[NvmlError]) -> GpuUse:
         state, reason = ("unknown", None) if error is None else describe_gpu_failure(self._index, error)

@@ -286,6 +286,36 @@ def test_mig_device_that_is_made_meanwhile_is_found(tmp_path: Path) -> None:
     assert [(user["mig_device"], user["samples"]) for user in measurement["users"]] == [(device.uuid, 7)]
 
 
+def test_mig_device_that_is_made_at_the_place_of_another_is_not_taken_for_it(tmp_path: Path) -> None:
+    node = UsageNode.make(tmp_path / "node", "H20")
+    uuid = node.gpu().uuid
+
+    def cut(pid: int, mib: int) -> None:
+        with changing(node.directory) as mig:
+            mig.switch(uuid, True)
+            mig.gpus[uuid].instances.clear()
+            mig.lay_out(uuid, {"3g.48gb": 1})
+        (device,) = MigState.read(node.directory).devices(uuid)
+        made.append(device)
+        place = {"gpu_instance": device.gpu_instance, "compute_instance": device.compute_instance}
+        node.run(pid, {0: mib}, pod=pid, **place)
+
+    made: list[Any] = []
+    cut(1, 3000)
+
+    def cut_again() -> None:
+        node.end(1)
+        cut(2, 700)
+
+    measurement = measure(node, StagedClock({4.0: cut_again}))
+    told = {(user["mig_device"], user["pod_uid"], user["samples"]) for user in measurement["users"]}
+    # events happen in the process that samples
+    old, (new,) = made[0], MigState.read(node.directory).devices(uuid)
+    assert old.gpu_instance == new.gpu_instance
+    assert told == {(old.uuid, uid_of(1), 4), (new.uuid, uid_of(2), 7)}
+    assert [one["uuid"] for one in measurement["gpus"][0]["mig_devices"]] == [old.uuid, new.uuid]
+
+
 def test_mps_client_counts_once(node: UsageNode) -> None:
     node.run(4001, {0: 1000}, pod=1)
     node.run(4001, {0: 1000}, pod=1, type="mps")
