@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Dict, Iterable, Iterator, Mapping, Sequence, Tuple
@@ -13,6 +14,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times import parse_time
 
 _ENDED = ("Succeeded", "Failed")
+# As the scheduler ends its message, newer ones with a word on claims before.
+_PREEMPTION = re.compile(r"( no new claims to deallocate,)? preemption: .*$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,7 @@ def _tell(entry: Mapping[str, Any], why: str) -> NeverRan:
 
 def _scheduler_says(entry: Mapping[str, Any]) -> str:
     """Without what it says of preemption, which is no reason."""
-    said, _preemption, _rest = str(entry.get("message") or "no reason given").partition(" preemption:")
-    return said.rstrip(".")
+    return _PREEMPTION.sub("", str(entry.get("message") or "no reason given")).rstrip(".")
 
 
 def _why_unseen(node: str, entry: Mapping[str, Any], sampling: Sampling) -> str:

@@ -448,7 +448,7 @@ def test_pods_that_never_ran_are_told_with_the_reason() -> None:
         "name": "new",
         "uid": "uid-new",
         "requests": {world.GPU: 1},
-        "message": "0/2 nodes are available: 2 Insufficient nvidia.com/gpu. preemption: 0/2 nodes are available.",
+        "message": "0/2 nodes are available: 2 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/2.",
         "workload": {"kind": "Deployment", "namespace": "ml", "name": "nlp"},
     }
     near = t4(pods=pods)
