@@ -25,6 +25,8 @@ DEFAULT_PATH = "/var/lib/kubegpu-sharing/measurements"
 # Also a file's name, with what is added to it.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _DOCUMENT, _LOCK, _NEW = ".json", ".lock", ".json.new"
+# Where everybody may write, others cannot take away what is there if it is sticky.
+_ANYBODYS = stat.S_IWOTH | stat.S_ISVTX
 # Who looks whether a measurement runs holds its lock for a moment.
 _LOCK_SECONDS, _LOCK_POLL_SECONDS = 2.0, 0.05
 
@@ -194,7 +196,11 @@ class UsageFile:
         while True:
             try:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return opened
+                if _is_at(self._stem + _LOCK, opened):
+                    return opened
+                # removed by who found it free a moment ago: nobody else would find this one
+                os.close(opened)
+                return self._take_lock()
             except BlockingIOError as error:
                 if time.monotonic() >= deadline:
                     os.close(opened)
@@ -217,14 +223,22 @@ class UsageFile:
         )
 
 
+def _is_at(path: str, opened: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(opened))
+    except FileNotFoundError:
+        return False
+
+
 def _make_private(directory: str) -> None:
-    """Make the directory; one that is there has to be this user's, or others could put links there."""
+    """Make the directory; one that is there has to be this user's, and no other's link to one, or others could choose what is written to."""
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:
-        found = os.stat(directory)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            raise PermissionError(errno.EACCES, "it is not a directory of this user") from None
+        there, found = os.lstat(directory), os.stat(directory)
+        mine = there.st_uid == found.st_uid == os.geteuid()
+        if not stat.S_ISDIR(found.st_mode) or not mine or found.st_mode & _ANYBODYS == stat.S_IWOTH:
+            raise PermissionError(errno.EACCES, "it is not a directory of this user alone") from None
 
 
 def _read(path: str) -> Dict[str, Any]:
@@ -242,6 +256,9 @@ def _write_new(path: str, text: str) -> None:
     opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(opened, "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        # before it takes the place of the one before: a node that crashes now would be left with an empty file
+        os.fsync(file.fileno())
 
 
 def _remove(path: str) -> None:

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
 
@@ -114,6 +115,58 @@ def test_lock_that_is_a_link_is_not_taken(files: UsageFiles, tmp_path: Path) -> 
     with files.open("a") as file:
         assert "cannot be written to" in (file.problem or "")
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="nobody but root can give files away")
+def test_directory_by_a_link_of_somebody_else_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "victim").mkdir()
+    link = tmp_path / "measurements"
+    link.symlink_to(tmp_path / "victim")
+    with UsageFiles(str(link)).open("a") as file:
+        assert file.problem is None
+    os.lchown(link, 65534, 65534)
+    with UsageFiles(str(link)).open("b") as file:
+        file.write(DOCUMENT)
+        assert "cannot be written to" in (file.problem or "")
+    assert os.listdir(tmp_path / "victim") == ["a.lock"]
+
+
+def test_directory_that_everybody_may_write_to_is_not_used(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with UsageFiles(str(tmp_path)).open("a") as file:
+        file.write(DOCUMENT)
+        assert (file.path, "cannot be written to" in (file.problem or "")) == (None, True)
+    assert os.listdir(tmp_path) == []
+
+
+def test_open_lock_that_is_removed_before_it_is_held_is_taken_anew(
+    files: UsageFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, removed = fcntl.flock, []
+
+    def remove_first(opened: int, how: int) -> None:
+        if how & fcntl.LOCK_EX and not removed:
+            removed.append("a")
+            assert files.remove("a", check_mode=False)
+        lock(opened, how)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with files.open("a"):
+        assert (removed, state_of(files, "a")) == (["a"], "running")
+
+
+def test_write_is_on_the_disk_before_it_replaces_what_was_there(
+    files: UsageFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: List[int] = []
+
+    def note(opened: int) -> None:
+        synced.append(os.fstat(opened).st_ino)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with files.open("a") as file:
+        file.write(DOCUMENT)
+    assert synced == [os.stat(os.path.join(files.directory, "a.json")).st_ino]
 
 
 def test_open_second_of_one_id_is_refused(files: UsageFiles, monkeypatch: pytest.MonkeyPatch) -> None:
