@@ -125,7 +125,8 @@ options:
   proposal_path:
     description:
       - File that M(kubegpu.sharing.sizing_proposal) has written. The plan shows what would be if its C(process_memory_mib) stood in
-        O(configs), for configs that share by that number or lack one. Configs that state C(replicas) stay as they are.
+        O(configs), for configs that share by that number or lack one. Configs that state C(replicas) stay as they are. One that lacks a
+        number and for which nothing is proposed is planned as not shared.
       - RV(plan) then has C(proposal), with what was C(applied) by key and what was C(told) instead. It is there to be looked at. A rollout
         takes its configs from the variables.
     type: path

@@ -52,10 +52,22 @@ def lay_over(configs: Any, proposal: Mapping[str, Any], where: str) -> Overlay:
         reason = _why_not(words, number, entry)
         if reason or not isinstance(words, Mapping):
             told[key] = reason
+            if isinstance(words, Mapping) and _lacks_number(words):
+                # With the number still open there would be no plan at all, also of the configs that have one.
+                result[key] = {**words, "sharing": "none"}
+                told[key] = f"{reason} It is planned as not shared, since its number is still open."
             continue
         result[key] = {**words, "process_memory_mib": number}
         applied[key] = {"from": words.get("process_memory_mib"), "to": number}
     return Overlay(result, applied, told)
+
+
+def _lacks_number(words: Mapping[str, Any]) -> bool:
+    return (
+        words.get("sharing") == "time_slicing"
+        and words.get("process_memory_mib") is None
+        and words.get("replicas") is None
+    )
 
 
 def _why_not(words: Any, number: Any, entry: Mapping[str, Any]) -> str:
@@ -65,4 +77,4 @@ def _why_not(words: Any, number: Any, entry: Mapping[str, Any]) -> str:
         return "it states replicas"
     if words.get("sharing", "none") == "none":
         return "it shares nothing"
-    return "" if number is not None else str(entry.get("why") or "nothing was measured for it")
+    return "" if number is not None else str(entry.get("why") or "Nothing was measured for it.")

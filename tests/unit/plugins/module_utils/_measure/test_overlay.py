@@ -13,6 +13,8 @@ from unit.plugins.module_utils._plan import fleet
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.overlay import lay_over
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.proposal import build_proposal
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 
 
 def proposed(number: Any, **more: Any) -> dict[str, Any]:
@@ -48,6 +50,21 @@ def test_config_without_a_number_gets_it() -> None:
     overlay = lay_over({"t4": words}, proposed(4401), "p.json")
     assert overlay.configs == {"t4": {**words, "process_memory_mib": 4401}}
     assert overlay.applied == {"t4": {"from": None, "to": 4401}}
+
+
+def test_config_whose_number_is_still_open_does_not_stand_in_the_way_of_others() -> None:
+    configs = {
+        "h20": {"match": {"product": "NVIDIA H20"}, "sharing": "time_slicing"},
+        "t4": {"match": {"product": "Tesla T4"}, "sharing": "time_slicing"},
+    }
+    nodes = (world.reference()[1], world.Node("gpu-h20", "NVIDIA H20"))
+    overlay = lay_over(configs, build_proposal(world.request(*nodes, configs=configs)), "p.json")
+    assert overlay.applied == {"t4": {"from": None, "to": 4401}}
+    assert overlay.told == {
+        "h20": "No process of a pod with a GPU was seen on its GPUs. It is planned as not shared, since its number is still open."
+    }
+    plan = build_plan(PlanRequest(configs=overlay.configs, cluster=world.cluster(nodes), facts="labels"))
+    assert {name: node["replicas"] for name, node in plan["nodes"].items()} == {"gpu-h20": 1, "gpu-t4": 3}
 
 
 @pytest.mark.parametrize("configs", [{}, None])
