@@ -43,7 +43,7 @@ PURE = (
 CONTROL_NODE_LIBRARIES = {"jinja2", "jmespath", "tabulate", "yaml"}
 # Node-side code finds the standard library and what travels with a module.
 NODE_LIBRARIES = {"ansible.module_utils", "pynvml"}
-NODE_MODULES = ("gpu_info", "gpu_usage", "mig_config", "node_program")
+NODE_MODULES = ("gpu_info", "gpu_xid_info", "gpu_usage", "mig_config", "node_program")
 COLLECTION_PACKAGE = f"ansible_collections.{COLLECTION}"
 
 
