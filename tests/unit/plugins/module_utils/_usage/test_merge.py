@@ -82,7 +82,7 @@ def test_mig_devices_of_all_parts_are_known() -> None:
 
 
 def test_program_of_an_unknown_runtime_is_not_the_one_of_the_host_of_the_same_name() -> None:
-    nobody = {"pod_uid": None, "container_id": None, "command": "python3"}
+    nobody: Dict[str, Any] = {"pod_uid": None, "container_id": None, "command": "python3"}
     first = measure([process(1, 100, runtime_unknown=True, **nobody)], id="a")
     second = measure([process(2, 300, **nobody)], id="b", begin=60)
     users = merge_measurements([first, second])["users"]
