@@ -154,6 +154,14 @@ def test_container_that_comes_later_is_named(node: UsageNode) -> None:
     assert (user["pod"], user["slots"], user["first_seen"]) == ("nlp-0", 1, 3.0)
 
 
+def test_container_whose_names_come_after_its_process_is_named(node: UsageNode) -> None:
+    node.run(4001, {0: 1000}, pod=1)
+    uuid = node.gpu().uuid
+    clock = StagedClock({3.0: lambda: node.name_pod(1, "shop", "nlp-0", "serve", [uuid])})
+    (user,) = measure(node, clock, seconds=12)["users"]
+    assert [user[name] for name in ("namespace", "pod", "container", "slots")] == ["shop", "nlp-0", "serve", 1]
+
+
 def test_unknown_container_runtime_is_told(node: UsageNode) -> None:
     node.run(4001, {0: 1000}, pod=1)
     (node.directory / "proc/4001/cgroup").write_text("0::/kubepods/besteffort/strange-runtime/x\n", encoding="utf-8")

@@ -142,7 +142,8 @@ def test_directory_that_everybody_may_write_to_is_not_used(tmp_path: Path) -> No
 def test_open_lock_that_is_removed_before_it_is_held_is_taken_anew(
     files: UsageFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, removed = fcntl.flock, []
+    lock = fcntl.flock
+    removed: List[str] = []
 
     def remove_first(opened: int, how: int) -> None:
         if how & fcntl.LOCK_EX and not removed:
