@@ -172,8 +172,21 @@ def _draw_state(card: Card, state: Mapping[str, Any], when: str, palette: Palett
     for device in devices:
         left = row.x + row.scale.length(device["start_mib"])
         yield from _draw_device(device, when, palette, Row(left, row.y, row.height, row.scale))
+        if device.get("ceiling_mib") and _is_shared(card):
+            yield _draw_ceiling(device, left, row)
     if len(devices) == 1 and not devices[0].get("profile"):
         yield from _draw_rest(state, row)
+
+
+def _is_shared(card: Card) -> bool:
+    """Whether it has slots before or after: a ceiling says how far they may fill it."""
+    states = [card.get(name) or {} for name in STATES]
+    return any(device["slots"] > 1 for state in states for device in state.get("devices") or ())
+
+
+def _draw_ceiling(device: Device, left: float, row: Row) -> Line:
+    x = left + row.scale.length(device["ceiling_mib"])
+    return Line(x, row.y - 2, x, row.y + row.height + 2, "ceiling")
 
 
 def _draw_device(device: Device, when: str, palette: Palette, row: Row) -> Iterator[Shape]:
@@ -201,9 +214,6 @@ def _draw_device(device: Device, when: str, palette: Palette, row: Row) -> Itera
     for number in range(1, slots) if slots and width / slots > 2 else ():
         x = row.x + width * number / slots
         yield Line(x, row.y - 2, x, row.y + row.height + 2, "slot-line")
-    if device.get("ceiling_mib"):
-        x = row.x + row.scale.length(device["ceiling_mib"])
-        yield Line(x, row.y - 2, x, row.y + row.height + 2, "ceiling")
 
 
 def _segments(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Optional, Sequence, Union
+from typing import Any, Iterator, Mapping, Optional, Union
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.geometry import (
     BAR,
@@ -29,7 +29,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words impo
     join_some,
 )
 
-_LEGEND = (("process", "measured process"), ("headroom", "headroom"), ("unmeasured", "not measured"))
+_LEGEND = (
+    ("process", "measured process"),
+    ("headroom", "headroom"),
+    ("unmeasured", "not measured"),
+    ("mig-device", "MIG device"),
+)
 # Height of a line of text below a bar.
 _LINE = 17
 Layout = Union["GpuLayout", MigLayout]
@@ -97,19 +102,16 @@ def draw_memory(nodes: Mapping[str, Mapping[str, Any]], width: float = 440) -> F
         shapes += _draw_layout(layout, lines, len(names), y, Scale(width, largest))
         sentences.append(f"{_name_layout(layout, len(names))}, {'; '.join(lines)}, on {join_some(names)}")
         y += LABEL + 2 * BAR + 2 + _LINE * len(lines) + ROW_GAP + 8
+    drawn = {shape.style for shape in shapes}
     return Figure(
         title="Memory of a GPU, cut into slots",
         description=". ".join(sentences) or "No GPU whose memory is known.",
         width=width,
         height=max(y - ROW_GAP, 1),
         shapes=shapes,
-        legend=(*_LEGEND, *([("mig-device", "MIG device")] if _has_mig(groups) else [])),
+        legend=[(style, words) for style, words in _LEGEND if style in drawn],
         note=describe_left_out(len(groups), "kinds of GPU"),
     )
-
-
-def _has_mig(groups: Sequence[tuple[Layout, list[str]]]) -> bool:
-    return any(isinstance(layout, MigLayout) for layout, _names in groups[:MAX_NODES])
 
 
 def _name_layout(layout: Layout, nodes: int) -> str:

@@ -171,6 +171,12 @@ def test_draw_bars_are_on_one_scale_with_slots_and_ceiling(story: MemoryStory) -
     assert_inside(figure)
 
 
+def test_draw_bars_card_that_is_not_shared_has_no_ceiling(story: MemoryStory) -> None:
+    story.after["nodes"]["gpu-t4"]["resources"]["nvidia.com/gpu"]["allocatable"] = 1
+    # of the other one both bars have it: what was before is compared with it
+    assert len(lines(draw(story), "ceiling")) == 2
+
+
 def test_draw_bars_workload_has_one_colour_on_all_cards_and_legend_has_what_is_drawn(story: MemoryStory) -> None:
     figure = draw(story)
     legend = {words: style for style, words in figure.legend}
