@@ -177,3 +177,9 @@ def test_take_finds_mig_devices_and_looks_seldom_for_one_that_is_not_listed() ->
         sample = sampler.take(float(at))
     assert [process.mig_device for process in sample.processes] == ["MIG-3", "MIG-5"]
     assert [device["uuid"] for device in sampler.describe()[0]["mig_devices"]] == ["MIG-3", "MIG-5"]
+
+
+def test_describe_lists_mig_devices_that_nobody_uses() -> None:
+    sampler = sampler_of(FakeGpu(devices=[MigDevice("MIG-3", "L MIG 1g", MIB, 3, 0)]))
+    sampler.take(0.0)
+    assert [device["uuid"] for device in sampler.describe()[0]["mig_devices"]] == ["MIG-3"]

@@ -219,3 +219,18 @@ def test_check_id_takes_names_of_files(given: str) -> None:
 def test_check_id_refuses_all_else(given: str) -> None:
     with pytest.raises(KubeGpuError, match="cannot be the name of a file"):
         check_id(given)
+
+
+def test_files_are_their_users_alone(files: UsageFiles) -> None:
+    before = os.umask(0)
+    try:
+        with files.open("a") as file:
+            file.write(DOCUMENT)
+    finally:
+        os.umask(before)
+    paths = [Path(files.directory), *Path(files.directory).iterdir()]
+    assert sorted((path.name, path.stat().st_mode & 0o777) for path in paths) == [
+        ("a.json", 0o600),
+        ("a.lock", 0o600),
+        ("measurements", 0o700),
+    ]

@@ -120,3 +120,17 @@ def test_notes_name_some_processes_of_an_unknown_runtime_and_count_the_others(no
         owners.look_up(pid)
     notes = owners.notes()
     assert (len(notes), notes[0][:20], notes[-1]) == (9, "Process 7 (python): ", "The same holds for 4 processes more.")
+
+
+def test_follow_forgets_processes_that_are_gone(node: NodeFiles) -> None:
+    owners = UsageOwners(node)
+    process = Path(node.proc_root) / "7"
+    process.mkdir()
+    (process / "stat").write_text(f"7 (serve) {' '.join(['0'] * 19)} 500 0\n", encoding="utf-8")
+    (process / "cgroup").write_text(f"0::/kubepods/pod{UID}/{CONTAINER}\n", encoding="utf-8")
+    assert (owners.look_up(7).start, owners.look_up(7).container_id) == (500, CONTAINER)
+    owners.follow(Sample(0.0))
+    for name in ("stat", "cgroup"):
+        (process / name).unlink()
+    # another one, that had that pid and has ended before it was looked at
+    assert owners.look_up(7).container_id is None
