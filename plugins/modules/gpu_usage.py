@@ -18,7 +18,8 @@ description:
   - Memory that NVML does not tell (in WSL, on vGPU guests, under confidential computing) is said to be untold and never
     counted as 0.
   - One process without children, whose memory does not grow with time. It creates no context on a GPU, but holds NVML open, and
-    while it does, the MIG mode of the node's GPUs cannot be changed and the driver cannot be unloaded.
+    while it does, the driver cannot be unloaded. It lets go within a second when O(lock_path) is taken, as the MIG mode could not be
+    changed meanwhile, and goes on half a minute after that is free again.
   - What was seen is kept in a file on the node every 10 seconds (with hundreds of processes up to 60) and at the end. Started with
     C(async) and C(poll=0) it goes on whatever happens to the control node, and O(state=collected) returns it at any time, also
     from a sampling that runs or was interrupted. Give C(async) two minutes more than O(duration_seconds).
@@ -96,6 +97,10 @@ options:
     description: Directory in which the kubelet has C(pods) and C(containers), the logs by whose names the node knows its pods' names.
     type: path
     default: /var/log
+  lock_path:
+    description: Lock file on the node that M(kubegpu.sharing.mig_config) takes.
+    type: path
+    default: /run/lock/kubegpu-sharing.lock
   pynvml_path:
     description:
       - File on the node to import as C(pynvml), instead of what is installed there.
@@ -251,10 +256,8 @@ kept:
   returned: with O(state=absent)
 """
 
-from typing import Any
-
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec, run_module
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import DEFAULT_PATH as LOCK_PATH
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_file import DEFAULT_PATH
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_states import run
 
@@ -273,6 +276,7 @@ def argument_spec() -> ArgumentSpec:
             "proc_root": {"type": "path", "default": "/proc"},
             "kubelet_root": {"type": "path", "default": "/var/lib/kubelet"},
             "log_root": {"type": "path", "default": "/var/log"},
+            "lock_path": {"type": "path", "default": LOCK_PATH},
             "pynvml_path": {"type": "path"},
             # these two are the action plugin's
             "measurements_dir": {"type": "path"},
@@ -284,12 +288,7 @@ def argument_spec() -> ArgumentSpec:
 
 def main() -> None:
     module = argument_spec().create_module()
-    params: dict[str, Any] = module.params
-
-    def work() -> Outcome:
-        return run(params, module.check_mode)
-
-    run_module(module, work)
+    run_module(module, lambda: run(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

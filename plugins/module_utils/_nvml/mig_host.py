@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -25,8 +26,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.holders impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import Gpu as NvmlGpu
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.protocol import Nvml
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_process import is_sampled
 
 Step = Mapping[str, Any]
+
+# A sampling looks every second whether it is in the way.
+_SAMPLINGS_SECONDS, _POLL_SECONDS = 10.0, 0.1
 
 _CURES = {
     INSUFFICIENT_RESOURCES: "The card has less room than it told; what stands on it may have been made by another tool meanwhile.",
@@ -117,6 +122,7 @@ class MigHost:
     def _perform(self, handle: NvmlGpu, step: Step) -> int:
         kind = step["step"]
         if kind == "set_mode":
+            self._let_samplings_go()
             return handle.set_mig_mode(step["mode"] == "enabled")
         if kind == "create_gpu_instance":
             return handle.create_gpu_instance(step["profile_id"], step["start"], step["size"])
@@ -129,6 +135,12 @@ class MigHost:
         else:
             handle.destroy_gpu_instance(step["gpu_instance_id"])
         return 0
+
+    def _let_samplings_go(self) -> None:
+        """Wait for those who sample GPUs: they see the host's lock and give way, for the mode does not change while anybody holds them."""
+        deadline = time.monotonic() + _SAMPLINGS_SECONDS
+        while is_sampled(self.files.holders()[0]) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
     def refuse_mode(self, gpu: Gpu, step: Step) -> StepError:
         """The error for a mode that was accepted and cannot come, because somebody holds the GPU."""

@@ -39,6 +39,10 @@ class Sampler:
         self._attribution = attribution
         self._cards = [_Card(nvml, index) for index in range(nvml.gpu_count())]
 
+    def reopen(self, nvml: Nvml) -> None:
+        """Go on with another session: GPUs may have been changed since the one before."""
+        self._cards = [_Card(nvml, card.index).follow(card) for card in self._cards]
+
     def take(self, at: float) -> Sample:
         """A sample.
 
@@ -83,7 +87,7 @@ class _Card:
     """One GPU. What it does not answer is no error of the sampling."""
 
     def __init__(self, nvml: Nvml, index: int) -> None:
-        self._index = index
+        self.index = index
         self._gpu: Optional[Gpu] = None
         self._failure: Optional[NvmlError] = None
         self._facts: Dict[str, Any] = dict.fromkeys(("product", "memory_total_mib", "memory_reserved_mib"))
@@ -109,6 +113,15 @@ class _Card:
             self._facts["memory_reserved_mib"] = None if memory.reserved is None else -(-memory.reserved // MIB)
         self._read_mig_devices(gpu)
 
+    def follow(self, before: _Card) -> _Card:
+        """The same card, with what was known of it before; NVML does not count another one in its place while the node runs."""
+        self.uuid = self.uuid or before.uuid
+        if self._facts["product"] is None:
+            self._facts = before._facts
+        self.notes = list(dict.fromkeys([*before.notes, *self.notes]))
+        self._mig_devices = {**before._mig_devices, **self._mig_devices}
+        return self
+
     def read(self) -> Tuple[GpuUse, List[Tuple[str, Process]]]:
         """What is in use of it, and the processes by the type of their list."""
         gpu, uuid = self._gpu, self.uuid or ""
@@ -122,14 +135,14 @@ class _Card:
         except NvmlError as error:
             return self._unanswered(error), []
         if memory is None:
-            self._note(f"NVML does not tell the memory in use of GPU {self._index}.")
+            self._note(f"NVML does not tell the memory in use of GPU {self.index}.")
             return GpuUse(uuid, None, None, utilization), seen
         return GpuUse(uuid, -(-memory.used // MIB), memory.free // MIB, utilization), seen
 
     def describe(self) -> Dict[str, Any]:
         """Its facts; ``state`` says why there are none, if so."""
-        state, reason = ("ok", None) if self._failure is None else describe_gpu_failure(self._index, self._failure)
-        facts = {"index": self._index, "uuid": self.uuid, **self._facts, "state": state, "reason": reason}
+        state, reason = ("ok", None) if self._failure is None else describe_gpu_failure(self.index, self._failure)
+        facts = {"index": self.index, "uuid": self.uuid, **self._facts, "state": state, "reason": reason}
         return {**facts, "mig_devices": list(self._mig_devices.values())}
 
     def mig_device_of(self, process: Process) -> Optional[str]:
@@ -143,7 +156,7 @@ class _Card:
             self._read_mig_devices_again(self._gpu)
         if place not in self._mig_by_instance:
             self._unknown -= 1
-            self._note(f"GPU {self._index} has processes on a MIG device that NVML does not list.")
+            self._note(f"GPU {self.index} has processes on a MIG device that NVML does not list.")
         return self._mig_by_instance.get(place)
 
     def _processes(self, gpu: Gpu) -> List[Tuple[str, Process]]:
@@ -152,7 +165,7 @@ class _Card:
             found = ask(partial(gpu.processes, name))
             if found is None and kind == "compute":
                 self._note(
-                    f"NVML does not tell the processes of GPU {self._index} (it does not on vGPU guests): who uses its memory "
+                    f"NVML does not tell the processes of GPU {self.index} (it does not on vGPU guests): who uses its memory "
                     "is not known."
                 )
             seen += [(kind, process) for process in found or ()]
@@ -175,7 +188,7 @@ class _Card:
         try:
             self._read_mig_devices(gpu)
         except NvmlError as error:
-            self._note(f"The MIG devices of GPU {self._index} cannot be read: {error}.")
+            self._note(f"The MIG devices of GPU {self.index} cannot be read: {error}.")
 
     def _read_mig_devices(self, gpu: Gpu) -> None:
         devices = read_mig_devices(gpu)
@@ -185,7 +198,7 @@ class _Card:
         }
 
     def _unanswered(self, error: Optional[NvmlError]) -> GpuUse:
-        state, reason = ("unknown", None) if error is None else describe_gpu_failure(self._index, error)
+        state, reason = ("unknown", None) if error is None else describe_gpu_failure(self.index, error)
         return GpuUse(self.uuid or "", state=state, reason=reason)
 
     def _note(self, text: str) -> None:

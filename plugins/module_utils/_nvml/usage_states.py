@@ -15,6 +15,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_clock import SystemClock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_file import Found, UsageFiles, check_id
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_process import PROGRAM, named_process
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_run import UsageRequest, UsageRun
 
 SHORTEST_INTERVAL_SECONDS = 0.1
@@ -44,6 +45,7 @@ def sample(params: Mapping[str, Any], files: UsageFiles, check_mode: bool) -> Ou
         interval_seconds=params["interval_seconds"],
         nvml_library=params["nvml_library"] or None,
         pynvml_path=params["pynvml_path"] or None,
+        lock_path=params["lock_path"],
     )
     node = NodeFiles(params["proc_root"], params["kubelet_root"], params["log_root"])
     with SystemClock() as clock:
@@ -51,7 +53,7 @@ def sample(params: Mapping[str, Any], files: UsageFiles, check_mode: bool) -> Ou
             return Outcome(
                 facts={"id": request.id, "path": None, "measurement": UsageRun(request, node, clock).measure()}
             )
-        with files.open(request.id) as file:
+        with named_process(PROGRAM), files.open(request.id) as file:
             measurement = UsageRun(request, node, clock, file).measure()
     return Outcome(facts={"id": request.id, "path": file.path, "measurement": measurement})
 

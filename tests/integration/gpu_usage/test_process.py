@@ -19,6 +19,7 @@ from typing import Any, Callable
 import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_file import UsageFiles
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_process import is_sampled
 
 from .node import UsageNode
 
@@ -98,6 +99,11 @@ def test_sampling_that_is_ended_by_a_signal_writes_what_it_has(sampling: Samplin
     assert (measurement["complete"], result["changed"]) == (False, False)
     assert measurement["samples"] > 1
     assert (sampling.state(), sampling.samples()) == ("interrupted", measurement["samples"])
+
+
+def test_sampling_is_known_by_name_among_those_that_hold_gpus(sampling: Sampling) -> None:
+    comm = Path("/proc", str(sampling.process.pid), "comm")
+    assert is_sampled([{"command": comm.read_text(encoding="utf-8").strip()}])
 
 
 def test_sampling_that_is_killed_leaves_what_it_wrote(sampling: Sampling) -> None:

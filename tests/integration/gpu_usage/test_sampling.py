@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import resource
 import shutil
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,10 @@ from typing import Any
 import pytest
 from integration.apart import apart
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml import usage_run
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.opening import open_nvml
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_file import UsageFiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_run import UsageRequest, UsageRun
 from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.document import read_measurement
@@ -46,11 +50,16 @@ def measure(
 
 
 def measure_and_tell(
-    node: UsageNode, clock: StagedClock | None, files: UsageFiles | None, seconds: float, seen: dict[float, Any]
+    node: UsageNode,
+    clock: StagedClock | None,
+    files: UsageFiles | None,
+    seconds: float,
+    seen: dict[Any, Any],
+    **more: Any,
 ) -> dict[str, Any]:
     """The same, in a process of its own, and what events noted in ``seen`` there."""
     options = node.options()
-    request = UsageRequest("run-1", seconds, 1.0, nvml_library=options["nvml_library"])
+    request = UsageRequest("run-1", seconds, 1.0, nvml_library=options["nvml_library"], **more)
     node_files = NodeFiles(options["proc_root"], options["kubelet_root"], options["log_root"])
 
     def work() -> dict[str, Any]:
@@ -250,6 +259,84 @@ def test_gpu_that_never_answered_is_told(node: UsageNode) -> None:
     measurement = measure(node)
     assert [gpu["index"] for gpu in measurement["gpus"]] == [1]
     assert any(note.startswith("Reading GPU 0 failed") for note in measurement["notes"])
+
+
+@pytest.mark.parametrize("mig", [False, True], ids=["nothing", "the MIG mode"])
+def test_change_of_the_gpus_is_given_way_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mig: bool) -> None:
+    node = UsageNode.make(tmp_path / "node", "H20")
+    node.run(4001, {0: 1000}, pod=1)
+    lock = HostLock("run-2", "change MIG layouts", str(tmp_path / "lock"))
+    seen: dict[str, Any] = {}
+    clock = StagedClock()
+
+    @contextmanager
+    def counted(*given: Any) -> Iterator[Any]:
+        with open_nvml(*given) as nvml:
+            seen.setdefault("opened", []).append(clock.time - clock.began)
+            yield nvml
+        seen.setdefault("closed", []).append(clock.time - clock.began)
+
+    def change() -> None:
+        lock.__enter__()
+        node.end(4001)
+
+    def end() -> None:
+        if mig:
+            with changing(node.directory) as state:
+                state.switch(node.gpu().uuid, True)
+                state.lay_out(node.gpu().uuid, {"1g.12gb": 1})
+            (device,) = MigState.read(node.directory).devices(node.gpu().uuid)
+            place = {"gpu_instance": device.gpu_instance, "compute_instance": device.compute_instance}
+            node.run(4002, {0: 700}, pod=2, **place)
+        lock.__exit__(None, None, None)
+
+    monkeypatch.setattr(usage_run, "open_nvml", counted)
+    # the lock is free for a moment before the GPU is reset, and taken again for that
+    clock.events = {4.2: change, 8.0: end, 10.0: lock.__enter__, 12.0: lambda: lock.__exit__(None, None, None)}
+    told = measure_and_tell(node, clock, None, 60, seen, lock_path=str(tmp_path / "lock"))
+    measurement = read_measurement("measurement", told["measurement"])
+    (first, second), (given_up, closed) = told["seen"]["opened"], told["seen"]["closed"]
+    assert (first, given_up) == (0, 5)
+    assert 41 <= second <= 43
+    assert closed == 60
+    assert (measurement["complete"], measurement["samples"] + measurement["missed"]) == (True, 61)
+    assert 35 <= measurement["missed"] <= 37
+    assert any("The GPUs of this host were being changed" in note for note in measurement["notes"])
+    peaks = [(user["memory_mib"]["peak"], user["mig_device"]) for user in measurement["users"]]
+    devices = [device["uuid"] for device in measurement["gpus"][0]["mig_devices"]]
+    assert peaks == ([(1000, None), (700, devices[0])] if mig else [(1000, None)])
+
+
+def test_sampling_whose_time_is_over_while_the_gpus_are_changed_ends(node: UsageNode, tmp_path: Path) -> None:
+    node.run(4001, {0: 1000}, pod=1)
+    lock = HostLock("run-2", "change MIG layouts", str(tmp_path / "lock"))
+    told = measure_and_tell(node, StagedClock({4.0: lock.__enter__}), None, 10, {}, lock_path=str(tmp_path / "lock"))
+    measurement = read_measurement("measurement", told["measurement"])
+    assert [measurement[name] for name in ("complete", "samples", "missed")] == [True, 5, 6]
+
+
+def test_sampling_that_begins_while_the_gpus_are_changed_leaves_them_alone(node: UsageNode, tmp_path: Path) -> None:
+    lock = HostLock("run-2", "change MIG layouts", str(tmp_path / "lock"))
+    with lock:
+        told = measure_and_tell(node, StagedClock(), None, 10, {}, lock_path=str(tmp_path / "lock"))
+    measurement = read_measurement("measurement", told["measurement"])
+    assert [measurement[name] for name in ("complete", "samples", "missed")] == [False, 0, 11]
+
+
+def test_driver_that_is_gone_after_a_change_takes_nothing_from_what_was_seen(node: UsageNode, tmp_path: Path) -> None:
+    node.run(4001, {0: 1000}, pod=1)
+    lock = HostLock("run-2", "change MIG layouts", str(tmp_path / "lock"))
+
+    def unload() -> None:
+        node.gpus.fault = NvmlError.DRIVER_NOT_LOADED
+        node.write()
+        lock.__exit__(None, None, None)
+
+    clock = StagedClock({4.0: lock.__enter__, 6.0: unload})
+    told = measure_and_tell(node, clock, None, 100, {}, lock_path=str(tmp_path / "lock"))
+    measurement = read_measurement("measurement", told["measurement"])
+    assert (measurement["complete"], measurement["nvml_available"], measurement["samples"]) == (False, True, 5)
+    assert any("driver" in note for note in measurement["notes"])
 
 
 def test_hundreds_of_processes_are_all_told(node: UsageNode) -> None:

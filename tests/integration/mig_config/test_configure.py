@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 from integration.mig_config.node import POD, Node
 from integration.mig_config.sequences import SEVEN
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock, is_being_changed
 from simulator.nvml.mig_state import changing
 from simulator.nvml.state import NvmlError, Process
 
@@ -226,6 +229,25 @@ def test_mode_that_somebody_keeps_from_coming_is_called_off_and_the_message_says
     assert refused["restored"]
     assert node.mode() == (False, False)
     assert not (node.state_dir / "change.json").exists()
+
+
+def test_sampling_that_holds_the_gpus_is_waited_for_until_it_gives_way(tmp_path: Path) -> None:
+    node = make(tmp_path, "H20", holders=[777])
+    add_process(node, 777, "kubegpu-usage", "/dev/nvidiactl", "/dev/nvidia0")
+
+    def give_way() -> None:
+        while not is_being_changed(str(tmp_path / "lock")):
+            time.sleep(0.02)
+        time.sleep(0.5)
+        node.gpus.holders = []
+        node.write()
+        shutil.rmtree(node.directory / "proc" / "777")
+
+    sampling = threading.Thread(target=give_way, daemon=True)
+    sampling.start()
+    assert node.configure(mig_devices={"1g.12gb": 7})["changed"]
+    sampling.join(10)
+    assert (node.mode(), node.places()) == ((True, True), SEVEN)
 
 
 def test_mode_that_somebody_keeps_from_going_costs_no_instance(tmp_path: Path) -> None:
