@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +30,8 @@ from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
 SCHEMA_VERSION = 1
+# So many of a host are read for the peaks of its pods; each takes a millisecond or two.
+_MEASUREMENTS = 10
 # What commonly keeps the driver open on a host, and is stopped there while MIG devices change.
 HOST_SERVICES = ("nvidia-persistenced", "nvidia-dcgm", "dcgm", "nvsm", "nvsm-core", "nvsm-api-gateway")
 
@@ -66,7 +69,9 @@ def read_host_facts(directory: str | None, hosts: Sequence[str]) -> dict[str, di
 
 
 def read_peaks(facts: Mapping[str, dict[str, Any]], directory: str | None) -> dict[str, dict[str, Any]]:
-    """Facts of hosts, with what pods were measured to use in the host's last measurement.
+    """Facts of hosts, with what pods were measured to use in the host's last measurements.
+
+    A pod that was idle in the last one has had its peak in another. Of pods that are gone, no peak counts.
 
     :raises KubeGpuError: a measurement is none.
     """
@@ -77,11 +82,9 @@ def read_peaks(facts: Mapping[str, dict[str, Any]], directory: str | None) -> di
 
 
 def _with_peaks(host: str, facts: dict[str, Any], runs: Sequence[str]) -> dict[str, Any]:
-    for run in runs:
-        path = os.path.join(run, f"{quote(host, safe='')}.json")
-        if os.path.exists(path):
-            return add_peaks(facts, read_measurement(path, read_json(path, SCHEMA_VERSION)))
-    return facts
+    paths = (os.path.join(run, f"{quote(host, safe='')}.json") for run in runs)
+    last = islice(filter(os.path.exists, paths), _MEASUREMENTS)
+    return add_peaks(facts, *(read_measurement(path, read_json(path, SCHEMA_VERSION)) for path in last))
 
 
 def write_plan(path: str, plan: Mapping[str, Any]) -> None:

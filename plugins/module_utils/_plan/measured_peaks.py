@@ -16,16 +16,15 @@ Object = Mapping[str, Any]
 AT_PEAK = " when its pods use what they were measured to"
 
 
-def add_peaks(facts: Object, measurement: Object) -> dict[str, Any]:
-    """gpu_info's result with the peaks of pods, ``measured_peaks`` of each GPU.
+def add_peaks(facts: Object, *measurements: Object) -> dict[str, Any]:
+    """gpu_info's result with the peaks of pods, ``measured_peaks`` of each GPU: the highest of all measurements.
 
-    :param measurement: of the same host, read by ``read_measurement``.
+    :param measurements: of the same host, read by ``read_measurement``.
     """
-    peaks: dict[str, dict[tuple[str | None, str], int]] = defaultdict(lambda: defaultdict(int))
-    for user in measurement["users"]:
-        if user.get("pod_uid") and user.get("memory_mib"):
-            # Containers of a pod share its slot.
-            peaks[user["gpu"]][(user.get("mig_device"), user["pod_uid"])] += int(user["memory_mib"]["peak"])
+    peaks: dict[str, dict[tuple[str | None, str], int]] = defaultdict(dict)
+    for measurement in measurements:
+        for (gpu, device, uid), mib in _peaks_of_pods(measurement).items():
+            peaks[gpu][device, uid] = max(mib, peaks[gpu].get((device, uid), 0))
     gpus = [
         {
             **gpu,
@@ -39,6 +38,25 @@ def add_peaks(facts: Object, measurement: Object) -> dict[str, Any]:
         for gpu in facts.get("gpus") or ()
     ]
     return {**facts, "gpus": gpus}
+
+
+def _peaks_of_pods(measurement: Object) -> dict[tuple[str, str | None, str], int]:
+    """MiB by GPU, MIG device and pod: containers of a pod share its slot, but one that was started again is not there twice."""
+    users: dict[tuple[str, str | None, str], list[Object]] = defaultdict(list)
+    for user in measurement["users"]:
+        if user.get("pod_uid") and user.get("memory_mib"):
+            users[user["gpu"], user.get("mig_device"), user["pod_uid"]].append(user)
+    return {
+        place: max(
+            sum(
+                int(other["memory_mib"]["peak"])
+                for other in own
+                if other["first_seen"] <= user["first_seen"] <= other["last_seen"]
+            )
+            for user in own
+        )
+        for place, own in users.items()
+    }
 
 
 def with_peaks(

@@ -133,12 +133,32 @@ def test_live_memory_of_the_measured_process_is_fine() -> None:
 
 def measured(gpu: dict[str, Any], **peaks: int) -> dict[str, Any]:
     """A GPU with the peaks of pods."""
-    users = [
-        {"gpu": gpu["uuid"], "mig_device": None, "pod_uid": f"uid-{name}", "memory_mib": {"peak": peak}}
-        for name, peak in peaks.items()
-    ]
+    users = [measured_use(gpu, f"uid-{name}", peak) for name, peak in peaks.items()]
     found: dict[str, Any] = add_peaks({"gpus": [gpu]}, {"users": users})["gpus"][0]
     return found
+
+
+def measured_use(gpu: dict[str, Any], uid: str, peak: int, first: float = 0, last: float = 60) -> dict[str, Any]:
+    """What a container of a pod was measured to use, from one second to another."""
+    memory = {"memory_mib": {"peak": peak}, "first_seen": first, "last_seen": last}
+    return {"gpu": gpu["uuid"], "mig_device": None, "pod_uid": uid, **memory}
+
+
+def test_measured_peak_of_a_pod_is_that_of_containers_beside_each_other_and_of_no_two_lives_of_one() -> None:
+    gpu = t4(0)
+    lives = [measured_use(gpu, "uid-a", 4000, 0, 20), measured_use(gpu, "uid-a", 4401, 25, 60)]
+    sidecar = measured_use(gpu, "uid-a", 300, 10, 60)
+    found = add_peaks({"gpus": [gpu]}, {"users": lives})["gpus"][0]["measured_peaks"]
+    assert [peak["mib"] for peak in found] == [4401]
+    found = add_peaks({"gpus": [gpu]}, {"users": [*lives, sidecar]})["gpus"][0]["measured_peaks"]
+    assert [peak["mib"] for peak in found] == [4701]
+
+
+def test_measured_peak_of_a_pod_is_the_highest_of_all_measurements() -> None:
+    gpu = t4(0)
+    idle, busy = ({"users": [measured_use(gpu, "uid-a", peak)]} for peak in (200, 4401))
+    for runs in ((idle, busy), (busy, idle)):
+        assert add_peaks({"gpus": [gpu]}, *runs)["gpus"][0]["measured_peaks"][0]["mib"] == 4401
 
 
 def test_live_memory_counts_the_measured_peak_of_a_pod_that_runs() -> None:
