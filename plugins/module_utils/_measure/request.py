@@ -183,7 +183,7 @@ def _match(
 
 
 def _read_facts(document: Mapping[str, Any], name: str, reader: FactReader, request: ProposalRequest) -> NodeFacts:
-    """As a plan reads them; else as the measurement has them.
+    """As a plan reads them; else as the measurement has them, for one where the node had other cards than it has now.
 
     :raises NoFactsError: nothing tells what GPUs these are.
     """
@@ -191,11 +191,15 @@ def _read_facts(document: Mapping[str, Any], name: str, reader: FactReader, requ
     for cluster in request.clusters:
         entry = (cluster.get("nodes") or {}).get(name) or entry
     host_facts = request.host_facts.get(str(document.get("host") or name))
+    measured = {normalise_product(gpu["product"]) for gpu in document["gpus"] if gpu.get("product")}
     try:
-        return reader.read(entry, host_facts)
+        facts = reader.read(entry, host_facts)
+        if not measured or measured & {card.product for card in facts.cards}:
+            return facts
     except NoFactsError:
-        gpus = [
-            {**gpu, "state": "ok", "mig": {"mode": "enabled" if gpu.get("mig_devices") else None}}
-            for gpu in document["gpus"]
-        ]
-        return FactReader("nodes").read(entry, {"nvml_available": True, "gpus": gpus})
+        pass
+    gpus = [
+        {**gpu, "state": "ok", "mig": {"mode": "enabled" if gpu.get("mig_devices") else None}}
+        for gpu in document["gpus"]
+    ]
+    return FactReader("nodes").read(entry, {"nvml_available": True, "gpus": gpus})

@@ -345,6 +345,22 @@ def test_runs_count_together_and_name_pods_that_are_gone_by_their_own_cluster() 
     assert codes(proposal) == ["gone"]
 
 
+@pytest.mark.parametrize("read", [False, True], ids=["labels", "facts"])
+def test_node_that_has_other_cards_now_was_measured_on_those_it_had(read: bool) -> None:
+    before = Node("gpu-1", "Tesla T4", procs=(Proc([4401], "nlp-a"),), pods=(world.pod("nlp-a"),))
+    now = Node("gpu-1", "NVIDIA L20", procs=(Proc([2000], "nlp-b"),), pods=(world.pod("nlp-b"),))
+    proposal = propose(
+        now,
+        measurements={"r0/gpu-1.json": world.measure(before, run="r0"), "r1/gpu-1.json": world.measure(now)},
+        earlier=[world.cluster([before])],
+        host_facts={"gpu-1": fleet.host_facts([fleet.gpu("NVIDIA L20")])} if read else {},
+    )
+    assert {key: config["process_memory_mib"] for key, config in proposal["configs"].items()} == {
+        "l20": 2000,
+        "t4": 4401,
+    }
+
+
 def test_last_cluster_file_tells_what_a_pod_is_of() -> None:
     node = t4(Proc([1000], "a"), pods=[world.pod("a", "Deployment/new")])
     earlier = world.cluster([t4(pods=[world.pod("a", "Deployment/old")])])
