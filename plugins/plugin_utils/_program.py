@@ -28,13 +28,24 @@ ENTRY = "plugins.module_utils._boot.program"
 # The earliest that a zip archive can tell.
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644
+# Python reads an archive anew for each import, by places that it has noted before. One that was replaced since has other places.
 _MAIN = '''\
 """{name} {version}"""
 
+import os
 import sys
 
-from {prefix}{entry} import main
+try:
+    import pynvml
 
+    from {prefix}{entry} import main
+except (EOFError, ImportError, SyntaxError):
+    # A newer one has taken its place since it was begun: run that.
+    if os.environ.get("KUBEGPU_BEGUN_AGAIN"):
+        raise
+    os.environ["KUBEGPU_BEGUN_AGAIN"] = "1"
+    options = [f"-{{one}}" for one, given in (("I", sys.flags.isolated), ("S", sys.flags.no_site)) if given]
+    os.execv(sys.executable, [sys.executable, *options, *sys.argv])
 sys.exit(main(sys.argv[1:], "{version}"))
 '''
 

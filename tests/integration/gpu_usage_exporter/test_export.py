@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import subprocess
 import sys
+import threading
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -217,3 +220,23 @@ def test_export_into_a_directory_that_is_not_there_says_what_to_do(program: Path
     assert done.stderr.startswith(
         f"Writing {tmp_path}/nowhere/kubegpu.prom failed: No such file or directory. See that "
     )
+
+
+def test_program_that_is_replaced_while_it_starts_runs_as_the_new_one(tmp_path: Path) -> None:
+    node = Node(tmp_path / "node", "L20")
+    place, other = tmp_path / "program.pyz", tmp_path / "other.pyz"
+    first = build_program(find_pynvml())
+    with zipfile.ZipFile(io.BytesIO(first)) as old, zipfile.ZipFile(other, "w") as new:
+        new.writestr("a longer one", "x" * 5000)
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    second = other.read_bytes()
+    for number in range(6):
+        place.write_bytes(first)
+        other.write_bytes(second)
+        # after some of what it imports
+        replacing = threading.Timer(0.06 * (number + 1), os.replace, (other, place))
+        replacing.start()
+        result = export(place, node)
+        replacing.join()
+        assert (result.returncode, result.stderr) == (0, "")
