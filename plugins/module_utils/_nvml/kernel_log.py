@@ -69,8 +69,9 @@ def find_xids(records: Sequence[Record], now: float, since: Since, cards: Sequen
     :param cards: PCI addresses of the node's GPUs in the order in which NVML counts them.
     """
     last = last_sequence(records)
-    # A log that is behind the number that is known begins anew: the machine was booted since.
-    booted = since.sequence is not None and last is not None and last < since.sequence
+    # A log that is behind the number that is known begins anew: the machine was booted since. It may have come beyond it by now.
+    behind = since.sequence is not None and last is not None and last < since.sequence
+    booted = behind or (since.seconds is not None and now < since.seconds)
     found = []
     for record in records:
         if not _is_wanted(record, now, since, booted):

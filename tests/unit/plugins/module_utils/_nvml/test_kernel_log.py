@@ -114,11 +114,17 @@ def test_find_xids_since_seconds_leaves_out_the_older_ones() -> None:
 
 def test_find_xids_since_a_sequence_trusts_no_clock() -> None:
     assert [found["xid"] for found in xids(KMSG, since=Since(seconds=0, sequence=1203))] == [79]
-    assert xids(KMSG, since=Since(seconds=1000, sequence=1204)) == []
+    assert xids(KMSG, since=Since(seconds=190, sequence=1204)) == []
 
 
 def test_find_xids_after_a_boot_goes_by_the_age() -> None:
     booted = Since(seconds=150, sequence=900_000)
+    assert [found["xid"] for found in xids(KMSG, since=booted)] == [31, 79]
+
+
+def test_find_xids_after_a_boot_whose_log_has_come_beyond_the_number_goes_by_the_age() -> None:
+    # up for 200 s, which is less than what has passed since
+    booted = Since(seconds=260, sequence=1203)
     assert [found["xid"] for found in xids(KMSG, since=booted)] == [31, 79]
 
 
