@@ -36,8 +36,8 @@ options:
   since_sequence:
     description:
       - RV(last_sequence) of an earlier call. Entries that were there then are left out. O(since_seconds) does not matter then,
-        unless the node was booted since, or the log's format has no such numbers. Give it all the same: numbers begin anew at a
-        boot, and it tells that there was one.
+        unless the node was booted since, or the log's format has no such numbers. Give it all the same, for
+        numbers begin anew at a boot, and it tells that there was one.
     type: int
   proc_root:
     description: Where the node's procfs is mounted. The driver tells there which GPUs it has.
