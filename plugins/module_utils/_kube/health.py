@@ -23,6 +23,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.health im
     Limits,
     NodeHealth,
     describe_baseline,
+    find_loopers,
+    list_loopers,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import observe_node
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget
@@ -55,7 +57,7 @@ def record_wave(session: Session) -> Outcome:
     document = {"schema_version": SCHEMA_VERSION, "kind": KIND, "run": session.run, "nodes": baselines}
     write_document(session.params["baseline_path"], document, _FILE)
     results = {name: {"failed": False, "reason": None, "changed": False} for name in looks}
-    return _outcome(session, results, {name: NodeHealth(baselines[name]) for name in looks})
+    return _outcome(session, results, {name: list_loopers(baselines[name]) for name in looks})
 
 
 def judge_wave(session: Session) -> Outcome:
@@ -70,7 +72,7 @@ def judge_wave(session: Session) -> Outcome:
     journal = Journal(None if session.check_mode else params["journal_path"], session.run, session.clock)
     for name, result in results.items():
         journal.note(name, states.UNHEALTHY if result["failed"] else states.HEALTHY, result["reason"] or "")
-    return _outcome(session, results, found)
+    return _outcome(session, results, {name: health.looped_before for name, health in found.items()})
 
 
 def _targets(session: Session) -> list[NodeTarget]:
@@ -104,12 +106,12 @@ def _read_baselines(path: str, names: Sequence[str]) -> Mapping[str, Any]:
     return nodes
 
 
-def _outcome(session: Session, results: Mapping[str, Any], found: Mapping[str, NodeHealth]) -> Outcome:
+def _outcome(session: Session, results: Mapping[str, Any], looped: Mapping[str, Sequence[str]]) -> Outcome:
     return Outcome(
         facts={
             "nodes": dict(results),
             "failed_nodes": [name for name, result in results.items() if result["failed"]],
-            "looped_before": [f"{name}: {one}" for name, health in found.items() for one in health.looped_before],
+            "looped_before": [f"{name}: {one}" for name, listed in looped.items() for one in listed],
             "requests": session.counts(),
         }
     )
@@ -124,7 +126,8 @@ def _watch(session: Session, targets: Sequence[NodeTarget], baselines: Mapping[s
     :raises LeaseLostError: the lock was lost.
     """
     clock, interval = session.clock, session.params["interval_seconds"]
-    found = {target.name: NodeHealth(baselines[target.name]) for target in targets}
+    loopers = find_loopers(baselines.values())
+    found = {target.name: NodeHealth(baselines[target.name], loopers) for target in targets}
     deadline = clock.monotonic() + session.params["watch_seconds"]
     while True:
         session.fence.check()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Any, Iterable, Iterator, Mapping, Sequence, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod_health import (
     LOOPS,
@@ -22,6 +22,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod_healt
 
 _MOST_TOLD = 3
 Counts = Mapping[str, Mapping[str, Mapping[str, Any]]]
+Loopers = AbstractSet[Tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,14 @@ class NodeHealth:
     """One node under watch. What is seen adds up: a pod that is gone again has been there.
 
     :param baseline: the node as it was before the wave, by :func:`describe_baseline`.
+    :param loopers: by :func:`find_loopers` of all nodes of the wave: a pod that leaves one of them may come to another.
     """
 
-    def __init__(self, baseline: Mapping[str, Any]) -> None:
+    def __init__(self, baseline: Mapping[str, Any], loopers: Loopers) -> None:
         self._boot_id = baseline["boot_id"]
         self._before = _counts(baseline)
-        self._loopers = _loopers(baseline)
-        self.looped_before = _looped(baseline)
+        self._loopers = loopers
+        self.looped_before = list_loopers(baseline)
         self._unstable: list[str] = []
         self._seen: dict[tuple[str, str], Trouble] = {}
         self._oom: dict[tuple[str, str], set[str]] = {}
@@ -162,7 +164,7 @@ def _counts(baseline: Mapping[str, Any]) -> Counts:
     return {pod["uid"]: pod["containers"] for pod in baseline["pods"]}
 
 
-def _looped(baseline: Mapping[str, Any]) -> list[str]:
+def list_loopers(baseline: Mapping[str, Any]) -> list[str]:
     """Containers that started again and again: "namespace/name (container)"."""
     return sorted(
         f"{pod['name']} ({name})"
@@ -172,10 +174,11 @@ def _looped(baseline: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _loopers(baseline: Mapping[str, Any]) -> set[tuple[str, str]]:
+def find_loopers(baselines: Iterable[Mapping[str, Any]]) -> Loopers:
     """Pods, and controllers whose pods are made anew, with the container that looped."""
     return {
         (who, name)
+        for baseline in baselines
         for pod in baseline["pods"]
         for name, container in pod["containers"].items()
         if container["looped"]

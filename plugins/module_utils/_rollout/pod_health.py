@@ -42,7 +42,8 @@ class ContainerState:
             return True
         last = parse_time(self.ended)
         recent = last is not None and now - last < _LOOP
-        return recent and self.exit_code != 0 and self.restarts >= 2
+        # A worker that ends well and is started again and again does so too; a job that is done does not.
+        return recent and self.restarts >= 2 and (self.running or self.exit_code != 0)
 
     def describe_end(self) -> str:
         """How it ended last."""

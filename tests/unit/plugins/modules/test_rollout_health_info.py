@@ -77,6 +77,22 @@ def test_restart_since_the_record_fails_its_node_alone(changed: tuple[FakeCluste
     assert driver.watched(watch_seconds=0.0, max_restarts=1)["failed_nodes"] == []
 
 
+def test_pod_that_looped_and_comes_to_another_node_of_the_wave_does_not_fail_it(
+    changed: tuple[FakeCluster, Driver],
+) -> None:
+    cluster, driver = changed
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "bad", "uid": "rs-1", "controller": True}
+    for name, node in (("bad-1", "gpu-1"), ("bad-2", "gpu-2")):
+        looping = pod(restarts=5, node=node)
+        looping["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+        path = f"/api/v1/namespaces/nlp/pods/{name}"
+        cluster.api.put(path, {**looping, "metadata": {"ownerReferences": [owner]}})
+        if node == "gpu-1":
+            assert driver.recorded()["looped_before"] == ["gpu-1: nlp/bad-1 (app)"]
+            cluster.api.remove(path)
+    assert driver.watched(watch_seconds=0.0)["failed_nodes"] == []
+
+
 def test_dip_of_allocatable_within_the_watch_fails_its_node(changed: tuple[FakeCluster, Driver]) -> None:
     cluster, driver = changed
     looks: list[str] = []

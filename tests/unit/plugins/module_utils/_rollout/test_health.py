@@ -14,6 +14,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.health im
     Limits,
     NodeHealth,
     describe_baseline,
+    find_loopers,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod_health import PodHealth, observe_health
 
@@ -45,7 +46,8 @@ def pod(
 
 
 def health(*before: PodHealth, boot_id: str = "boot-1") -> NodeHealth:
-    return NodeHealth(describe_baseline(before, boot_id, NOW))
+    baseline = describe_baseline(before, boot_id, NOW)
+    return NodeHealth(baseline, find_loopers([baseline]))
 
 
 def judged(watched: NodeHealth, *pods: PodHealth, limits: Limits | None = None, **more: Any) -> dict[str, Any]:
@@ -146,6 +148,23 @@ def test_pod_made_anew_is_judged_by_what_its_controller_had_before() -> None:
     well_before = pod("good", owner="rs-1")
     crashed = pod("good", restarts=1, last=CRASHED, owner="rs-1")
     assert judged(health(before, well_before), crashed)["failed"], "it was well itself"
+
+
+def test_pod_that_looped_on_another_node_of_the_wave_brings_that_along() -> None:
+    before = describe_baseline([pod("bad", restarts=5, state=BACKING_OFF, last=CRASHED, owner="rs-1")], "boot-9", NOW)
+    anew = pod("bad-2", restarts=2, state=BACKING_OFF, last=CRASHED, owner="rs-1")
+    watched = NodeHealth(describe_baseline([], "boot-1", NOW), find_loopers([before]))
+    assert not judged(watched, anew)["failed"]
+    assert watched.looped_before == [], "it is told of the node where it did"
+    assert judged(health(), anew)["failed"]
+
+
+def test_worker_that_ends_well_and_is_started_again_and_again_did_so_before() -> None:
+    done = {"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": "2026-03-01T11:57:00Z"}}
+    again = {"terminated": {**done["terminated"], "finishedAt": "2026-03-01T12:00:02Z"}}
+    assert not judged(health(pod(restarts=40, last=done)), pod(restarts=41, last=again))["failed"]
+    assert health(pod(restarts=2, state=done)).looped_before == [], "a job that is done"
+    assert judged(health(pod()), pod(restarts=1, last=again))["failed"], "one that a probe has ended, for one"
 
 
 def test_what_was_seen_once_counts_though_it_is_over() -> None:
