@@ -196,11 +196,6 @@ class UsageFile:
         while True:
             try:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_at(self._stem + _LOCK, opened):
-                    return opened
-                # removed by who found it free a moment ago: nobody else would find this one
-                os.close(opened)
-                return self._take_lock()
             except BlockingIOError as error:
                 if time.monotonic() >= deadline:
                     os.close(opened)
@@ -208,6 +203,12 @@ class UsageFile:
             except OSError:
                 os.close(opened)
                 raise
+            else:
+                if _is_at(self._stem + _LOCK, opened):
+                    return opened
+                # removed by who found it free a moment ago: nobody else would find this one
+                os.close(opened)
+                return self._take_lock()
             time.sleep(_LOCK_POLL_SECONDS)
 
     def _is_taken(self) -> KubeGpuError:
