@@ -142,7 +142,8 @@ proposal:
     - The whole proposal, as its file has it.
     - C(configs) has for each key C(process_memory_mib) (a number, or a mapping by resource; null if nothing can be said),
       C(current), C(changed), C(sharing), C(replicas_stated) and C(replicas), C(measured_peak_mib), C(margin), C(arithmetic),
-      C(decided_by), C(workloads), C(samples), C(by_resource), C(confidence) (V(ok), V(short), V(untold) or V(none)) and C(why).
+      C(decided_by), C(workloads), C(samples), C(by_resource), C(confidence) (V(ok), V(short), V(idle) (its GPUs computed nothing),
+      V(untold) or V(none)) and C(why).
     - C(workloads) has for each workload what its C(containers) used, and on which C(configs) and C(nodes).
     - C(outside) is what runs beside the pods that hold GPUs, C(never_ran) the pods that were not seen on a GPU, each with the reason.
     - C(warnings) have C(severity), C(code), C(object) and C(message).

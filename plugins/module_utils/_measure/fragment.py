@@ -9,10 +9,11 @@ from typing import Any, Iterator, Mapping, Sequence
 
 import yaml
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.sizes import OK, SHORT, UNTOLD, KeySize
+from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.sizes import IDLE, OK, SHORT, UNTOLD, KeySize
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words import WHERE
 
 _DOUBTS = {
+    IDLE: "Its GPUs computed nothing while it was measured: under load it needs more.",
     SHORT: "It was measured for less time than it takes to rely on it.",
     UNTOLD: "NVML did not tell the memory of all that ran under it.",
 }

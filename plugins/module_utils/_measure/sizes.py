@@ -17,7 +17,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.workloads
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words import SharingConfig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._sizing.numbers import read_whole, show_decimal
 
-OK, SHORT, UNTOLD, NONE = "ok", "short", "untold", "none"
+OK, SHORT, IDLE, UNTOLD, NONE = "ok", "short", "idle", "untold", "none"
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ class KeySize:
             return NONE
         if self.deciding is None or any(use.is_untold for use in self.uses):
             return UNTOLD
+        if all(use.is_idle for use in self.uses):
+            return IDLE
         return SHORT if seconds_of(self.uses) < self.min_seconds else OK
 
     def to_dict(self) -> dict[str, Any]:

@@ -104,6 +104,12 @@ class Use:
         return not self.figures.samples or self.untold * 100 > UNTOLD_PERCENT * self.samples
 
     @property
+    def is_idle(self) -> bool:
+        """Whether its card computed nothing in any sample; False if NVML did not tell."""
+        cards = (gpu for gpu in self.source.document["gpus"] if gpu["uuid"] == self.gpu)
+        return any((card.get("utilization_percent") or {}).get("peak") == 0 for card in cards)
+
+    @property
     def growth_mib(self) -> int:
         """MiB that its memory became more by while it ran; of one that took a step and stays there, nothing."""
         growth = max(0, round((self.trend or 0.0) * self.trend_span / 3600))

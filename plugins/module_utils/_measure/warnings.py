@@ -130,6 +130,14 @@ def _of_workload(found: WorkloadUse, checked: Checked) -> Iterator[Told]:
                     f"{workload} runs {framework['framework']}, which takes what it is told to and not what it needs "
                     f"({framework['evidence']}). {framework['advice']}",
                 )
+    if all(use.is_idle for use in found.uses):
+        yield Told(
+            WARNING,
+            "idle",
+            str(workload),
+            f"{workload} was idle: its GPUs computed nothing in any sample. What it takes under load is not in its {found.peak or 0} MiB. "
+            "Measure again while it works; runs count together.",
+        )
     untold = sum(use.untold for use in found.uses)
     if untold:
         samples = sum(use.samples for use in found.uses)

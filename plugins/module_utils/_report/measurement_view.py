@@ -35,6 +35,7 @@ Figures = Mapping[str, Any]
 _CONFIDENCE = {
     "ok": "measured",
     "short": "measured too briefly",
+    "idle": "measured while idle",
     "untold": "NVML does not tell",
     "none": "nothing measured",
 }

@@ -23,6 +23,8 @@ PID_STEP = 37
 DEFAULT_COMMAND = ("python3", "-m", "serve")
 #: Of the kernel: hundredths of a second since the machine's start, in /proc/PID/stat.
 TICKS_A_SECOND = 100
+#: Of the time, in which a card computes that has a process on it.
+BUSY_PERCENT = 35
 NO_GPU = "RuntimeError: No CUDA GPUs are available"
 
 
@@ -241,6 +243,8 @@ class ProcessTable:
 
     def _write(self) -> None:
         self.gpus.holders = sorted(self.holders.values())
+        for gpu in self.gpus.gpus:
+            gpu.utilization_percent = BUSY_PERCENT if gpu.processes else 0
         if self.files is not None:
             self.files.write_gpus(self.gpus)
 

@@ -507,6 +507,22 @@ def test_step_that_memory_stays_at_is_no_growth() -> None:
     assert codes(propose(node, configs={"t4": SHARED})) == []
 
 
+def test_workload_whose_gpus_computed_nothing_is_warned_of() -> None:
+    pods = [world.pod("a", "Deployment/nlp")]
+    idle = t4(Proc([220] * 10, "a"), pods=pods, utilization=0)
+    proposal = propose(idle, configs={"t4": SHARED})
+    assert [(one["code"], one["severity"], one["object"]) for one in proposal["warnings"]] == [
+        ("idle", "warning", "Deployment ml/nlp")
+    ]
+    assert only(proposal)["confidence"] == "idle"
+    assert "# Its GPUs computed nothing while it was measured" in proposal["fragment"]
+    assert codes(propose(replace(idle, utilization=None), configs={"t4": SHARED})) == []
+    # Another pod of it has worked.
+    busy = Node("gpu-2", procs=(Proc([4401] * 10, "b"),), pods=(world.pod("b", "Deployment/nlp"),))
+    proposal = propose(idle, busy, configs={"t4": SHARED})
+    assert (codes(proposal), only(proposal)["confidence"]) == ([], "ok")
+
+
 def test_framework_that_takes_all_is_warned_of_with_the_flag() -> None:
     found = {"framework": "vLLM", "effect": "grabs_fraction", "evidence": "argument --x=0.9", "advice": "Lower it."}
     grown = {**found, "framework": "JAX", "effect": "grows"}

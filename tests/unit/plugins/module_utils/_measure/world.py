@@ -32,7 +32,10 @@ class Proc:
 
 @dataclass(frozen=True)
 class Node:
-    """A node, its cards, and what runs on it."""
+    """A node, its cards, and what runs on it.
+
+    :param utilization: percent of the time in which its cards compute; None if NVML does not tell.
+    """
 
     name: str
     product: str = "Tesla T4"
@@ -41,6 +44,7 @@ class Node:
     pods: tuple[Mapping[str, Any], ...] = ()
     slots: Mapping[str, int] | None = field(default_factory=dict)
     mig_devices: tuple[Mapping[str, Any], ...] = ()
+    utilization: int | None = 10
 
 
 def uid(name: str) -> str:
@@ -82,7 +86,7 @@ def measure(node: Node, interval: float = 1.0, run: str = "r1", **more: Any) -> 
         here = [proc for proc in node.procs if number < len(proc.mib) and proc.mib[number] != "-"]
         processes = tuple(_process(proc, proc.mib[number], cards) for proc in here)
         used = [sum(one.used_mib or 0 for one in processes if one.gpu == card) for card in cards]
-        gpus = tuple(GpuUse(card, mib, 50000 - mib, 10) for card, mib in zip(cards, used))
+        gpus = tuple(GpuUse(card, mib, 50000 - mib, node.utilization) for card, mib in zip(cards, used))
         recorder.add(Sample(number * interval, gpus, processes))
     total = fleet.CARDS[node.product]
     listed = [
