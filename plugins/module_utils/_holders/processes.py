@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.requests import TERMINAL_PHASES
+from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.model import PROGRAM
 
 if TYPE_CHECKING:
     from ansible_collections.kubegpu.sharing.plugins.module_utils._holders.find import Request
@@ -101,6 +102,9 @@ def _sort_host(
     found: Processes, name: Tuple[str, str], processes: Sequence[Mapping[str, Any]], request: Request
 ) -> None:
     unit, command = name
+    if command == PROGRAM:
+        # a measurement, which is over at any time, and lets go as soon as a change begins
+        return
     if _bare(unit) in {_bare(one) for one in request.host_services} - {""}:
         found.stopped.extend({"pid": one.get("pid"), "command": command, "unit": unit} for one in processes)
         return

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
-#: At most 15 characters.
-PROGRAM = "kubegpu-usage"
+from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.model import PROGRAM
+
 _COMM = "/proc/self/comm"
 
 

@@ -15,8 +15,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_clock import SystemClock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_file import Found, UsageFiles, check_id
-from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_process import PROGRAM, named_process
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_process import named_process
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_run import UsageRequest, UsageRun
+from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.model import PROGRAM
 
 SHORTEST_INTERVAL_SECONDS = 0.1
 

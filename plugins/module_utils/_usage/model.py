@@ -10,6 +10,8 @@ from typing import Optional, Tuple
 
 SCHEMA_VERSION = 1
 KIND = "measurement"
+#: Name of a process that samples. It holds GPUs for long, and lets go of them as soon as they are to be changed. At most 15 characters.
+PROGRAM = "kubegpu-usage"
 
 
 @dataclass(frozen=True)

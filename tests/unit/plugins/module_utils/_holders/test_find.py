@@ -181,6 +181,11 @@ def test_find_sorts_processes_of_the_host() -> None:
     assert (ignored.problems, ignored.ignored) == ((), ("mon", "python3"))
 
 
+def test_find_leaves_out_a_measurement_for_it_gives_way() -> None:
+    found = look(cluster(), process(pid=4, command="kubegpu-usage", unit="session-3.scope"))
+    assert (found.problems, found.host, found.ignored) == ((), (), ())
+
+
 METHODS = {"monitoring/a": Method("label", "metrics"), "monitoring/b": Method("taint")}
 
 
