@@ -229,7 +229,9 @@ def test_host_that_can_write_no_file_is_measured_all_the_same(site: Site, first:
     """Not from the beginning on gpu-t4, and no longer on gpu-l20. The result is that of the job, which knows no file."""
     jobs, there = site.jobs(), site.on_host("gpu-l20")
     path = f"{{{{ '/proc/nowhere' if inventory_hostname == 'gpu-t4' else '{site.directory('gpu-l20')}' }}}}"
-    process = site.operator.start("measure", kubegpu_measure_path=path)
+    # Runs as a survey names them.
+    named = json.dumps([min(site.here())])
+    process = site.operator.start("measure", kubegpu_measure_path=path, kubegpu_measure_ids=named)
     site.cluster.wait_until(lambda: site.on_host("gpu-l20") - there, what="sampling")
     run = site.last().name
     file = site.directory("gpu-l20") / f"{run}.json"
@@ -241,6 +243,7 @@ def test_host_that_can_write_no_file_is_measured_all_the_same(site: Site, first:
         measured = site.measurement(run, host)
         assert (measured["host"], measured["node"], measured["complete"]) == (host, host, True)
     assert site.jobs() == jobs
+    assert read(site.last() / "proposal.json")["measurements"] == 4
     file.rmdir()
 
 
