@@ -44,7 +44,7 @@ options:
     type: float
     default: 30
   interval_seconds:
-    description: Seconds between two looks, each of which costs two requests a node.
+    description: Seconds between two looks, each of which costs two requests a node. More for waves of more than 200 nodes.
     type: float
     default: 2
   max_restarts:

@@ -33,6 +33,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof imp
 
 SCHEMA_VERSION, KIND = 1, "health_baseline"
 _FILE = "health"
+#: Nodes of which the API server is asked in a second on the average, two requests for each. A wave may have a thousand.
+_NODES_A_SECOND = 100
 _GONE = "the cluster has no node of this name any more"
 
 
@@ -125,7 +127,7 @@ def _watch(session: Session, targets: Sequence[NodeTarget], baselines: Mapping[s
     :raises ApiError: the last look could not be had.
     :raises LeaseLostError: the lock was lost.
     """
-    clock, interval = session.clock, session.params["interval_seconds"]
+    clock, interval = session.clock, max(session.params["interval_seconds"], len(targets) / _NODES_A_SECOND)
     loopers = find_loopers(baselines.values())
     found = {target.name: NodeHealth(baselines[target.name], loopers) for target in targets}
     deadline = clock.monotonic() + session.params["watch_seconds"]

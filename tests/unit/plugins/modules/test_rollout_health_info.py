@@ -15,6 +15,7 @@ from unit.plugins.fakes.driver import Driver
 from unit.plugins.fakes.fake_cluster import FakeCluster, node_path
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import health
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError, Request, refused
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.fencing import LeaseLostError
 from ansible_collections.kubegpu.sharing.plugins.modules import rollout_health_info
@@ -117,6 +118,20 @@ def test_node_that_is_gone_is_not_well(changed: tuple[FakeCluster, Driver]) -> N
     cluster.law_off.add("gpu-2")
     cluster.api.remove(node_path("gpu-2"))
     assert "no node of this name" in driver.watched()["nodes"]["gpu-2"]["reason"]
+
+
+def test_large_wave_is_looked_at_less_often(
+    changed: tuple[FakeCluster, Driver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, driver = changed
+    looks: list[str] = []
+    cluster.api.faults.append(lambda _method, path: looks.append(path) if path == node_path("gpu-1") else None)
+    driver.watched(watch_seconds=0.2, interval_seconds=0.02)
+    often = len(looks)
+    monkeypatch.setattr(health, "_NODES_A_SECOND", 10)
+    driver.watched(watch_seconds=0.2, interval_seconds=0.02)
+    cluster.api.faults.clear()
+    assert (often > 4, len(looks) - often) == (True, 2), "at the beginning and at the end"
 
 
 def failing(status: int, times: int) -> Callable[[str, str], None]:
