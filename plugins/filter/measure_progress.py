@@ -69,9 +69,11 @@ from dataclasses import dataclass
 from typing import Any
 
 # Looks at most while the hosts sample, and afterwards besides the first few: each one asks every host.
-_LOOKS, _LATE_LOOKS = 40, 16
+_LOOKS = 40
+_LATE_LOOKS = 16
 # Of looks after the sampling should have ended.
-_SHORTEST_WAIT, _LONG_WAIT = 2, 15
+_SHORTEST_WAIT = 2
+_LONG_WAIT = 15
 # A job that has not begun to write after so many seconds more than the sampling takes will not.
 _SLOW_START_SECONDS = 5
 _NAMES_TOLD = 5

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Iterator, Mapping, Sequence
 
-import yaml
+# Only where sizes are proposed is it used, and there Ansible itself needs it.
+with suppress(ImportError):
+    import yaml
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.sizes import IDLE, OK, SHORT, UNTOLD, KeySize
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words import WHERE

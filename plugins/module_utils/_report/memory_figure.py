@@ -131,7 +131,7 @@ def _describe_layout(layout: Layout) -> list[str]:
 def _draw_layout(layout: Layout, lines: list[str], nodes: int, y: float, scale: Scale) -> list[Shape]:
     share = None if isinstance(layout, MigLayout) else layout.utilization
     use = "" if share is None else f"{describe_share(share)} used when full"
-    bar, top = scale.length(layout.total), y + LABEL + 4
+    length, top = scale.length(layout.total), y + LABEL + 4
     details = [
         Text(0, y + LABEL + 2 * BAR + 19 + _LINE * number, shorten(line, scale.width, 6.2), "detail")
         for number, line in enumerate(lines)
@@ -139,7 +139,11 @@ def _draw_layout(layout: Layout, lines: list[str], nodes: int, y: float, scale: 
     return [
         Text(0, y + 12, shorten(_name_layout(layout, nodes), scale.width - (150 if use else 0)), "label"),
         Text(scale.width, y + 12, use, "detail", "end"),
-        *(_draw_devices(layout, top, bar) if isinstance(layout, MigLayout) else _draw_slots_of(layout, 0, top, bar)),
+        *(
+            _draw_devices(layout, top, length)
+            if isinstance(layout, MigLayout)
+            else _draw_slots_of(layout, 0, top, length)
+        ),
         *details,
     ]
 

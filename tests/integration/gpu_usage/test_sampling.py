@@ -271,10 +271,12 @@ def test_change_of_the_gpus_is_given_way_to(tmp_path: Path, monkeypatch: pytest.
 
     @contextmanager
     def counted(*given: Any) -> Iterator[Any]:
-        with open_nvml(*given) as nvml:
-            seen.setdefault("opened", []).append(clock.time - clock.began)
-            yield nvml
-        seen.setdefault("closed", []).append(clock.time - clock.began)
+        try:
+            with open_nvml(*given) as nvml:
+                seen.setdefault("opened", []).append(clock.time - clock.began)
+                yield nvml
+        finally:
+            seen.setdefault("closed", []).append(clock.time - clock.began)
 
     def change() -> None:
         lock.__enter__()
