@@ -28,38 +28,13 @@ extends_documentation_fragment:
   - kubegpu.sharing.attributes.info_module
   - kubegpu.sharing.attributes.action
   - kubegpu.sharing.attributes.platform_linux
+  - kubegpu.sharing.node
 attributes:
   check_mode:
     details:
       - This module changes nothing. The file under O(facts_dir) is written on the control node in check mode too, because
         the plan is made from it.
 options:
-  nvml_library:
-    description:
-      - File on the node to use as C(libnvidia-ml.so.1), where the dynamic loader would find none or another one.
-      - A driver that comes in a container keeps it below C(/run/nvidia/driver), for example
-        C(/run/nvidia/driver/usr/lib64/libnvidia-ml.so.1) or C(/run/nvidia/driver/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1).
-      - Its soname must be C(libnvidia-ml.so.1), as it is in NVIDIA's drivers. That this very file is used is verified.
-    type: path
-  proc_root:
-    description: Where the node's procfs is mounted. Differs from the default when the node is seen through a mount.
-    type: path
-    default: /proc
-  kubelet_root:
-    description: Root directory of the node's kubelet. MicroK8s has it in C(/var/snap/microk8s/common/var/lib/kubelet), k0s in C(/var/lib/k0s/kubelet).
-    type: path
-    default: /var/lib/kubelet
-  log_root:
-    description:
-      - Directory of the node that has the kubelet's C(pods) and C(containers), the logs of containers. Their names tell which
-        pod is which; the logs themselves are not read.
-    type: path
-    default: /var/log
-  pynvml_path:
-    description:
-      - File on the node to import as C(pynvml), instead of what is installed there.
-      - Set by the action plugin when it has sent the control node's copy.
-    type: path
   facts_dir:
     description:
       - Directory on the control node to which the result is written as C(<inventory_hostname>.json), for
@@ -257,6 +232,7 @@ facts_path:
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec, run_module
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.arguments import NODE_OPTIONS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node import NodeReader
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
 
@@ -264,11 +240,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files i
 def argument_spec() -> ArgumentSpec:
     return ArgumentSpec(
         options={
-            "nvml_library": {"type": "path"},
-            "proc_root": {"type": "path", "default": "/proc"},
-            "kubelet_root": {"type": "path", "default": "/var/lib/kubelet"},
-            "log_root": {"type": "path", "default": "/var/log"},
-            "pynvml_path": {"type": "path"},
+            **NODE_OPTIONS,
             # these two are the action plugin's
             "facts_dir": {"type": "path"},
             "node_name": {"type": "str"},

@@ -31,6 +31,7 @@ extends_documentation_fragment:
   - kubegpu.sharing.attributes
   - kubegpu.sharing.attributes.action
   - kubegpu.sharing.attributes.platform_linux
+  - kubegpu.sharing.node
 attributes:
   check_mode:
     support: full
@@ -82,30 +83,10 @@ options:
       - Where it cannot be written to, the sampling goes on in memory and says so in its notes.
     type: path
     default: /var/lib/kubegpu-sharing/measurements
-  nvml_library:
-    description: File on the node to use as C(libnvidia-ml.so.1); see M(kubegpu.sharing.gpu_info) for what it has to be.
-    type: path
-  proc_root:
-    description: Where the node's procfs is mounted. Differs from the default when the node is seen through a mount.
-    type: path
-    default: /proc
-  kubelet_root:
-    description: Root directory of the node's kubelet. MicroK8s has it in C(/var/snap/microk8s/common/var/lib/kubelet).
-    type: path
-    default: /var/lib/kubelet
-  log_root:
-    description: Directory in which the kubelet has C(pods) and C(containers), the logs by whose names the node knows its pods' names.
-    type: path
-    default: /var/log
   lock_path:
     description: Lock file on the node that M(kubegpu.sharing.mig_config) takes.
     type: path
     default: /run/lock/kubegpu-sharing.lock
-  pynvml_path:
-    description:
-      - File on the node to import as C(pynvml), instead of what is installed there.
-      - Set by the action plugin when it has sent the control node's copy.
-    type: path
   measurements_dir:
     description:
       - Directory on the control node. With O(state=collected), but not in check mode, what runs no more is written to
@@ -258,6 +239,7 @@ kept:
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec, run_module
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import DEFAULT_PATH as LOCK_PATH
+from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.arguments import NODE_OPTIONS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_file import DEFAULT_PATH
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_states import run
 
@@ -272,12 +254,8 @@ def argument_spec() -> ArgumentSpec:
             "duration_seconds": {"type": "float", "default": 60},
             "interval_seconds": {"type": "float", "default": 1},
             "path": {"type": "path", "default": DEFAULT_PATH},
-            "nvml_library": {"type": "path"},
-            "proc_root": {"type": "path", "default": "/proc"},
-            "kubelet_root": {"type": "path", "default": "/var/lib/kubelet"},
-            "log_root": {"type": "path", "default": "/var/log"},
+            **NODE_OPTIONS,
             "lock_path": {"type": "path", "default": LOCK_PATH},
-            "pynvml_path": {"type": "path"},
             # these two are the action plugin's
             "measurements_dir": {"type": "path"},
             "node_name": {"type": "str"},
