@@ -19,6 +19,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.trend impor
 
 #: So many of a hundred samples may be without a word on memory: a process that ends meanwhile tells no more.
 UNTOLD_PERCENT = 5
+#: A card with less free than so many of a hundred refuses memory to whoever asks for more.
+FULL_PERCENT = 2
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,20 @@ class Use:
     @property
     def is_idle(self) -> bool:
         """Whether its card computed nothing in any sample; False if NVML did not tell."""
-        cards = (gpu for gpu in self.source.document["gpus"] if gpu["uuid"] == self.gpu)
-        return any((card.get("utilization_percent") or {}).get("peak") == 0 for card in cards)
+        return any((card.get("utilization_percent") or {}).get("peak") == 0 for card in self._cards)
+
+    @property
+    def was_full(self) -> bool:
+        """Whether next to nothing of its card was free at times; False if NVML did not tell."""
+        for card in self._cards:
+            free, total = (card.get("memory_free_mib") or {}).get("min"), card.get("memory_total_mib")
+            if free is not None and total:
+                return bool(free * 100 < FULL_PERCENT * total)
+        return False
+
+    @property
+    def _cards(self) -> list[Mapping[str, Any]]:
+        return [gpu for gpu in self.source.document["gpus"] if gpu["uuid"] == self.gpu]
 
     @property
     def growth_mib(self) -> int:

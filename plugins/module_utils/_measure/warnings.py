@@ -130,14 +130,7 @@ def _of_workload(found: WorkloadUse, checked: Checked) -> Iterator[Told]:
                     f"{workload} runs {framework['framework']}, which takes what it is told to and not what it needs "
                     f"({framework['evidence']}). {framework['advice']}",
                 )
-    if all(use.is_idle for use in found.uses):
-        yield Told(
-            WARNING,
-            "idle",
-            str(workload),
-            f"{workload} was idle: its GPUs computed nothing in any sample. What it takes under load is not in its {found.peak or 0} MiB. "
-            "Measure again while it works; runs count together.",
-        )
+    yield from _of_cards(found)
     untold = sum(use.untold for use in found.uses)
     if untold:
         samples = sum(use.samples for use in found.uses)
@@ -156,6 +149,27 @@ def _of_workload(found: WorkloadUse, checked: Checked) -> Iterator[Told]:
             f"{some(gone)} ran only between the reads of the cluster: which workload this was is not known.",
         )
     yield from _of_slots(found)
+
+
+def _of_cards(found: WorkloadUse) -> Iterator[Told]:
+    """What the cards were like is a reason for a peak that is lower than by day, or elsewhere."""
+    workload = found.workload
+    if all(use.is_idle for use in found.uses):
+        yield Told(
+            WARNING,
+            "idle",
+            str(workload),
+            f"{workload} was idle: its GPUs computed nothing in any sample. What it takes under load is not in its {found.peak or 0} MiB. "
+            "Measure again while it works; runs count together.",
+        )
+    full = sorted({f"GPU {use.index} of {use.source.node}" for use in found.uses if use.was_full})
+    if full:
+        yield Told(
+            WARNING,
+            "full",
+            str(workload),
+            f"{some(full)} had no memory left at times: {workload} may need more than it was given there. Measure with fewer pods on a card.",
+        )
 
 
 def _of_growth(found: WorkloadUse, checked: Checked) -> Iterator[Told]:

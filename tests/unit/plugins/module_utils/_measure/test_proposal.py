@@ -523,6 +523,17 @@ def test_workload_whose_gpus_computed_nothing_is_warned_of() -> None:
     assert (codes(proposal), only(proposal)["confidence"]) == ([], "ok")
 
 
+@pytest.mark.parametrize(("free", "warned"), [(100, ["full"]), (400, []), (None, [])], ids=["full", "room", "untold"])
+def test_workload_on_a_card_that_was_full_is_warned_of(free: int | None, warned: list[str]) -> None:
+    node = t4(Proc([4401] * 3, "a"), pods=[world.pod("a", "Deployment/nlp")])
+    document = world.measure(node)
+    document["gpus"][0]["memory_free_mib"] = None if free is None else {"min": free}
+    proposal = propose(node, configs={"t4": SHARED}, measurements={"r1/gpu-t4.json": document})
+    assert codes(proposal) == warned
+    if warned:
+        assert proposal["warnings"][0]["message"].startswith("GPU 0 of gpu-t4 had no memory left at times")
+
+
 def test_framework_that_takes_all_is_warned_of_with_the_flag() -> None:
     found = {"framework": "vLLM", "effect": "grabs_fraction", "evidence": "argument --x=0.9", "advice": "Lower it."}
     grown = {**found, "framework": "JAX", "effect": "grows"}
