@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -25,13 +24,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import LARGE_FLEET, plan_facts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import read_hosts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.obstacles import add_rehearsal
-from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.document import read_measurement
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_text
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._measured_runs import read_last
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
 SCHEMA_VERSION = 1
-# So many of a host are read for the peaks of its pods; each takes a millisecond or two.
-_MEASUREMENTS = 10
 # What commonly keeps the driver open on a host, and is stopped there while MIG devices change.
 HOST_SERVICES = ("nvidia-persistenced", "nvidia-dcgm", "dcgm", "nvsm", "nvsm-core", "nvsm-api-gateway")
 
@@ -68,23 +65,19 @@ def read_host_facts(directory: str | None, hosts: Sequence[str]) -> dict[str, di
     return found
 
 
-def read_peaks(facts: Mapping[str, dict[str, Any]], directory: str | None) -> dict[str, dict[str, Any]]:
-    """Facts of hosts, with what pods were measured to use in the host's last measurements.
+def read_peaks(
+    facts: Mapping[str, dict[str, Any]], directory: str | None
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """(facts of hosts, with what pods were measured to use in the host's last measurements; what to say of those that cannot be read).
 
     A pod that was idle in the last one has had its peak in another. Of pods that are gone, no peak counts.
-
-    :raises KubeGpuError: a measurement is none.
     """
-    runs = sorted(os.listdir(directory), reverse=True) if directory and os.path.isdir(directory) else []
-    return {
-        host: _with_peaks(host, own, [os.path.join(str(directory), run) for run in runs]) for host, own in facts.items()
-    }
-
-
-def _with_peaks(host: str, facts: dict[str, Any], runs: Sequence[str]) -> dict[str, Any]:
-    paths = (os.path.join(run, f"{quote(host, safe='')}.json") for run in runs)
-    last = islice(filter(os.path.exists, paths), _MEASUREMENTS)
-    return add_peaks(facts, *(read_measurement(path, read_json(path, SCHEMA_VERSION)) for path in last))
+    peaks, told = {}, []
+    for host, own in facts.items():
+        measurements, problems = read_last(directory, host)
+        peaks[host] = add_peaks(own, *measurements)
+        told += [f"Peaks that were measured on {host} were not used, and pods may use more: {one}" for one in problems]
+    return peaks, tuple(told)
 
 
 def write_plan(path: str, plan: Mapping[str, Any]) -> None:
@@ -147,10 +140,12 @@ def make_request(
         certain = cluster["nodes"] if params["facts"] == "labels" and not params["limited"] else ()
         hosts = name_nodes(params["hosts"], certain, variables, params["node_name_variable"])
     facts = {} if params["facts"] == "labels" else read_host_facts(params["facts_dir"], sorted(hosts))
+    host_facts, told = read_peaks(facts, params["measurements_dir"])
     return PlanRequest(
         configs=overlay.configs if overlay else params["configs"],
         cluster=cluster,
-        host_facts=read_peaks(facts, params["measurements_dir"]),
+        host_facts=host_facts,
+        warnings=told,
         hosts=hosts,
         accept_live_memory=read_names(params["accept_live_memory"]),
         mig_ignore_holders=read_names(params["mig_ignore_holders"]),

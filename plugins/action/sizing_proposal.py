@@ -6,24 +6,21 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.kubegpu.sharing.plugins.action.sharing_plan import read_host_facts, read_names
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.proposal import build_proposal, proposal_facts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.request import ProposalRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import MODES
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_json, write_text
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._measured_runs import find_runs, read_runs
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
 SCHEMA_VERSION = 1
-# Beside the hosts' files of a run.
-_CLUSTER_FILES = ("cluster_before.json", "cluster_after.json")
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "measurements_dir": {"type": "path", "required": True},
@@ -43,86 +40,6 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "dest": {"type": "path"},
     "fragment_path": {"type": "path"},
 }
-
-
-def find_runs(directory: str, ids: Sequence[str]) -> list[str]:
-    """Directories of the runs to use, by name.
-
-    :raises KubeGpuError: one is not there.
-    """
-    try:
-        there = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
-    except OSError as error:
-        raise KubeGpuError(
-            f"Reading the measurements in {directory} failed: {error.strerror}. Measure first.", path=directory
-        ) from error
-    missing = sorted(set(ids) - set(there))
-    if missing:
-        raise InputError(
-            f"The measurements in {directory}",
-            [f"there is no run {name!r}; there are {', '.join(there) or 'none'}." for name in missing],
-        )
-    return [os.path.join(directory, name) for name in there if not ids or name in ids]
-
-
-def read_runs(runs: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(measurements by their file, cluster files of the runs in their order).
-
-    :raises KubeGpuError: a file is not what it should be, with all that are not.
-    """
-    documents: dict[str, Any] = {}
-    clusters: list[dict[str, Any]] = []
-    problems = []
-    for run in runs:
-        for path in _files_of(run):
-            try:
-                document = _read(path)
-            except KubeGpuError as error:
-                problems.append(error.msg)
-                continue
-            if os.path.basename(path) in _CLUSTER_FILES:
-                clusters += [document] if document else []
-            elif document:
-                documents[path] = {**document, "host": document.get("host") or _host_of(path)}
-    if problems:
-        raise InputError("The measurements", problems)
-    return documents, clusters
-
-
-def _files_of(run: str) -> Iterator[str]:
-    for name in _CLUSTER_FILES:
-        if os.path.exists(os.path.join(run, name)):
-            yield os.path.join(run, name)
-    for name in sorted(os.listdir(run)):
-        if name.endswith(".json") and not name.startswith(".") and name not in _CLUSTER_FILES:
-            yield os.path.join(run, name)
-
-
-def _read(path: str) -> dict[str, Any] | None:
-    """A cluster file or a measurement; None for another document. Reports and plans may lie beside them.
-
-    :raises KubeGpuError: it cannot be read.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
-    except (OSError, ValueError):
-        document = None
-    wanted = "measurement" if os.path.basename(path) not in _CLUSTER_FILES else None
-    if (
-        isinstance(document, dict)
-        and document.get("kind") == wanted
-        and document.get("schema_version") == SCHEMA_VERSION
-    ):
-        return document
-    if isinstance(document, dict) and wanted and document.get("kind") != wanted:
-        return None
-    # What is wrong with it is said there.
-    return read_json(path, SCHEMA_VERSION)
-
-
-def _host_of(path: str) -> str:
-    return unquote(os.path.basename(path)[: -len(".json")])
 
 
 def make_request(params: Mapping[str, Any]) -> ProposalRequest:

@@ -66,9 +66,9 @@ def keep_measurements(directory: str, collected: Mapping[str, Any], *, host: str
 
 
 def _samples_there(path: str) -> int:
-    """Samples of the file that is there; -1 if none is that can be read."""
+    """Samples of the measurement that is there; -1 if none is that can be read."""
     try:
         with open(path, encoding="utf-8") as file:
-            return int(json.load(file)["samples"])
-    except (OSError, ValueError, KeyError, TypeError):
+            return int(read_measurement(path, json.load(file))["samples"])
+    except (OSError, ValueError, InputError):
         return -1

@@ -215,7 +215,8 @@ class _Draft:
         return [self.releases[name].to_dict(nodes_of[name]) for name in sorted(nodes_of)]
 
     def _warnings(self, out: frozenset[str]) -> list[str]:
-        told = [warning for key in sorted(self.found.keys) for warning in self.found.keys[key].warnings]
+        told = list(self.wanted.request.warnings)
+        told += [warning for key in sorted(self.found.keys) for warning in self.found.keys[key].warnings]
         told += [warning for name in sorted(self.releases) for warning in self.releases[name].warnings()]
         told += tell_bearers(self.wanted, self.found) + self.findings.warnings.tell()
         return told + hints(self.wanted, self.found, out)

@@ -36,6 +36,7 @@ class PlanRequest:
     :param mig_allow_reboot: hosts may be rebooted where the MIG mode changes only by that, which takes all pods of their nodes.
     :param mig_ignore_holders: what may keep the driver open while MIG devices change: DaemonSets, units or commands.
     :param mig_host_services: systemd units that are stopped for that time.
+    :param warnings: what was noticed when all this was read.
     :param evict_force: pods without a controller may be evicted, and are lost; likewise evict_delete_emptydir_data.
     """
 
@@ -58,6 +59,7 @@ class PlanRequest:
     mig_allow_reboot: bool = False
     mig_ignore_holders: Tuple[str, ...] = ()
     mig_host_services: Tuple[str, ...] = ()
+    warnings: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

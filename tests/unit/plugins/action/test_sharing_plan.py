@@ -62,6 +62,36 @@ def test_plan_counts_what_measurements_of_a_host_saw_of_pods_that_run(files: Pat
         build_plan(sharing_plan.make_request(given, {}))
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [('{"users": [', "it is not JSON"), ('{"x": 1}', "kind is None; only 'measurement' can be read.")],
+)
+def test_plan_tells_of_measurements_that_cannot_be_read_and_uses_the_others(
+    files: Path, content: str, why: str
+) -> None:
+    keep_measurement(files, "20260301-1", 4401)
+    keep_measurement(files, "20260302-1", 4401)
+    damaged = files / "measurements/20260302-1/gpu-t4.json"
+    damaged.write_text(content, encoding="utf-8")
+    given = params(files, measurements_dir=str(files / "measurements"))
+    plan = build_plan(sharing_plan.make_request(given, {}))
+    (told,) = [one for one in plan["warnings"] if str(damaged) in one]
+    assert told.startswith("Peaks that were measured on gpu-t4 were not used, and pods may use more: ")
+    assert why in told
+    keep_measurement(files, "20260228-1", 13000)
+    with pytest.raises(KubeGpuError, match="uses up to 13000 MiB, as measured, of GPU 0"):
+        build_plan(sharing_plan.make_request(given, {}))
+
+
+def test_plan_tells_of_a_measurement_that_it_may_not_look_at(files: Path) -> None:
+    # A link to itself is what root may not look at either.
+    (files / "measurements").mkdir()
+    (files / "measurements/20260302-1").symlink_to("20260302-1")
+    given = params(files, measurements_dir=str(files / "measurements"))
+    plan = build_plan(sharing_plan.make_request(given, {}))
+    assert any("gpu-t4" in one and "Too many levels of symbolic links" in one for one in plan["warnings"])
+
+
 def test_plan_without_measurements_needs_no_directory(files: Path) -> None:
     given = params(files, measurements_dir=str(files / "none"))
     assert sharing_plan.make_request(given, {}) == sharing_plan.make_request(params(files), {})

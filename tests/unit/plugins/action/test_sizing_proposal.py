@@ -107,6 +107,27 @@ def test_files_that_are_not_ours_are_told_all_at_once(files: Path, content: str)
     assert "b.json" in refused.value.msg
 
 
+@pytest.mark.parametrize("content", ['{"x": 1}', '{"kind": "run", "schema_version": 1}', "[]", '{"kind": "measur'])
+def test_file_of_a_host_that_is_no_measurement_is_told(files: Path, content: str) -> None:
+    """What is left out in silence makes sizes smaller."""
+    damaged = files / "measurements" / "r1" / "gpu-t4.json"
+    write(damaged, content)
+    with pytest.raises(KubeGpuError) as refused:
+        propose(files)
+    assert str(damaged) in refused.value.msg
+    assert refused.value.msg.endswith(
+        "Move the file out of the folder, or name the runs to use in kubegpu_measure_ids."
+    )
+
+
+def test_runs_that_hold_no_measurement_are_not_offered(files: Path) -> None:
+    write(files / "measurements" / "r2" / "cluster_before.json", world.cluster(world.reference()))
+    write(files / "measurements" / "r2" / "run.json", {"kind": "run", "id": "r2"})
+    with pytest.raises(KubeGpuError, match=r"there is no run 'r9'; there are r1 \(2 hosts\)\."):
+        propose(files, ids=["r9"])
+    assert propose(files)["measurements"] == 2
+
+
 def test_half_written_files_do_not_count(files: Path) -> None:
     write(files / "measurements" / "r1" / ".gpu-t4.json.x", "{")
     assert propose(files)["measurements"] == 2

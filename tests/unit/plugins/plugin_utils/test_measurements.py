@@ -47,9 +47,10 @@ def test_longer_one_of_the_same_measurement_stays(tmp_path: Path, there: int, co
     assert json.loads((tmp_path / "run-1/gpu-1.json").read_text(encoding="utf-8"))["samples"] == stays
 
 
-def test_file_that_is_cut_off_is_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ['{"samples"', '{"samples": 99}', "[]"])
+def test_file_that_is_no_measurement_is_replaced(tmp_path: Path, content: str) -> None:
     (tmp_path / "run-1").mkdir()
-    (tmp_path / "run-1/gpu-1.json").write_text('{"samples"', encoding="utf-8")
+    (tmp_path / "run-1/gpu-1.json").write_text(content, encoding="utf-8")
     keep(tmp_path, measured("run-1"))
     assert json.loads((tmp_path / "run-1/gpu-1.json").read_text(encoding="utf-8"))["samples"] == 3
 
