@@ -21,7 +21,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.model impor
 
 SCHEMA_VERSION = 1
 # So many of a host are read for the peaks of its pods; each takes a millisecond or two.
-LAST = 10
+LAST = 5
 _CLUSTER_FILES = ("cluster_before.json", "cluster_after.json")
 # What the playbook writes beside the hosts' files. A host may be called so as well.
 _NOT_OF_HOSTS = ("run.json", "report.json")
