@@ -107,7 +107,7 @@ options:
   measurements_dir:
     description:
       - Directory on the control node with measurements, one folder each, as M(kubegpu.sharing.gpu_usage) collects them.
-      - A pod that runs counts with the most that it was measured to use in the last ten of its host, where that is more than it uses
+      - A pod that runs counts with the most that it was measured to use in the last five of its host, where that is more than it uses
         at the moment. A directory that does not exist has none.
     type: path
   mig_ignore_holders:
