@@ -20,8 +20,6 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.merge impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.series import MOST_POINTS, Series
 from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.trend import slope_per_hour
 
-pytestmark = pytest.mark.node_side
-
 MEMORY = st.integers(0, 200_000)
 VALUES = st.lists(MEMORY, min_size=1, max_size=300)
 CONTAINERS = ["c" * 64, "d" * 64, None]
