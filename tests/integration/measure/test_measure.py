@@ -251,7 +251,7 @@ def test_host_that_can_write_no_file_is_measured_all_the_same(site: Site, first:
     ("variables", "problem"),
     [
         ({"kubegpu_sharing_configs": {"l20": {**UNSIZED["l20"], "sharing": "often"}}}, "kubegpu_sharing_configs.l20"),
-        ({"kubegpu_measure_interval_seconds": 0}, "kubegpu_measure_interval_seconds is 0: give at least 0.1 seconds."),
+        ({"kubegpu_measure_interval_seconds": 0}, "kubegpu_measure_interval_seconds is 0; give a number of seconds, 0.1 or more"),
     ],
     ids=["configs", "interval"],
 )
