@@ -30,9 +30,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words impo
 )
 
 _LEGEND = (
-    ("process", "measured process"),
+    ("process", "process memory, as stated"),
     ("headroom", "headroom"),
-    ("unmeasured", "not measured"),
+    ("unmeasured", "process memory not stated"),
     ("mig-device", "MIG device"),
 )
 # Height of a line of text below a bar.
@@ -42,7 +42,7 @@ Layout = Union["GpuLayout", MigLayout]
 
 @dataclass(frozen=True)
 class GpuLayout:
-    """GPUs that are divided alike. Sizes in MiB; ``process`` is None if it was not measured."""
+    """GPUs that are divided alike. Sizes in MiB; ``process`` is None if it is not stated."""
 
     product: str
     key: str
@@ -91,7 +91,7 @@ def _devices(node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def draw_memory(nodes: Mapping[str, Mapping[str, Any]], width: float = 440) -> Figure:
-    """One GPU of each kind, its memory cut into slots, each with the measured process and its headroom."""
+    """One GPU of each kind, its memory cut into slots, each with the process memory that is stated and its headroom."""
     groups = list(group_layouts(nodes).items())
     largest = max([1, *(layout.total for layout, _names in groups[:MAX_NODES])])
     shapes: list[Shape] = []
@@ -124,7 +124,7 @@ def _describe_layout(layout: Layout) -> list[str]:
         return layout.describe()
     slots = f"{describe_count(layout.replicas, 'slot')} × {layout.slot} MiB"
     if layout.process is None:
-        return [f"{slots}, process not measured"]
+        return [f"{slots}, process memory not stated"]
     return [f"{slots}: {layout.process} process + {layout.slot - layout.process} headroom"]
 
 

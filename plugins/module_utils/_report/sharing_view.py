@@ -70,14 +70,15 @@ def sharing_section(plan: Plan, names: list[str], limit: int) -> Section:
     columns = [
         Column("Node"),
         Column("Config"),
-        *(Column(title, right=True) for title in ("Measured", "Replicas", "Use", "Slot", "Headroom", "Slots")),
+        *(Column(title, right=True) for title in ("Process", "Replicas", "Use", "Slot", "Headroom", "Slots")),
     ]
     rows = [row for name in names[:limit] for row in _sharing_rows(name, plan["nodes"][name])]
     totals = plan.get("totals") or {}
     total = ("Total", *[""] * 6, f"{totals.get('slots_before')} → {totals.get('slots_after')}")
     text = (
-        "Measured, slot and headroom are MiB for each process; use is the part of a GPU's memory that is taken when every slot is. "
-        "Replicas = floor(highest use × GPU memory / measured)."
+        "Process is process_memory_mib, as it is stated. Slot and headroom are MiB for each process, too; use is the part of a GPU's memory "
+        "that is taken when every slot is. "
+        "Replicas = floor(highest use × GPU memory / process)."
     )
     table = Table(columns, rows, total, left_out=max(0, len(names) - limit))
     if not rows:

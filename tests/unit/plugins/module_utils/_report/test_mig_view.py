@@ -65,8 +65,8 @@ def test_several_kinds_of_devices_have_a_row_each() -> None:
     text = show(
         request([h20()], {"devices": {"3g.48gb": 1, "1g.12gb": 3}}, sharing="time_slicing", process_memory_mib=4401)
     )
-    assert "h20    h20: mig-1g.12gb      4401         2  80.0 %  5504      1103  1 → 15" in text
-    assert "       h20: mig-3g.48gb      4401         9  88.4 %  4977       576" in text
+    assert "h20    h20: mig-1g.12gb     4401         2  80.0 %  5504      1103  1 → 15" in text
+    assert "       h20: mig-3g.48gb     4401         9  88.4 %  4977       576" in text
     assert "· Config h20: MIG mixed, time-slicing, mig-1g.12gb: floor(0.9 x 11008 / 4401) = 2" in text
     assert "· Config h20: MIG mixed, time-slicing, mig-3g.48gb: floor(0.9 x 44800 / 4401) = 9" in text
 

@@ -112,7 +112,7 @@ def test_draw_memory_not_measured_is_shown_as_such(story: Any) -> None:
     figure = draw_memory({"gpu-l20": node})
     assert len(rects(figure, "unmeasured")) == 8
     assert not rects(figure, "process")
-    assert "8 slots × 5758 MiB, process not measured" in texts(figure)
+    assert "8 slots × 5758 MiB, process memory not stated" in texts(figure)
 
 
 def test_group_layouts_joins_nodes_that_are_divided_alike(story: Any) -> None:

@@ -18,14 +18,20 @@ def show(story: Any, limit: int = 50) -> str:
     return render_text(show_plan(story.plan, limit), Screen())
 
 
+def test_process_memory_that_is_stated_is_not_called_measured(story: Any) -> None:
+    text = render_text(show_plan(story.plan, 50), Screen())
+    assert "Process  Replicas" in text
+    assert "easured" not in text
+
+
 def test_show_plan_makes_the_arithmetic_visible(story: Any) -> None:
     text = show(story)
     assert text.startswith(
         "Plan 0123456789abcdef\n2 of 2 planned GPU nodes change, in 1 wave; GPU slots 2 → 11 on the planned nodes.\n"
     )
     for row in (
-        "gpu-l20  l20         4621         8  80.2 %  5758      1137   1 → 8",
-        "gpu-t4   t4          4401         3  86.0 %  5120       719   1 → 3",
+        "gpu-l20  l20        4621         8  80.2 %  5758      1137   1 → 8",
+        "gpu-t4   t4         4401         3  86.0 %  5120       719   1 → 3",
         "· Config l20: time-slicing, floor(0.9 x 46068 / 4621) = 8",
         "· Config t4: time-slicing, floor(0.9 x 15360 / 4401) = 3",
     ):
