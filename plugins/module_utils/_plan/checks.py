@@ -100,15 +100,29 @@ def _privileges_lost(context: NodeContext, wanted: Wanted) -> list[str]:
     ]
 
 
-def _check_memory(context: NodeContext, ids_change: bool, accepted: bool, findings: Findings) -> None:
-    name = context.state.name
+def tell_accepted(context: NodeContext, wanted: Wanted, findings: Findings) -> None:
+    """Of a node with nothing to change, what was accepted once: it would be out of sight for good."""
+    if context.state.name in wanted.request.accept_live_memory:
+        _tell_accepted(context.state.name, _look_at_memory(context, ids_change=False).refusals, findings)
+
+
+def _tell_accepted(name: str, refusals: Sequence[str], findings: Findings) -> None:
+    findings.warnings.add(name, *(f"{one}. Accepted by kubegpu_accept_live_memory." for one in refusals))
+
+
+def _look_at_memory(context: NodeContext, ids_change: bool) -> LiveMemory:
     memory = check_live_memory(*whole_gpus(context), context.plan, ids_change)
     if context.mig:
         devices = check_mig_memory(context)
         memory = LiveMemory((*memory.refusals, *devices.refusals), (*memory.warnings, *devices.warnings))
+    return memory
+
+
+def _check_memory(context: NodeContext, ids_change: bool, accepted: bool, findings: Findings) -> None:
+    name, memory = context.state.name, _look_at_memory(context, ids_change)
     findings.warnings.add(name, *memory.warnings)
     if accepted:
-        findings.warnings.add(name, *(f"{one}. Accepted by kubegpu_accept_live_memory." for one in memory.refusals))
+        _tell_accepted(name, memory.refusals, findings)
         return
     cure = "Give each process less memory, plan fewer replicas, or name the node in kubegpu_accept_live_memory after a look at it."
     findings.problems.add(name, *(f"{refusal}. {cure}" for refusal in memory.refusals))

@@ -18,6 +18,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.checks impor
     check_names,
     check_node,
     missing_objects,
+    tell_accepted,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.compatibility import Outlook, compatibility
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.eviction import PodsDecision, decide_pods
@@ -113,6 +114,8 @@ class _Draft:
         pods = decide_pods(context, bool(reasons), self.wanted.request)
         if reasons:
             check_node(context, pods, self.wanted, self.findings)
+        else:
+            tell_accepted(context, self.wanted, self.findings)
         return Change(
             reasons=reasons + pods.reasons(),
             switch=bool(to_switch),

@@ -39,6 +39,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words impo
 )
 
 Plan = Mapping[str, Any]
+_ACCEPTED = "Accepted by kubegpu_"
 
 
 def verify(plan: Plan, before: Optional[Cluster], after: Cluster, limit: int) -> Document:
@@ -58,11 +59,18 @@ def verify(plan: Plan, before: Optional[Cluster], after: Cluster, limit: int) ->
         _pending_section(after.get("pending") or [], limit),
         _refused_section(before, after, limit),
         holds_section(holds, limit, plan.get("kind")),
+        _accepted_section(plan, limit),
         list_left_alone(skipped, limit),
     ]
     # The id of a plan that changes nothing is known to nobody.
     title = "Verification" if plan.get("empty") else f"Verification of plan {plan.get('plan_id')}"
     return Document(title, subtitle, [section for section in sections if section])
+
+
+def _accepted_section(plan: Plan, limit: int) -> Optional[Section]:
+    """What would have been refused, and was let pass by a variable: as planned does not mean that it is well."""
+    items = [str(warning) for warning in plan.get("warnings") or () if _ACCEPTED in str(warning)]
+    return Section("Accepted, not cured", items=capped_items(items, limit)) if items else None
 
 
 def _judge(name: str, plan: Plan, before: Optional[Cluster], after: Cluster) -> Verdict:

@@ -590,6 +590,10 @@ def test_process_larger_than_the_slot_is_refused_unless_accepted() -> None:
     accepted = build_plan(replace(request, accept_live_memory=("t4-1",)))
     assert not accepted["empty"]
     assert any("more than a slot" in warning and "Accepted" in warning for warning in accepted["warnings"])
+    # and it stays in sight when nothing is to be changed any more
+    again = build_plan(after_rollout(replace(request, accept_live_memory=("t4-1",))))
+    assert again["empty"]
+    assert any("more than a slot" in warning and "Accepted" in warning for warning in again["warnings"])
 
 
 def test_shrinking_below_what_is_allocated_is_refused_unless_accepted() -> None:

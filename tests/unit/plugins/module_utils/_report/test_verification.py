@@ -25,6 +25,13 @@ def test_verify_says_that_all_is_as_planned(story: Any) -> None:
     assert "Differences" not in text
 
 
+def test_verify_keeps_in_sight_what_was_accepted(story: Any) -> None:
+    story.plan["warnings"] = ["gpu-l20: too much. Accepted by kubegpu_accept_live_memory.", "another"]
+    text = render_text(verify(story.plan, None, story.after, 50), Screen())
+    assert "Accepted, not cured\n  · gpu-l20: too much." in text
+    assert "another" not in text
+
+
 def _node(story: Any) -> dict[str, Any]:
     return story.after["nodes"]["gpu-l20"]
 
