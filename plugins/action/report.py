@@ -17,11 +17,11 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.kubegpu.sharing.plugins.action.sizing_proposal import find_runs, read_runs
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import LARGE_FLEET
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.check_view import show_check
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document, Section, add_section
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.ending import show_stop
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holders_view import show_holders
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.inspection import inspect_cluster
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured import KIND as MEASURED
@@ -46,10 +46,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.document im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._usage.merge import merge_measurements
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._command import follow_up
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_json, write_text
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._measured_runs import find_runs, read_runs
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 
 SCHEMA_VERSION = 1
-VIEWS = ["inspection", "plan", "check", "verification", "summary", "measurement"]
+VIEWS = ["inspection", "plan", "check", "verification", "summary", "stop", "measurement"]
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "view": {"type": "str", "choices": VIEWS, "required": True},
     "cluster_path": {"type": "path"},
@@ -63,6 +64,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "measurements_dir": {"type": "path"},
     "measurement_ids": {"type": "list", "elements": "str", "default": []},
     "journal_path": {"type": "path"},
+    "outcome_path": {"type": "path"},
     "dest_dir": {"type": "path"},
     "extra": {"type": "dict", "default": {}},
     "max_rows": {"type": "int", "default": 50},
@@ -77,6 +79,7 @@ REQUIRED_IF = [
     ("view", "check", ("plan_path",)),
     ("view", "verification", ("plan_path", "cluster_after_path")),
     ("view", "summary", ("plan_path", "cluster_path", "cluster_after_path", "dest_dir")),
+    ("view", "stop", ("plan_path", "outcome_path")),
     ("view", "measurement", ("proposal_path", "dest_dir")),
 ]
 
@@ -158,12 +161,17 @@ class _Views:
             extra=self.options["extra"],
             facts=_read_facts(self.options.get("facts_dir")),
             facts_after=_read_facts(self.options.get("facts_after_dir")),
+            ending=self._read_ending(),
         )
         self.report = summarise(rollout, _now())
         document = show_summary(self.report, self.limit)
         holders = show_holders(self.report["cards"], ("before", "after"), self.limit)
         self._documents = [document, *holders, show_plan(plan, self.limit, rollout.before)]
         return document
+
+    def show_stop(self) -> Document:
+        facts = _read_facts(self.options.get("facts_dir"))
+        return show_stop(self._read("outcome_path"), self._read("plan_path"), facts, self.limit)
 
     def show_measurement(self) -> Document:
         measurements, clusters = _read_measurements(self.options)
@@ -215,6 +223,11 @@ class _Views:
             render = render_measurement if self.report["kind"] == MEASURED else render_page
             write_text(paths["html"], render(self.report, self._documents))
         return {"changed": changed, "paths": paths}
+
+    def _read_ending(self) -> dict[str, Any] | None:
+        """What the rollout says of its end: nothing, if it died before. None: nobody asks."""
+        path = self.options.get("outcome_path")
+        return (self._read("outcome_path") if os.path.exists(path) else {}) if path else None
 
     def _read(self, option: str) -> dict[str, Any]:
         return read_json(self.options[option], SCHEMA_VERSION)

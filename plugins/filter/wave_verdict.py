@@ -44,16 +44,25 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(headline) is a text of one or two sentences, C(lines) has a text for each node that failed.
+  description:
+    - C(headline) is a text of one or two sentences, C(lines) has a text for each node that failed, C(reasons) the same by
+      node.
+    - C(brief) is the headline with the beginning of the reasons, for the one line that an error leaves in a log.
   type: dict
   sample:
     headline: 1 of 2 nodes of this wave is not in service, so no further wave is begun.
+    brief: >-
+      1 of 2 nodes of this wave is not in service, so no further wave is begun. gpu-1: allocatable nvidia.com/gpu is 0 after 300 s,
+      expected 8.
     lines: ["gpu-1: allocatable nvidia.com/gpu is 0 after 300 s, expected 8"]
+    reasons: {gpu-1: "allocatable nvidia.com/gpu is 0 after 300 s, expected 8"}
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_MOST_TOLD = 3
+_BRIEF = 160
 _END = "so no further wave is begun."
 
 
@@ -65,8 +74,26 @@ def wave_verdict(
     well = [node for node in failures if node in in_service and node not in restored]
     out = len(failures) - len(restored) - len(well)
     of_the_wave = f"of {len(nodes)} node{'' if len(nodes) == 1 else 's'} of this wave"
-    lines = [f"{node}: {reason} {outcome['words'].get(node, '')}".rstrip() for node, reason in failures.items()]
-    return {"headline": _headline(out, len(restored), len(well), of_the_wave), "lines": lines}
+    reasons = {node: f"{reason} {outcome['words'].get(node, '')}".rstrip() for node, reason in failures.items()}
+    lines = [f"{node}: {reason}" for node, reason in reasons.items()]
+    headline = _headline(out, len(restored), len(well), of_the_wave)
+    return {
+        "headline": headline,
+        "brief": f"{headline} {_describe_briefly(failures)}",
+        "lines": lines,
+        "reasons": reasons,
+    }
+
+
+def _describe_briefly(failures: Mapping[str, str]) -> str:
+    """What comes before the first colon names the trouble; the rest is what an API or a pod says of it."""
+    told = [f"{node}: {_shorten(reason.split(': ')[0])}" for node, reason in list(failures.items())[:_MOST_TOLD]]
+    more = len(failures) - len(told)
+    return "; ".join(told).rstrip(".") + (f"; and {more} more." if more else ".")
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _BRIEF else text[: _BRIEF - 1].rstrip() + "…"
 
 
 def _headline(out: int, restored: int, well: int, of_the_wave: str) -> str:

@@ -43,10 +43,11 @@ options:
       - V(check) says what a run in earnest would do, wave by wave, for the end of one in check mode.
       - V(verification) compares every node with the plan.
       - V(summary) shows the cluster before and after a rollout, and writes the files below O(dest_dir).
+      - V(stop) says why a rollout stops, and what to do next, of what it has written into O(outcome_path).
       - V(measurement) shows who uses how much GPU memory, which sizes follow from it and what they would change, and writes the files
         below O(dest_dir).
     type: str
-    choices: [inspection, plan, check, verification, summary, measurement]
+    choices: [inspection, plan, check, verification, summary, stop, measurement]
     required: true
   cluster_path:
     description: File that M(kubegpu.sharing.gpu_resources_info) wrote, before the rollout if there was one. Needed for V(inspection) and V(summary).
@@ -107,6 +108,12 @@ options:
     default: []
   journal_path:
     description: Journal of the rollout, for the timeline of V(summary). One that does not exist is an empty one.
+    type: path
+  outcome_path:
+    description:
+      - File that the role P(kubegpu.sharing.rollout#role) writes at the end of a rollout, for V(stop), and for V(summary), which leads with how
+        it ended. For V(summary) one that does not exist means that the rollout did not come to its end; without the option, the
+        journal alone tells of nodes that failed.
     type: path
   dest_dir:
     description: Directory on the control node that gets C(report.json) and C(report.html). Needed for V(summary) and V(measurement); it is created if
@@ -205,7 +212,19 @@ report:
           controller did not replace them by pods of a newer template. Pods of device plugins do not count.
       type: int
     second_run_writes: {description: "Writes to the API in a second run; null unless O(extra) has it.", type: int}
-    duration_seconds: {description: "Seconds from the journal's first entry of a node's state to its last; null without journal.", type: float}
+    duration_seconds:
+      description: Seconds from the journal's first entry of a node's state to the last change of one; null without journal.
+      type: float
+    watch_seconds: {description: The longest watch over a node after its return into service; null if none was watched., type: float}
+    outcome:
+      description:
+        - How the rollout ended, V(finished), V(failed) or V(interrupted); null if that is not known. C(as_planned) tells of the cluster
+          alone, which is as planned too where pods crash on its slots.
+      type: str
+    failures: {description: Why a node failed, by node., type: dict, sample: {gpu-1: "allocatable nvidia.com/gpu is 0 after 300 s, expected 8"}}
+    stop:
+      description: C(headline), C(hints) at the cause and C(next) (C(words), C(commands)) of a rollout that did not come to its end; else null.
+      type: dict
     as_planned:
       description:
         - Whether every node of the plan is as planned; false if the plan has no node. Nodes that a person holds out of service count as

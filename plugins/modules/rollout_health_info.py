@@ -109,15 +109,15 @@ RETURN = r"""
 nodes:
   description:
     - By name, C(failed) and C(reason) of each node. With O(record=true) no node has failed.
-    - Without O(record) also C(restarts), C(oom_kills), C(looping), C(looped_before) and C(containers) (in words), and the C(xids) that
-      count.
+    - Without O(record) also C(restarts), C(oom_kills), C(looping), C(looped_before) and C(containers) (in words), the same as C(crashed)
+      (C(pod), C(container)), and the C(xids) that count.
   returned: success
   type: dict
   sample:
     gpu-1:
       failed: true
       reason: >-
-        1 restart of containers with GPUs since the wave began, and 0 may be (kubegpu_health_max_restarts):
+        1 restart of containers with GPUs since the wave began, 0 allowed (kubegpu_health_max_restarts):
         nlp/nlp-7d (app): 1 restart, last end: exit code 1.
       restarts: 1
       oom_kills: 0

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,22 +64,31 @@ def follow_up(argv: Sequence[str], playbook: str, plan_id: str) -> str:
     :param playbook: name within the collection, such as "rollout".
     :param plan_id: what is approved by it; empty if it is nothing yet.
     """
-    approved = ["-e", f"{_PLAN_ID}={plan_id}"] if plan_id else []
+    return follow_up_with(argv, playbook, {_PLAN_ID: plan_id} if plan_id else {})
+
+
+def follow_up_with(argv: Sequence[str], playbook: str, variables: Mapping[str, str], limit: str = "") -> str:
+    """The same with any variables, in place of those of these names that were given, and always without the plan's id that was given.
+
+    :param limit: the limit of the run, for where the line cannot be repeated.
+    """
+    added = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
     try:
-        words = _repeat(list(_read_line(list(argv[1:]))), COLLECTION + playbook)
+        words = _repeat(list(_read_line(list(argv[1:]))), COLLECTION + playbook, {_PLAN_ID, *variables})
     except _UnclearError:
-        return shlex.join(["ansible-playbook", COLLECTION + playbook, *approved])
-    return shlex.join([_program(argv[0]), *words, *approved])
+        limited = ["--limit", limit] if limit else []
+        return shlex.join(["ansible-playbook", COLLECTION + playbook, *added, *limited])
+    return shlex.join([_program(argv[0]), *words, *added])
 
 
-def _repeat(parts: Sequence[_Part], playbook: str) -> list[str]:
+def _repeat(parts: Sequence[_Part], playbook: str, without: Set[str]) -> list[str]:
     playbooks = [part for part in parts if not part.option]
     if not playbooks or not all(_is_ours(part.value or "") for part in playbooks):
         raise _UnclearError
     words: list[str] = []
     for part in parts:
         if part.option in _EXTRA:
-            words += [word for kept in _keep_variables(part.value or "") for word in ("-e", kept)]
+            words += [word for kept in _keep_variables(part.value or "", without) for word in ("-e", kept)]
         elif part is playbooks[0]:
             words.append(playbook)
         elif part.option and part.option not in _DRY:
@@ -153,17 +162,17 @@ def _program(path: str) -> str:
     return path
 
 
-def _keep_variables(text: str) -> list[str]:
-    """Values for -e that give the same variables, without the plan's id and without what may be secret."""
+def _keep_variables(text: str, without: Set[str]) -> list[str]:
+    """Values for -e that give the same variables, without some and without what may be secret."""
     if text.startswith("@"):
         return [text]
     variables = _read(text)
     ours = {name: value for name, value in variables.items() if name.startswith("kubegpu_")}
     # Words that set no variable are not repeated either: nobody knows what they were meant to be.
     hidden = [f"{name}=..." for name in variables if name not in ours and name != "_raw_params"]
-    if len(ours) == len(variables) > 0 and _PLAN_ID not in ours:
+    if len(ours) == len(variables) > 0 and without.isdisjoint(ours):
         return [text]
-    ours.pop(_PLAN_ID, None)
+    ours = {name: value for name, value in ours.items() if name not in without}
     plain = all(isinstance(value, str) and value for value in ours.values())
     shown = " ".join(f"{name}={shlex.quote(value)}" for name, value in ours.items()) if plain else yaml_in_a_line(ours)
     return [*([shown] if ours else []), *hidden]

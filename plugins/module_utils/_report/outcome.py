@@ -15,6 +15,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.cluster_vi
     gpu_nodes,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.disturbance import Disturbance, compare_pods
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.ending import read_ending
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds import find_holds
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_cards import (
     Shares,
@@ -43,6 +44,7 @@ class Rollout:
     :param extra: keys that the caller adds to report.json, for example second_run_writes.
     :param facts: what gpu_info told of nodes before it.
     :param facts_after: the same after it, of those that were read again.
+    :param ending: what it has written about its end, see :func:`read_ending`.
     """
 
     plan: Mapping[str, Any]
@@ -52,6 +54,7 @@ class Rollout:
     extra: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     facts_after: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ending: Optional[Mapping[str, Any]] = None
 
     @property
     def timeline(self) -> Optional[Timeline]:
@@ -76,6 +79,7 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
         "created": created,
         "plan_id": plan.get("plan_id"),
         "kind": plan.get("kind") or SHARING,
+        **read_ending(rollout.ending, rollout.journal, plan, rollout.facts),
         "slots_before": count_slots(before),
         "slots_after": count_slots(after),
         "pending_before": len(before.get("pending") or []),
@@ -86,6 +90,7 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
         "pods_restarted": len(disturbance.restarted),
         "second_run_writes": None,
         "duration_seconds": round(timeline.settled, 3) if timeline else None,
+        "watch_seconds": round(watched, 3) if timeline and (watched := timeline.watched()) is not None else None,
         "left_out_of_service": [name for name in names if nodes[name]["left_out_of_service"]],
         # over nothing there is no success to tell of
         "as_planned": bool(nodes) and not any(node["differences"] for node in nodes.values()),

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.ending import (
+    FINISHED,
+    describe_stop,
+    list_failures,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_bars import draw_bars
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_figure import draw_memory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page_template import STYLE, TEMPLATE
@@ -34,6 +39,8 @@ class Head:
     :param cluster: name of the cluster, None if nobody named it.
     :param mood: "good", "bad" or "": how the verdict is coloured.
     :param cards: figures that stand for the whole, as value and words.
+    :param problems: sentences that explain a bad verdict.
+    :param steps: what to do about it, as words and commands.
     """
 
     title: str
@@ -44,6 +51,8 @@ class Head:
     cards: Sequence[Mapping[str, str]]
     footnote: str
     cluster: Optional[Any] = None
+    problems: Sequence[str] = ()
+    steps: Sequence[Mapping[str, Any]] = ()
 
 
 def render_page(figures: Mapping[str, Any], documents: Sequence[Document]) -> str:
@@ -58,10 +67,12 @@ def render_page(figures: Mapping[str, Any], documents: Sequence[Document]) -> st
         of="plan",
         identity=str(figures["plan_id"]),
         verdict=_verdict(figures),
-        mood="good" if figures["as_planned"] else "bad",
+        mood="good" if figures["as_planned"] and figures["outcome"] in (None, FINISHED) else "bad",
         cards=_cards(figures),
         footnote="Slots are what nodes advertise of the GPU plugin's resources, summed over resources and nodes.",
         cluster=figures.get("cluster"),
+        problems=list_failures(figures),
+        steps=(figures.get("stop") or {}).get("next") or (),
     )
     drawings = [
         drawing("slots", [draw_slots(figures["nodes"])]),
@@ -102,7 +113,7 @@ def compose_page(head: Head, drawings: Sequence[Mapping[str, Any]], documents: S
 
 def _verdict(figures: Mapping[str, Any]) -> str:
     words = describe_verdict(figures)
-    return f"{words[0].upper()}{words[1:]}."
+    return f"{describe_stop(figures)}{words[0].upper()}{words[1:]}."
 
 
 def drawing(name: str, variants: Sequence[Figure]) -> dict[str, Any]:
@@ -137,4 +148,4 @@ def _describe_span(figures: Mapping[str, Any]) -> str:
     left = len(figures["left_out_of_service"])
     if left:
         return f"until the stop; {describe_count(left, 'node')} still out"
-    return f"for {describe_count(len(figures['nodes']), 'node')}"
+    return f"for {describe_count(sum(1 for node in figures['nodes'].values() if node['changed']), 'changed node')}"

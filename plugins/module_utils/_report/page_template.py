@@ -156,6 +156,17 @@ TEMPLATE = """<!DOCTYPE html>
 {%- if head.cluster is not none %}Cluster {{ head.cluster }} · {% endif -%}
 {{ head.of }} <code>{{ head.identity }}</code> · <time datetime="{{ created }}">{{ time }}</time></p>
 <p class="verdict {{ head.mood }}">{{ head.verdict }}</p>
+{% if head.problems %}
+<ul class="items">
+{% for problem in head.problems[:10] %}
+<li>{{ problem }}</li>
+{% endfor %}
+{% if head.problems | length > 10 %}<li>… and {{ head.problems | length - 10 }} more</li>{% endif %}
+</ul>
+{% endif %}
+{% for step in head.steps %}
+<p>{{ step.words }}{% for command in step.commands %}<br><code>{{ command }}</code>{% endfor %}</p>
+{% endfor %}
 <ul class="cards">
 {% for card in head.cards %}
 <li><b>{{ card.value }}</b><span>{{ card.words }}</span></li>

@@ -17,15 +17,19 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     capped_table,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
+    NOTHING,
     describe_amounts,
     describe_share,
     describe_value,
     join_some,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import ROLLBACK
 
 Plan = Mapping[str, Any]
 
 _SHARING = {"none": "not shared", "time_slicing": "time-slicing", "mps": "MPS"}
+#: Of a node, and of its MIG devices, in a plan that goes back.
+_AS_BEFORE = "as before"
 
 
 def describe_sharing(sharing: Any) -> str:
@@ -81,6 +85,8 @@ def sharing_section(plan: Plan, names: list[str], limit: int) -> Section:
         "Replicas = floor(highest use × GPU memory / process)."
     )
     table = Table(columns, rows, total, left_out=max(0, len(names) - limit))
+    if plan.get("kind") == ROLLBACK:
+        text = "Nothing is computed: each node gets back the slots that it had."
     if not rows:
         return Section("How each GPU is shared", "No node is planned for.")
     items = [*capped_items(_arithmetic(plan, names), limit), *_unsure_facts(plan, names)]
@@ -101,9 +107,10 @@ def _arithmetic(plan: Plan, names: list[str]) -> list[str]:
 def _how(node: Mapping[str, Any]) -> Iterator[str]:
     """Mechanisms, with the arithmetic of each kind of device where there is any: of what is not shared there is none."""
     strategy = (node.get("mig") or {}).get("strategy")
-    words = [describe_sharing(node.get("sharing"))]
+    # A rollback computes nothing, and its arithmetic says so.
+    words = [describe_sharing(node.get("sharing"))] if node.get("sharing") != _AS_BEFORE else []
     if strategy:
-        words.insert(0, "MIG as before" if strategy == "as before" else f"MIG {strategy}")
+        words.insert(0, "MIG as before" if strategy == _AS_BEFORE else f"MIG {strategy}")
     sizing = node.get("sizing") or {}
     parts = sizing.get("resources") or {"": sizing}
     for resource, part in sorted(parts.items()):
@@ -144,7 +151,9 @@ def _sharing_rows(name: str, node: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _only(node: Mapping[str, Any]) -> str:
-    """Replicas; of a single kind of device without its name, which the slots tell."""
+    """Replicas; of a single kind of device without its name, which the slots tell. Of a rollback the slots alone are known."""
+    if node.get("sharing") == _AS_BEFORE:
+        return NOTHING
     replicas = node.get("replicas")
     return (
         str(next(iter(replicas.values())))

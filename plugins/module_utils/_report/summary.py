@@ -16,6 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     capped_table,
     list_left_alone,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.ending import describe_stop, stop_sections
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds import (
     Hold,
     describe_holds,
@@ -47,8 +48,9 @@ def show_summary(figures: Figures, limit: int) -> Document:
     everywhere = " in the whole cluster" if figures["other_gpu_nodes"] else ""
     slots = f"GPU slots {figures['slots_before']} → {figures['slots_after']}{everywhere}"
     pending = f"pending GPU pods {figures['pending_before']} → {figures['pending_after']}"
-    subtitle = f"{slots}; {pending}; {describe_verdict(figures)}."
+    subtitle = f"{describe_stop(figures)}{slots}; {pending}; {describe_verdict(figures)}."
     sections = [
+        *stop_sections(figures, limit),
         _nodes_section(figures, limit),
         _figures_section(figures),
         *_pods_sections(figures, limit),
@@ -146,6 +148,11 @@ def figure_rows(figures: Figures) -> Iterator[tuple[str, str]]:
     yield "Pods restarted", str(figures["pods_restarted"])
     yield "Pods still on device ids from before", str(len(figures["pods"]["stale"]))
     yield describe_end(figures), NOTHING if duration is None else describe_seconds(duration)
+    if figures.get("watch_seconds") is not None:
+        yield (
+            "Watched afterwards, until the verdict on the health of a node",
+            describe_seconds(figures["watch_seconds"]),
+        )
     if figures.get("second_run_writes") is not None:
         yield "Writes of a second run", str(figures["second_run_writes"])
 

@@ -29,6 +29,8 @@ STATES = {
 }
 #: States in which the scheduler may place pods on the node.
 _IN_SERVICE = ("schedulable", "in_service", "healthy", "unhealthy", "restored")
+#: What the watch over nodes in service ends with: no change of theirs.
+_WATCHED = ("healthy", "unhealthy")
 #: After which a run goes on with a node only to put it back as it was.
 _NOT_WELL = ("failed", "unhealthy")
 #: States of a pod, which are told of its node.
@@ -62,7 +64,7 @@ class Mark:
 class Timeline:
     """States of all nodes, from the journal's first entry to its last.
 
-    :param settled: seconds until the last change of a node's state. Pods may be recreated after that.
+    :param settled: seconds until the last change of a node's state. Pods may be recreated after that, and nodes are watched.
     """
 
     start: datetime
@@ -74,6 +76,16 @@ class Timeline:
     def out_of_service(self, node: str) -> float:
         """Seconds in which no pod could be placed on the node."""
         return sum(segment.seconds for segment in self.nodes.get(node, ()) if segment.state not in _IN_SERVICE)
+
+    def watched(self) -> Optional[float]:
+        """Seconds from a node's return into service to the verdict on it, the longest; None if none was watched."""
+        lasted = [
+            later.begin - sooner.begin
+            for segments in self.nodes.values()
+            for sooner, later in zip(segments, segments[1:])
+            if sooner.state == "in_service" and later.state in _WATCHED
+        ]
+        return max(lasted, default=None)
 
     def left_out(self, node: str) -> bool:
         """Whether the node was out of service when the journal ended."""
@@ -142,7 +154,8 @@ def build_timeline(entries: Iterable[Mapping[str, Any]]) -> Optional[Timeline]:
             state = "restored" if state == "in_service" and _has_failed(found) else state
             found.append((seconds, state, str(entry.get("message") or "")))
     total = (moments[-1][0] - start).total_seconds()
-    settled = max(found[-1][0] for found in points.values() if found)
+    changes = [second for found in points.values() for second, state, _message in found if state not in _WATCHED]
+    settled = max(changes, default=total)
     nodes = {node: _segments(found, total) for node, found in points.items() if found}
     return Timeline(start, total, settled, nodes, marks)
 

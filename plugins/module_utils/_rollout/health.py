@@ -156,6 +156,7 @@ class NodeHealth:
             "looped_before": self.looped_before,
             "xids": list(counted),
             "containers": [one.describe() for one in troubles],
+            "crashed": [{"pod": one.pod, "container": one.container} for one in troubles],
         }
 
 
@@ -197,14 +198,14 @@ def _judge_containers(troubles: Sequence[Trouble], limits: Limits) -> Iterator[s
     found = []
     if restarts > limits.restarts:
         found.append(
-            f"{_count(restarts, 'restart')} of containers with GPUs since the wave began, and {limits.restarts} may be "
+            f"{_count(restarts, 'restart')} of containers with GPUs since the wave began, {limits.restarts} allowed "
             "(kubegpu_health_max_restarts)"
         )
     elif looping:
         found.append(f"{_count(len(looping), 'container')} with GPUs backing off")
     if oom_kills > limits.oom_kills:
         found.append(
-            f"{_count(oom_kills, 'end')} for want of memory (OOMKilled), and {limits.oom_kills} may be (kubegpu_health_max_oom_kills)"
+            f"{_count(oom_kills, 'end')} for want of memory (OOMKilled), {limits.oom_kills} allowed (kubegpu_health_max_oom_kills)"
         )
     if found:
         listed = "; ".join(one.describe() for one in troubles[:_MOST_TOLD])
@@ -217,7 +218,7 @@ def _judge_xids(xids: Sequence[Mapping[str, Any]], limits: Limits) -> Iterator[s
         listed = "; ".join(map(describe_xid, xids[:_MOST_TOLD]))
         more = f"; and {len(xids) - _MOST_TOLD} more" if len(xids) > _MOST_TOLD else ""
         yield (
-            f"{_count(len(xids), 'error')} of GPUs (Xid) since the wave began, and {limits.xids} may be (kubegpu_health_max_xids): {listed}{more}."
+            f"{_count(len(xids), 'error')} of GPUs (Xid) since the wave began, {limits.xids} allowed (kubegpu_health_max_xids): {listed}{more}."
         )
 
 

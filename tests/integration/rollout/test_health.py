@@ -68,7 +68,7 @@ def test_wave_with_too_many_slots_is_taken_back_if_that_is_asked_for(fleet: tupl
     ended = operator.play("rollout", kubegpu_on_failure="restore")
     assert ended.returncode != 0
     told = words(ended)
-    assert "restarts of containers with GPUs since the wave began, and 0 may be (kubegpu_health_max_restarts)" in told
+    assert "restarts of containers with GPUs since the wave began, 0 allowed (kubegpu_health_max_restarts)" in told
     assert RESTORED in told
     assert (
         "1 of 1 node of this wave failed, and was restored to what it was before, so no further wave is begun" in told
@@ -90,13 +90,20 @@ def test_wave_with_too_many_slots_stops_the_rollout_and_stays_in_service(
     told = words(ended)
     assert "and is in service all the same, so no further wave is begun" in told
     assert "last end: exit code 1" in told
-    assert f"ansible-playbook kubegpu.sharing.rollback -e kubegpu_rollback_run={operator.last_run()}" in told
+    inventory = operator.directory / "inventory.yml"
+    assert f"kubegpu.sharing.rollback -i {inventory} -e kubegpu_rollback_run={operator.last_run()}" in told
+    assert "logs greedy-" in told
+    assert "MiB of GPU 0 for each slot before, and a slot is 3839 MiB now" in told
+    assert "which neither changes gpu-1 nor watches it again:" in told
     assert {name: slots(cluster, name) for name in HOSTS} == {"gpu-1": SLOTS, "gpu-2": 1, "gpu-3": 1}
     assert all(in_service(cluster, name) for name in HOSTS)
     assert lock_is_free(cluster)
     operator.must_play("report")
-    timeline: dict[str, Any] = operator.report()["timeline"]
-    assert timeline["nodes"]["gpu-1"][-1]["state"] == "unhealthy"
+    report: dict[str, Any] = operator.report()
+    assert report["timeline"]["nodes"]["gpu-1"][-1]["state"] == "unhealthy"
+    assert (report["outcome"], list(report["failures"])) == ("failed", ["gpu-1"])
+    # Nothing of it is to be changed any more, and nothing watches it.
+    assert "gpu-1 was not well when it was changed" in words(operator.must_play("verify", "--limit", "gpu-1"))
 
 
 def test_gpu_that_reports_an_error_in_its_wave_stops_the_rollout_too(fleet: tuple[SimulatedCluster, Operator]) -> None:
@@ -105,7 +112,7 @@ def test_gpu_that_reports_an_error_in_its_wave_stops_the_rollout_too(fleet: tupl
     ended = play_and_report(cluster, operator)
     assert ended.returncode != 0
     told = words(ended)
-    assert "1 error of GPUs (Xid) since the wave began, and 0 may be (kubegpu_health_max_xids): Xid 31 of" in told
+    assert "1 error of GPUs (Xid) since the wave began, 0 allowed (kubegpu_health_max_xids): Xid 31 of" in told
     assert slots(cluster, "gpu-2") == SLOTS
     assert in_service(cluster, "gpu-2")
     # What gpu-1 has suffered is over with its wave, and what gpu-2 reported before its own is not this rollout's doing.
@@ -132,6 +139,10 @@ def test_host_whose_kernel_log_cannot_be_read_is_told_and_no_failure(fleet: tupl
     assert "Cannot read the kernel log" in told
     assert slots(cluster, "gpu-3") == SLOTS
     assert health_states(operator) == [("gpu-3", "healthy")]
+    assert "gpu-1 was not well when it was changed" in told
+    operator.must_play("report")
+    assert operator.report()["outcome"] == "finished"
     last = cluster.position()
-    operator.must_play("rollout")
+    again = words(operator.must_play("rollout"))
     assert cluster.writes(last) == []
+    assert "gpu-2 was not well when it was changed, and has not been watched since: 1 error of GPUs (Xid)" in again

