@@ -36,8 +36,11 @@ def find_runs(directory: str, ids: Sequence[str]) -> list[str]:
     try:
         there = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
     except OSError as error:
+        # Without names a directory that is not there is one that nothing was measured into.
+        nothing = isinstance(error, FileNotFoundError) and not ids
+        facts = {"problems": [f"there is no measurement: {directory} is not there."]} if nothing else {}
         raise KubeGpuError(
-            f"Reading the measurements in {directory} failed: {error.strerror}. Measure first.", path=directory
+            f"Reading the measurements in {directory} failed: {error.strerror}. Measure first.", path=directory, **facts
         ) from error
     missing = sorted(set(ids) - set(there))
     if missing:

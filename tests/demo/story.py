@@ -68,7 +68,7 @@ def _compare_sizes(stage: Stage) -> None:
 
     :raises DemoError: it has not.
     """
-    fragment = max((stage.reports / "runs").glob("*/proposal.yml"), key=lambda path: path.stat().st_mtime)
+    fragment = max((stage.reports / "measurements").glob("*/proposal.yml"), key=lambda path: path.stat().st_mtime)
     proposed = yaml.safe_load(fragment.read_text(encoding="utf-8"))["kubegpu_sharing_configs"]
     taken_over = yaml.safe_load(INVENTORY_VARIABLES.read_text(encoding="utf-8"))["kubegpu_sharing_configs"]
     if proposed != taken_over:

@@ -40,13 +40,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, then prose, a table, a list, and commands to copy; each may be missing."""
+    """A heading, then prose, a table, a list, commands to copy, and lines of a file as they are; each may be missing."""
 
     heading: str
     text: str = ""
     table: Optional[Table] = None
     items: Sequence[str] = ()
     commands: Sequence[str] = ()
+    lines: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

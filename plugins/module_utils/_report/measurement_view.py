@@ -5,25 +5,21 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Mapping, Optional
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import GPU_RESOURCE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
     Column,
     Document,
-    Row,
     Section,
     capped_items,
     capped_table,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured_sizes_view import sizes_section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.usage_view import usage_section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
-    NOTHING,
     UNKNOWN,
     describe_count,
     describe_duration,
-    describe_share,
     describe_time,
     describe_value,
     in_order,
@@ -31,14 +27,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words impo
 )
 
 Figures = Mapping[str, Any]
-
-_CONFIDENCE = {
-    "ok": "measured",
-    "short": "measured too briefly",
-    "idle": "measured while idle",
-    "untold": "NVML does not tell",
-    "none": "nothing measured",
-}
+# Of a fragment on the screen.
+_MAX_LINES = 60
 
 
 def show_measurement(figures: Figures, limit: int) -> Document:
@@ -48,7 +38,7 @@ def show_measurement(figures: Figures, limit: int) -> Document:
     :param limit: rows of a table at most.
     """
     sections = [
-        _configs_section(figures, limit),
+        sizes_section(figures, limit),
         _changes_section(figures, limit),
         _refusal(figures),
         usage_section(figures.get("workloads") or [], limit),
@@ -63,20 +53,31 @@ def show_measurement(figures: Figures, limit: int) -> Document:
 
 
 def describe_samplings(figures: Figures) -> str:
-    """What is shown."""
-    samplings = list(figures.get("samplings") or ())
-    return (
-        f"Measurement {samplings[0]}"
-        if len(samplings) == 1
-        else f"{len(samplings)} measurements"
-        if samplings
-        else "Measurement"
-    )
+    """What is shown: the measurement of this run, and how many earlier ones count with it; or that nothing was sampled."""
+    samplings, this = list(figures.get("samplings") or ()), figures.get("this_run") or {}
+    if this.get("id"):
+        earlier = len([name for name in samplings if name != this["id"]])
+        with_it = f", with {describe_count(earlier, 'earlier one')}" if earlier else ""
+        missing = "" if this["id"] in samplings else ", of which nothing has come"
+        return f"Measurement {this['id']}{missing}{with_it}"
+    count = describe_count(len(samplings), "measurement") if len(samplings) != 1 else f"measurement {samplings[0]}"
+    if this:
+        return f"Nothing sampled in this run; {count} of before" if samplings else "Nothing sampled in this run"
+    return f"{count[0].upper()}{count[1:]}" if samplings else "Measurement"
 
 
 def describe_proposal(figures: Figures) -> str:
     """What would change, in a sentence; and of how many samples that is."""
-    return f"{describe_change(figures)}. {describe_extent(figures)}."
+    return f"{describe_change(figures)}. {describe_extent(figures)}.{_describe_limit(figures)}"
+
+
+def _describe_limit(figures: Figures) -> str:
+    """Slots of a limited run are of its nodes alone, while whatever was measured counts."""
+    this = figures.get("this_run") or {}
+    if not this.get("limited"):
+        return ""
+    hosts = describe_count(int(this.get("hosts") or 0), "host")
+    return f" This run is limited to {hosts}: slots are those of {'its node' if hosts.startswith('1 ') else 'their nodes'} alone."
 
 
 def describe_change(figures: Figures) -> str:
@@ -114,9 +115,10 @@ def describe_extent(figures: Figures) -> str:
     """How much was measured."""
     workloads = describe_count(len(figures.get("workloads") or ()), "workload")
     hosts = describe_count(int(figures.get("hosts") or 0), "host")
-    return (
-        f"{workloads} on {hosts}, {describe_duration(figures.get('seconds') or 0)} of samples{_describe_span(figures)}"
-    )
+    samplings = len(figures.get("samplings") or ())
+    of = f" in {samplings} measurements" if samplings > 1 else ""
+    seconds = describe_duration(figures.get("seconds") or 0)
+    return f"{workloads} on {hosts}, {seconds} of samples{of}{_describe_span(figures)}"
 
 
 def _describe_span(figures: Figures) -> str:
@@ -124,79 +126,6 @@ def _describe_span(figures: Figures) -> str:
         return ""
     begin, end = (describe_time(str(figures.get(f"measured_{word}"))) for word in ("from", "to"))
     return f" at {begin}" if begin == end else f" between {begin} and {end}"
-
-
-def _configs_section(figures: Figures, limit: int) -> Section:
-    configs = figures.get("configs") or {}
-    rows = [row for key in in_order(configs) for row in _config_rows(key, configs[key])]
-    columns = [
-        Column("Config"),
-        *(Column(title, right=True) for title in ("Now", "Peak", "Proposed", "Samples")),
-        Column("Confidence", wrap=True),
-        Column("Decided by", wrap=True),
-    ]
-    if not rows:
-        return Section("Proposed sizes", "No config was measured.")
-    text = (
-        "MiB for each process: what the config says now, the highest that was measured, and what is proposed for process_memory_mib, "
-        f"{_describe_margin(figures.get('margin'))}. What must stay free of a GPU beside that is the ceiling's (kubegpu_sizing)."
-    )
-    items = [line for key in in_order(configs) for line in _config_lines(key, configs[key])]
-    return Section("Proposed sizes", text, capped_table(columns, rows, limit), capped_items(items, limit))
-
-
-def _describe_margin(margin: Any) -> str:
-    share = Decimal(str(margin or 0))
-    return f"with a margin of {describe_share(share)} on top" if share else "without a margin on top"
-
-
-def _parts(key: str, config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """What a config says of each resource, by the name to show: the key alone for whole GPUs, which most have."""
-    parts = config.get("by_resource") or {}
-    if not parts:
-        yield key, config
-    for resource, part in sorted(parts.items()):
-        name = key if set(parts) == {GPU_RESOURCE} else f"{key}: {resource.replace('nvidia.com/', '')}"
-        current = config.get("current")
-        if isinstance(current, Mapping):
-            current = current.get(resource)
-        why = config.get("why") if len(parts) == 1 else None
-        yield name, {**config, "why": why, **part, "current": current}
-
-
-def _config_rows(key: str, config: Mapping[str, Any]) -> Iterator[Row]:
-    for name, part in _parts(key, config):
-        yield (
-            name,
-            _describe_current(part),
-            describe_value(part.get("measured_peak_mib")),
-            describe_value(part.get("process_memory_mib")),
-            describe_value(part.get("samples")),
-            _CONFIDENCE.get(str(part.get("confidence")), describe_value(part.get("confidence"))),
-            _describe_decider(part.get("decided_by")),
-        )
-
-
-def _describe_current(part: Mapping[str, Any]) -> str:
-    if part.get("suggested"):
-        return "no config"
-    if part.get("replicas_stated"):
-        return f"{part['replicas']} replicas" if isinstance(part.get("replicas"), int) else "replicas"
-    return describe_value(part.get("current"))
-
-
-def _describe_decider(decider: Optional[Mapping[str, Any]]) -> str:
-    """The workload whose peak is the highest; which of its pods that was is told below."""
-    if not decider:
-        return NOTHING
-    return f"{decider.get('namespace')}/{str(decider.get('workload')).partition('/')[2] or decider.get('pod')}"
-
-
-def _config_lines(key: str, config: Mapping[str, Any]) -> Iterator[str]:
-    for name, part in _parts(key, config):
-        told = [str(part[word]) for word in ("arithmetic", "why") if part.get(word)]
-        if told:
-            yield f"Config {name}: {'. '.join(words.rstrip('.') for words in told)}."
 
 
 def _changes_section(figures: Figures, limit: int) -> Optional[Section]:
@@ -255,7 +184,10 @@ def _never_ran_section(figures: Figures, limit: int) -> Optional[Section]:
         f"{one.get('namespace')}/{one.get('name')}: {one.get('why') or 'no reason given'}"
         for one in figures.get("never_ran") or ()
     ]
-    text = "Pods that ask for GPUs and of which there is no sample: what they need, the proposal does not know."
+    text = (
+        "Pods that ask for GPUs and of which there is no sample: what they need, the proposal does not know. Those that wait for a slot can run "
+        "once there are more of them: measure again then."
+    )
     return Section("Not measured", text, items=capped_items(items, limit)) if items else None
 
 
@@ -273,13 +205,20 @@ def _warnings_section(figures: Figures, limit: int) -> Optional[Section]:
 
 
 def _describe_warning(found: Mapping[str, Any]) -> str:
-    """Of what it warns, unless the message says that itself."""
+    """By its code, which the guide explains, and of what it warns, unless the message says that itself."""
     about, message = str(found.get("object") or ""), str(found.get("message"))
-    return f"{about}: {message}" if about and about not in message else message
+    code = f"{found['code']}: " if found.get("code") else ""
+    return f"{code}{about}: {message}" if about and about not in message else f"{code}{message}"
 
 
 def _fragment_section(figures: Figures) -> Optional[Section]:
     if not figures.get("fragment_path") or not any(map(changes_size, (figures.get("configs") or {}).values())):
         return None
     text = "Nothing was changed. Look at the fragment, and copy what you agree with into the inventory."
-    return Section("To take it over", text, items=[f"Fragment: {figures['fragment_path']}"])
+    lines = str(figures.get("fragment") or "").splitlines()
+    return Section("To take it over", text, items=[f"Fragment: {figures['fragment_path']}"], lines=_cut(lines))
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """The fragment as it is; of one for many configs the beginning."""
+    return lines if len(lines) <= _MAX_LINES else [*lines[:_MAX_LINES], "# and more, in the file"]

@@ -69,6 +69,7 @@ def _render_section(section: Section, screen: Screen) -> str:
         lines += [f"{_INDENT}{'· ' if number == 0 else '  '}{line}" for number, line in enumerate(wrapped)]
     # Never broken: what is copied from two lines is two commands.
     lines += [f"{_INDENT}$ {clean(command)}" for command in section.commands]
+    lines += [f"{_INDENT}{_INDENT}{clean(line)}" for line in section.lines]
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -11,10 +11,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import describe_count, describe_value
 
 Workload = Mapping[str, Any]
-_TEXT = (
-    "MiB that a container used of one GPU: of all its pods the highest. p95 is what it stayed below in 95 % of the samples, MiB/h how fast it "
-    "grew."
-)
+_TEXT = "MiB that a container used of one GPU: of all its pods the highest. p95 is what it did not exceed in 95 % of the samples"
+_TEXT_OF_GROWTH = ", MiB/h how fast it grew"
 
 
 def usage_section(workloads: Sequence[Workload], limit: int) -> Optional[Section]:
@@ -30,7 +28,8 @@ def usage_section(workloads: Sequence[Workload], limit: int) -> Optional[Section
     columns = [(column, read) for column, read, needed in _COLUMNS if not needed or any(map(needed, lines))]
     rows = [tuple(read(line) for _column, read in columns) for line in lines]
     table = Table([column for column, _read in columns], rows, left_out=max(0, len(workloads) - limit))
-    return Section("Memory by workload", _TEXT, table)
+    grew = any(column.title == "MiB/h" for column in table.columns)
+    return Section("Memory by workload", f"{_TEXT}{_TEXT_OF_GROWTH if grew else ''}.", table)
 
 
 def name_workload(workload: Workload) -> str:

@@ -169,7 +169,7 @@ def test_measurement_lies_on_the_control_node_and_nothing_is_left_on_hosts(site:
 
 
 def test_fragment_is_what_the_operator_can_take_over(site: Site, first: Ended) -> None:
-    fragment = site.last() / "proposal.yml"
+    fragment = site.operator.work_dir / "measurements" / site.last().name / "proposal.yml"
     assert str(fragment) in first.output
     proposed = yaml.safe_load(fragment.read_text(encoding="utf-8"))["kubegpu_sharing_configs"]
     assert proposed == {
@@ -251,14 +251,20 @@ def test_host_that_can_write_no_file_is_measured_all_the_same(site: Site, first:
     ("variables", "problem"),
     [
         ({"kubegpu_sharing_configs": {"l20": {**UNSIZED["l20"], "sharing": "often"}}}, "kubegpu_sharing_configs.l20"),
-        ({"kubegpu_measure_interval_seconds": 0}, "kubegpu_measure_interval_seconds is 0; give a number of seconds, 0.1 or more"),
+        (
+            {"kubegpu_measure_interval_seconds": 0},
+            "kubegpu_measure_interval_seconds is 0; give a number of seconds, 0.1 or more",
+        ),
     ],
     ids=["configs", "interval"],
 )
 def test_input_of_no_use_is_refused_before_time_is_spent(
     site: Site, first: Ended, variables: dict[str, Any], problem: str
 ) -> None:
+    there = site.here()
     ended = site.operator.play("measure", **variables)
     assert ended.returncode == 2
     assert problem in words(ended.output)
     assert "Begin to sample" not in ended.output
+    # A folder is a measurement.
+    assert site.here() == there

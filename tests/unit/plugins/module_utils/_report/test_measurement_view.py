@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.plugins.module_utils._report.measured_story import FIRST, MeasuredStory, make_config, make_workload
+from unit.plugins.module_utils._report.measured_story import FIRST, SECOND, MeasuredStory, make_config, make_workload
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measured import Measured, summarise_measurement
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.measurement_view import show_measurement
@@ -49,6 +49,46 @@ def test_show_measurement_says_first_what_would_change(measured: MeasuredStory) 
     assert lines[1].startswith(
         "2 GPU slots now, 11 as configured, 14 with the proposal. 3 workloads on 2 hosts, 10 minutes"
     )
+
+
+@pytest.mark.parametrize(
+    ("this_run", "samplings", "title"),
+    [
+        ({"id": FIRST}, [FIRST], f"Measurement {FIRST}"),
+        ({"id": SECOND}, [FIRST, SECOND], f"Measurement {SECOND}, with 1 earlier one"),
+        ({"id": SECOND}, [FIRST], f"Measurement {SECOND}, of which nothing has come, with 1 earlier one"),
+        ({"id": ""}, [FIRST], f"Nothing sampled in this run; measurement {FIRST} of before"),
+        ({"id": ""}, [FIRST, SECOND], "Nothing sampled in this run; 2 measurements of before"),
+        ({"id": ""}, [], "Nothing sampled in this run"),
+    ],
+)
+def test_show_measurement_title_tells_what_this_run_has_sampled(
+    measured: MeasuredStory, this_run: dict[str, Any], samplings: list[str], title: str
+) -> None:
+    figures = {**summary(measured, extra={"this_run": this_run}), "samplings": samplings}
+    document = show_measurement(figures, 50)
+    assert document.title == title
+    assert ("of samples in 2 measurements" in document.subtitle) == (len(samplings) == 2)
+
+
+def test_show_measurement_of_a_limited_run_says_whose_slots_are_counted(measured: MeasuredStory) -> None:
+    text = show(measured, extra={"this_run": {"id": FIRST, "hosts": 1, "limited": True}})
+    assert "This run is limited to 1 host: slots are those of its node alone." in " ".join(text.split())
+    assert "limited" not in show(measured, extra={"this_run": {"id": FIRST, "hosts": 2, "limited": False}})
+
+
+def test_show_measurement_prints_the_fragment_as_it_is(measured: MeasuredStory) -> None:
+    found = section(show(measured), "To take it over").splitlines()
+    assert found[-3:] == ["    kubegpu_sharing_configs:", "      l20:", "        process_memory_mib: 4012"]
+    measured.proposal["fragment"] = "\n".join(f"# {number}" for number in range(500))
+    found = section(show(measured), "To take it over").splitlines()
+    assert found[-2:] == ["    # 59", "    # and more, in the file"]
+
+
+def test_show_measurement_explains_only_columns_that_are_there(measured: MeasuredStory) -> None:
+    assert "MiB/h how fast it grew" in " ".join(section(show(measured), "Memory by workload").split())
+    measured.proposal["workloads"] = [make_workload("web", 900)]
+    assert "MiB/h" not in section(show(measured), "Memory by workload")
 
 
 def test_show_measurement_sizes_have_their_arithmetic_and_who_decided(measured: MeasuredStory) -> None:
@@ -95,7 +135,10 @@ def test_show_measurement_tells_what_it_does_not_know(measured: MeasuredStory) -
     assert "gpu-l20, GPU 0: process 812 nvidia-persistenced outside of pods, 4 MiB at most" in text
     assert "default/nlp-2: Pending: 0/8 nodes are available" in section(text, "Not measured")
     warnings = section(text, "Warnings").splitlines()
-    assert warnings[1:] == ["  · default/serve: grew by 120 MiB an hour", "  · gpu-t4: 600 s of samples"]
+    assert warnings[1:] == [
+        "  · growing: default/serve: grew by 120 MiB an hour",
+        "  · short: gpu-t4: 600 s of samples",
+    ]
     assert FRAGMENT in text
 
 
