@@ -225,7 +225,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "unknown_view": (
         "story",
         {},
-        "value of view must be one of: inspection, plan, check, verification, summary, measurement, got: story",
+        "value of view must be one of: inspection, plan, check, verification, summary, stop, measurement, got: story",
     ),
 }
 
