@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from ansible.parsing.splitter import parse_kv
 
 COLLECTION = "kubegpu.sharing."
 _PLAN_ID = "kubegpu_plan_id"
+# Of a sampling alone; kubegpu_measurements_dir is the plan's as well.
+_OF_MEASURE = "kubegpu_measure_"
 _PLAYBOOK_FILE = re.compile(r"(?:^|/)playbooks/([a-z_]+\.yml)$")
 _PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 _EXTRA = ("-e", "--extra-vars")
@@ -85,10 +87,14 @@ def _repeat(parts: Sequence[_Part], playbook: str, without: Set[str]) -> list[st
     playbooks = [part for part in parts if not part.option]
     if not playbooks or not all(_is_ours(part.value or "") for part in playbooks):
         raise _UnclearError
+
+    def is_dropped(name: str) -> bool:
+        return name in without or (name.startswith(_OF_MEASURE) and playbook != f"{COLLECTION}measure")
+
     words: list[str] = []
     for part in parts:
         if part.option in _EXTRA:
-            words += [word for kept in _keep_variables(part.value or "", without) for word in ("-e", kept)]
+            words += [word for kept in _keep_variables(part.value or "", is_dropped) for word in ("-e", kept)]
         elif part is playbooks[0]:
             words.append(playbook)
         elif part.option and part.option not in _DRY:
@@ -162,7 +168,7 @@ def _program(path: str) -> str:
     return path
 
 
-def _keep_variables(text: str, without: Set[str]) -> list[str]:
+def _keep_variables(text: str, is_dropped: Callable[[str], bool]) -> list[str]:
     """Values for -e that give the same variables, without some and without what may be secret."""
     if text.startswith("@"):
         return [text]
@@ -170,9 +176,9 @@ def _keep_variables(text: str, without: Set[str]) -> list[str]:
     ours = {name: value for name, value in variables.items() if name.startswith("kubegpu_")}
     # Words that set no variable are not repeated either: nobody knows what they were meant to be.
     hidden = [f"{name}=..." for name in variables if name not in ours and name != "_raw_params"]
-    if len(ours) == len(variables) > 0 and without.isdisjoint(ours):
+    if len(ours) == len(variables) > 0 and not any(map(is_dropped, ours)):
         return [text]
-    ours = {name: value for name, value in ours.items() if name not in without}
+    ours = {name: value for name, value in ours.items() if not is_dropped(name)}
     plain = all(isinstance(value, str) and value for value in ours.values())
     shown = " ".join(f"{name}={shlex.quote(value)}" for name, value in ours.items()) if plain else yaml_in_a_line(ours)
     return [*([shown] if ours else []), *hidden]

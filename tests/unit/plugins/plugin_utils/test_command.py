@@ -50,6 +50,11 @@ def after(typed: str, playbook: str = "rollout") -> str:
             id="variables stay as they were typed",
         ),
         pytest.param(
+            "ansible-playbook kubegpu.sharing.measure -e kubegpu_measure_seconds=5 -e 'kubegpu_measure_margin=0.1 kubegpu_measurements_dir=m'",
+            "kubegpu.sharing.rollout -e kubegpu_measurements_dir=m",
+            id="nothing of a sampling",
+        ),
+        pytest.param(
             "ansible-playbook kubegpu.sharing.rollout -e kubegpu_plan_id=fff -e 'kubegpu_plan_id=fff kubegpu_wave=50%'",
             "kubegpu.sharing.rollout -e kubegpu_wave=50%",
             id="one id only",
