@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import resource
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -261,6 +261,21 @@ def test_gpu_that_never_answered_is_told(node: UsageNode) -> None:
     assert any(note.startswith("Reading GPU 0 failed") for note in measurement["notes"])
 
 
+def counted(seen: dict[str, Any], clock: StagedClock) -> Callable[..., AbstractContextManager[Any]]:
+    """What opens NVML, and notes when it was opened and closed."""
+
+    @contextmanager
+    def opening(*given: Any) -> Iterator[Any]:
+        try:
+            with open_nvml(*given) as nvml:
+                seen.setdefault("opened", []).append(clock.time - clock.began)
+                yield nvml
+        finally:
+            seen.setdefault("closed", []).append(clock.time - clock.began)
+
+    return opening
+
+
 @pytest.mark.parametrize("mig", [False, True], ids=["nothing", "the MIG mode"])
 def test_change_of_the_gpus_is_given_way_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mig: bool) -> None:
     node = UsageNode.make(tmp_path / "node", "H20")
@@ -268,15 +283,6 @@ def test_change_of_the_gpus_is_given_way_to(tmp_path: Path, monkeypatch: pytest.
     lock = HostLock("run-2", "change MIG layouts", str(tmp_path / "lock"))
     seen: dict[str, Any] = {}
     clock = StagedClock()
-
-    @contextmanager
-    def counted(*given: Any) -> Iterator[Any]:
-        try:
-            with open_nvml(*given) as nvml:
-                seen.setdefault("opened", []).append(clock.time - clock.began)
-                yield nvml
-        finally:
-            seen.setdefault("closed", []).append(clock.time - clock.began)
 
     def change() -> None:
         lock.__enter__()
@@ -292,7 +298,7 @@ def test_change_of_the_gpus_is_given_way_to(tmp_path: Path, monkeypatch: pytest.
             node.run(4002, {0: 700}, pod=2, **place)
         lock.__exit__(None, None, None)
 
-    monkeypatch.setattr(usage_run, "open_nvml", counted)
+    monkeypatch.setattr(usage_run, "open_nvml", counted(seen, clock))
     # the lock is free for a moment before the GPU is reset, and taken again for that
     clock.events = {4.2: change, 8.0: end, 10.0: lock.__enter__, 12.0: lambda: lock.__exit__(None, None, None)}
     told = measure_and_tell(node, clock, None, 60, seen, lock_path=str(tmp_path / "lock"))
