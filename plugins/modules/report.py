@@ -221,7 +221,7 @@ report:
         - How the rollout ended, V(finished), V(failed) or V(interrupted); null if that is not known. C(as_planned) tells of the cluster
           alone, which is as planned too where pods crash on its slots.
       type: str
-    failures: {description: Why a node failed, by node., type: dict, sample: {gpu-1: "allocatable nvidia.com/gpu is 0 after 300 s, expected 8"}}
+    failures: {description: "Why a node failed, by node.", type: dict, sample: {gpu-1: "allocatable nvidia.com/gpu is 0 after 300 s, expected 8"}}
     stop:
       description: C(headline), C(hints) at the cause and C(next) (C(words), C(commands)) of a rollout that did not come to its end; else null.
       type: dict
