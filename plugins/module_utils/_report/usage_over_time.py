@@ -100,6 +100,8 @@ def _draw_course(course: Course, palette: Palette, top: float, width: float) -> 
         yield from _draw_part(part, palette, Plot(left, bottom, scale, Scale(_HEIGHT, reach)), reach)
         yield from _draw_axis(part, len(course["parts"]) > 1, left, bottom, scale)
         left += scale.width + _BREAK
+    # Bars of cards are to scale with the card, this is not: it says what it is drawn up to.
+    yield Text(2, bottom - _HEIGHT + 10, f"{reach} MiB", "tick")
     if course.get("ceiling_mib") and course["ceiling_mib"] <= reach:
         y = bottom - _HEIGHT * course["ceiling_mib"] / reach
         yield Line(0, y, width, y, "ceiling")

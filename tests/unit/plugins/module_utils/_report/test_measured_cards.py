@@ -121,6 +121,14 @@ def test_draw_courses_stacks_pods_on_one_another(story: MeasuredStory) -> None:
     assert web.title == "default/web-0 of default/web: 900 MiB at most"
 
 
+def test_draw_courses_says_up_to_what_memory_it_is_drawn(story: MeasuredStory) -> None:
+    """Neither is to scale with its card: 4024 of 46068 MiB would be a line at the bottom."""
+    ticks = [shape.text for shape in draw(story).shapes if isinstance(shape, Text) and shape.style == "tick"]
+    details = [shape.text for shape in draw(story).shapes if isinstance(shape, Text) and shape.style == "detail"]
+    highest = [int(text.split()[0]) for text in details]
+    assert [text for text in ticks if text.endswith(" MiB")] == [f"{round(mib * 1.15)} MiB" for mib in highest]
+
+
 def test_draw_courses_of_several_samplings_leave_a_gap_between_them(story: MeasuredStory) -> None:
     story.measurements["gpu-l20"] = merge_measurements([measure_l20(), measure_l20(SECOND, 4300, **LATER)])
     assert summary(story)["samplings"] == ["20260301-120000-abc123", SECOND]
