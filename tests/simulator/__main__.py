@@ -62,7 +62,7 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
 
 def _fault_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=[*KINDS, "api", "latency"])
-    parser.add_argument("--node")
+    parser.add_argument("--node", help="the node; all kinds but owner, api and latency need it")
     parser.add_argument("--gpu", type=int, help="nvml: index of the GPU concerned")
     parser.add_argument("--lost", action="store_true", help="nvml: the GPU has fallen off the bus")
     parser.add_argument("--xid", type=int, help="nvml: the GPU reports this Xid")
@@ -75,13 +75,17 @@ def _fault_options(parser: argparse.ArgumentParser) -> None:
         "--unit", help="host-service: a systemd service that keeps NVML open, such as nvidia-dcgm.service"
     )
     parser.add_argument("--code", type=int, help="plugin-crash, container-crash: exit code")
-    parser.add_argument("--pod", metavar="NAMESPACE/NAME", help="container-crash: the pod, or how its name begins")
+    parser.add_argument(
+        "--pod", metavar="NAMESPACE/NAME", help="container-crash, once: the pod, or how its name begins"
+    )
     parser.add_argument("--reason", help="container-crash: Error, or OOMKilled")
     parser.add_argument(
         "--daemonset", metavar="NAMESPACE/NAME", help="owner: the DaemonSet that is put back as it was at the start"
     )
     parser.add_argument("--reconcile", action="store_true", help="owner: from now on after every change")
-    parser.add_argument("--clear", action="store_true", help="take the fault back (api: all of them)")
+    parser.add_argument(
+        "--clear", action="store_true", help="nvml, not-ready, api: take the fault back (api: all of them)"
+    )
     parser.add_argument("--latency-ms", type=float, dest="latency_ms", help="latency: of every API request from now on")
     text = "api: a property of the fault, any number of times: action, method, path, nth, count, status, …"
     parser.add_argument("--set", dest="fields", action="append", default=[], metavar="FIELD=VALUE", help=text)

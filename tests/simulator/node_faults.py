@@ -65,7 +65,10 @@ class NodeFaults:
         try:
             return actions[kind](options)
         except KeyError as error:
-            raise OrderError(str(error.args[0])) from None
+            name = str(error.args[0])
+            if name in KINDS[kind] and name not in options:
+                raise OrderError(f"fault {kind} needs {name}; it takes {', '.join(KINDS[kind])}") from None
+            raise OrderError(name) from None
 
     def _nvml(self, options: Object) -> Object:
         """Of the node's driver (error), of one GPU (lost, xid), of one function of either; or all of them off."""

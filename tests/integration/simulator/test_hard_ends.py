@@ -215,6 +215,12 @@ def test_taint_of_a_lost_node_deletes_pods_when_their_patience_ends() -> None:
     assert (is_ready(new), new["spec"]["nodeName"] != pod["spec"]["nodeName"]) == (True, True)
 
 
+@pytest.mark.parametrize("kind", ["container-crash", "kubelet", "plugin-crash"])
+def test_fault_without_what_it_needs_says_what_that_is(kind: str) -> None:
+    with pytest.raises(OrderError, match=f"fault {kind} needs node; it takes node"):
+        NodeFaults(stage()).order(kind, {})
+
+
 def test_kubelet_order_without_a_direction_is_refused() -> None:
     with pytest.raises(OrderError, match="action must be down or up, not 'sideways'"):
         NodeFaults(stage()).order("kubelet", {"node": "gpu-1", "action": "sideways"})
