@@ -108,7 +108,7 @@ options:
     description:
       - Directory on the control node with measurements, one folder each, as M(kubegpu.sharing.gpu_usage) collects them.
       - A pod that runs counts with the most that it was measured to use in the last five of its host, where that is more than it uses
-        at the moment. A directory that does not exist has none.
+        at the moment. A directory that does not exist has none; a measurement that cannot be read is warned of.
     type: path
   mig_ignore_holders:
     description:

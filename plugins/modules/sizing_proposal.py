@@ -37,7 +37,8 @@ options:
     description:
       - Directory with a directory for each run, named by its id, in which there is a file C(<host>.json) for each host.
       - Beside these, C(cluster_before.json) and C(cluster_after.json) of M(kubegpu.sharing.gpu_resources_info) name the pods of
-        that run, which may be gone since. C(run.json) is not read.
+        that run, which may be gone since. What C(run.json) and C(report.json) say is not used; any other JSON file there that is no
+        measurement is an error, for to leave one out would make sizes smaller.
     type: path
     required: true
   ids:
