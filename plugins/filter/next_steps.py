@@ -13,7 +13,8 @@ author: kubegpu.sharing maintainers (@kubegpu)
 description:
   - The commands for playbooks are made from the one that was typed, with its inventory, its limit and its variables. Values of
     variables whose names do not begin with C(kubegpu_) show as C(...), as they may be secrets.
-  - A node that was changed as planned and is not well is as planned, so that to go on would do nothing about it. It is told so.
+  - A node that was changed as planned and is not well is as planned, so that to go on would do nothing about it, and a rollout refuses to go
+    past it until somebody has seen to it.
 positional: run
 options:
   _input:
@@ -26,7 +27,8 @@ options:
         snapshot shows what was before this one.
       - C(limit) of the run and C(kubectl), words that name the cluster for it.
       - C(waves_left), whether there are waves after this one, C(unwell), nodes that were changed and are not well, C(crashed),
-        containers as RV(kubegpu.sharing.rollout_health_info#module:nodes) has them.
+        containers as RV(kubegpu.sharing.rollout_health_info#module:nodes) has them,
+        and C(not_well_path), the file that remembers unwell nodes.
     type: dict
     required: true
 """
@@ -54,10 +56,7 @@ from typing import Any
 
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._command import follow_up_with
 
-_FEWER_SLOTS = (
-    "Where slots are too small for these pods, lower replicas, or raise process_memory_mib, in their config (kubegpu.sharing.measure tells "
-    "what pods use), and plan anew:"
-)
+_FEWER_SLOTS = "To plan with fewer slots, once the config has fewer replicas, or more process_memory_mib (see kubegpu.sharing.measure):"
 _MOST_TOLD = 5
 _MOST_LOGS = 3
 
@@ -68,7 +67,7 @@ def next_steps(failures: Mapping[str, str], run: Mapping[str, Any]) -> list[dict
     steps = [("To look at what happened there:", list(_look(failures, unwell, run)))]
     # Of nodes that are as planned nothing is left to go on with.
     if len(unwell) < len(failures) or run.get("waves_left"):
-        steps.append((_describe_going_on(unwell), [_go_on(run)]))
+        steps.append((_describe_going_on(unwell), [*_forget(unwell, run), _go_on(run)]))
     if unwell and run.get("crashed") and run.get("kind") != "rollback":
         steps.append((_FEWER_SLOTS, [_play("plan", {}, run)]))
     steps.append(("To take back what this run did:", [_play("rollback", {"kubegpu_rollback_run": run["undo"]}, run)]))
@@ -91,7 +90,15 @@ def _describe_going_on(unwell: Sequence[str]) -> str:
     if not unwell:
         return "To go on once the cause is gone:"
     names = ", ".join(unwell[:_MOST_TOLD]) + (" and others" if len(unwell) > _MOST_TOLD else "")
-    return f"To go on with what is left, which neither changes {names} nor watches {'it' if len(unwell) == 1 else 'them'} again:"
+    them = "it" if len(unwell) == 1 else "them"
+    return f"To go on with what is left, once {names} {'is' if len(unwell) == 1 else 'are'} seen to; nothing watches {them} again:"
+
+
+def _forget(unwell: Sequence[str], run: Mapping[str, Any]) -> list[str]:
+    """A rollout refuses to go past nodes that are remembered as not well."""
+    if not unwell or run.get("kind") == "rollback" or not run.get("not_well_path"):
+        return []
+    return [shlex.join(["rm", run["not_well_path"]])]
 
 
 def _go_on(run: Mapping[str, Any]) -> str:

@@ -61,8 +61,8 @@ def compare_use(nodes: Sequence[str], plan: Mapping[str, Any], facts: Facts) -> 
         slot, (most, gpu) = sizing.get("slot_mib"), _most_held(facts.get(node) or {})
         if slot and most > slot:
             yield (
-                f"{node}: pods there used up to {most} MiB of GPU {gpu} for each slot before, and a slot is {slot} MiB now. More of them "
-                "than fit into the card cannot run at the same time."
+                f"{node}: pods there used up to {most} MiB of GPU {gpu} for each slot before, and a slot is {slot} MiB now: not all of the "
+                "slots can be used at the same time."
             )
 
 

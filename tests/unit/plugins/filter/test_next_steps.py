@@ -47,13 +47,17 @@ def test_to_go_on_is_not_offered_where_all_that_failed_is_as_planned() -> None:
     ]
     assert found[0] == "kubectl -n nlp logs web-1 -c app --previous"
     assert "kubegpu_plan_id" not in " ".join(found)
+    # As the heading above a command, a line is never broken.
+    steps = next_steps({"gpu-1": "2 restarts"}, {**RUN, "unwell": ["gpu-1"], "crashed": CRASHED})
+    assert max(len(step["words"]) for step in steps) <= 120
 
 
 def test_going_on_with_later_waves_says_that_the_node_is_not_watched_again() -> None:
-    steps = next_steps({"gpu-1": "2 restarts"}, {**RUN, "unwell": ["gpu-1"], "waves_left": True})
-    assert "To go on with what is left, which neither changes gpu-1 nor watches it again:" in [
-        step["words"] for step in steps
-    ]
+    run = {**RUN, "unwell": ["gpu-1"], "waves_left": True, "not_well_path": "/var/not well.json"}
+    step = next_steps({"gpu-1": "2 restarts"}, run)[1]
+    assert step["words"] == "To go on with what is left, once gpu-1 is seen to; nothing watches it again:"
+    assert step["commands"][0] == "rm '/var/not well.json'"
+    assert "kubegpu.sharing.rollout -i mine" in step["commands"][1]
 
 
 def test_node_without_a_crashed_container_is_described() -> None:
