@@ -35,7 +35,8 @@ h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .25rem; letter-spacing: -
 h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; }
 h3 { font-size: 1rem; margin: 1.5rem 0 .5rem; }
 p { margin: .25rem 0 .75rem; max-width: 46rem; }
-code { font-family: ui-monospace, "SFMono-Regular", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .9em; }
+pre { overflow-x: auto; }
+pre, code { font-family: ui-monospace, "SFMono-Regular", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .9em; }
 .soft, .subtitle { color: var(--soft); }
 .subtitle { margin-bottom: 1.5rem; overflow-wrap: anywhere; }
 .verdict { font-weight: 600; }
@@ -230,6 +231,7 @@ TEMPLATE = """<!DOCTYPE html>
 {% for command in section.commands %}
 <p><code>{{ command }}</code></p>
 {% endfor %}
+{% if section.lines %}<pre>{{ section.lines | join('\n') }}</pre>{% endif %}
 {% if section["items"] %}
 <ul class="items">
 {% for item in section["items"] %}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Document, Section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.ending import show_stop
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.outcome import Rollout, summarise
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.page import render_page
@@ -99,3 +100,9 @@ def test_pod_with_two_slots_may_use_twice_as_much(story: Any) -> None:
 def test_wave_that_was_not_begun_is_not_called_the_place_of_the_stop(story: Any) -> None:
     closed = {**STOPPED, "wave": 0, "headline": "1 of 2 waves is done.", "failures": {}, "unwell": [], "next": []}
     assert show_summary(figures(story, closed), 50).subtitle.startswith("1 of 2 waves is done. GPU slots")
+
+
+def test_page_has_the_lines_of_a_section_as_they_are(story: Any) -> None:
+    section = Section("The fragment", lines=["configs:", "  l20: <8>"])
+    page = render_page(figures(story, FINISHED), [Document("A file", "", [section])])
+    assert "<pre>configs:\n  l20: &lt;8&gt;</pre>" in page
