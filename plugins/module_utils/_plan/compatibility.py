@@ -199,6 +199,6 @@ def _metrics(outlook: Outlook) -> Iterator[dict[str, str]]:
             "info",
             "metrics_per_card",
             "metrics",
-            "GPU metrics stay per physical card: what one pod uses of a shared card does not show, and neither memory nor faults are "
-            "isolated between pods on it.",
+            "Exporters of GPU metrics know physical cards alone; what each pod uses of one is written by the role gpu_usage_exporter. "
+            "Neither memory nor faults are isolated between pods on a card.",
         )
