@@ -63,6 +63,8 @@ from typing import Any
 
 _MOST_TOLD = 3
 _BRIEF = 160
+# Such as "gave up after 6 tries".
+_TOO_BRIEF = 40
 _END = "so no further wave is begun."
 
 
@@ -87,12 +89,14 @@ def wave_verdict(
 
 def _describe_briefly(failures: Mapping[str, str]) -> str:
     """What comes before the first colon names the trouble; the rest is what an API or a pod says of it."""
-    told = [f"{node}: {_shorten(reason.split(': ')[0])}" for node, reason in list(failures.items())[:_MOST_TOLD]]
+    told = [f"{node}: {_shorten(reason)}" for node, reason in list(failures.items())[:_MOST_TOLD]]
     more = len(failures) - len(told)
     return "; ".join(told).rstrip(".") + (f"; and {more} more." if more else ".")
 
 
-def _shorten(text: str) -> str:
+def _shorten(reason: str) -> str:
+    first, _colon, rest = reason.partition(": ")
+    text = first if len(first) >= _TOO_BRIEF else f"{first}: {rest.split(': ')[0]}" if rest else first
     return text if len(text) <= _BRIEF else text[: _BRIEF - 1].rstrip() + "…"
 
 

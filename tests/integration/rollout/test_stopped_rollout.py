@@ -51,7 +51,7 @@ def test_stopped_rollout_fails_and_tells_the_reason_and_what_to_do_next_once(sto
     approved, run = operator.plan()["plan_id"], operator.last_run()
     for once in (
         "simulated fault",
-        "kubectl describe node gpu-l20",
+        " describe node gpu-l20",
         f"kubegpu.sharing.rollout -i {inventory} -e kubegpu_plan_id={approved}",
         f"kubegpu.sharing.rollback -i {inventory} -e kubegpu_rollback_run={run}",
     ):

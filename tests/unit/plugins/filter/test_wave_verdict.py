@@ -80,11 +80,14 @@ def test_each_node_that_failed_has_a_line_with_what_became_of_it() -> None:
 
 def test_brief_has_the_nodes_and_what_is_before_the_first_colon_of_each_reason() -> None:
     failures = {
-        "gpu-1": "2 restarts of containers, 0 allowed: nlp/web-1 (app)",
+        "gpu-1": "2 restarts of containers since the wave began, 0 allowed: nlp/web-1 (app)",
         "gpu-2": "x" * 200,
-        "gpu-3": "a",
+        "gpu-3": "gave up: no answer: 500",
         "gpu-4": "b",
     }
     brief = wave_verdict(failures, NODES, {"restored": [], "words": {}}, [])["brief"]
-    assert "so no further wave is begun. gpu-1: 2 restarts of containers, 0 allowed; gpu-2: xxx" in brief
-    assert brief.endswith("x…; gpu-3: a; and 1 more.")
+    assert (
+        "so no further wave is begun. gpu-1: 2 restarts of containers since the wave began, 0 allowed; gpu-2: xxx"
+        in brief
+    )
+    assert brief.endswith("x…; gpu-3: gave up: no answer; and 1 more.")
