@@ -85,6 +85,8 @@ def role_variables(situation: Situation) -> Object:
         "__rollout_resumed": {"resumable": situation.resumable},
         "__rollout_allowed": {"missing": situation.missing},
         "__rollout_obstacle": "",
+        # The control node of the tests has never stopped at nodes that are in service and not well.
+        "__rollout_passed_by": [],
         "__rollout_begun": True,
         "__rollout_well": NODES,
         "__rollout_watched": True,
