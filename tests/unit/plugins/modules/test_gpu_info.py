@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import yaml
 
+from ansible_collections.kubegpu.sharing.plugins.doc_fragments.node import ModuleDocFragment
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node import NodeReader
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.node_files import NodeFiles
 from ansible_collections.kubegpu.sharing.plugins.modules import gpu_info
 
 
 def test_argument_spec_is_what_the_documentation_says() -> None:
-    documented = yaml.safe_load(gpu_info.DOCUMENTATION)["options"]
+    texts = (gpu_info.DOCUMENTATION, ModuleDocFragment.DOCUMENTATION)
+    documented = {name: option for text in texts for name, option in yaml.safe_load(text)["options"].items()}
     spec = gpu_info.argument_spec().options
     assert {name: (option["type"], option.get("default")) for name, option in spec.items()} == {
         name: (option["type"], option.get("default")) for name, option in documented.items()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.kubegpu.sharing.plugins.doc_fragments.node import ModuleDocFragment
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.usage_states import run
 from ansible_collections.kubegpu.sharing.plugins.modules import gpu_usage
@@ -27,7 +28,8 @@ def call(directory: Path, check_mode: bool = False, **given: Any) -> dict[str, A
 
 
 def test_argument_spec_is_what_the_documentation_says() -> None:
-    documented = yaml.safe_load(gpu_usage.DOCUMENTATION)["options"]
+    texts = (gpu_usage.DOCUMENTATION, ModuleDocFragment.DOCUMENTATION)
+    documented = {name: option for text in texts for name, option in yaml.safe_load(text)["options"].items()}
     spec = gpu_usage.argument_spec().options
     assert {name: (option["type"], option.get("default")) for name, option in spec.items()} == {
         name: (option["type"], option.get("default")) for name, option in documented.items()
