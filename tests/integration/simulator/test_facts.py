@@ -433,6 +433,18 @@ def test_memory_total_includes_what_the_driver_reserves(tmp_path: Path) -> None:
     assert_fact("total_includes_reserved", observe, ("15360", True))
 
 
+def test_program_that_finds_no_memory_left_on_its_card_ends() -> None:
+    names = ("first", "second", "third")
+
+    def observe(facts: Facts) -> Any:
+        # two cards of 15360 MiB
+        pods = [gpu_pod(name, memory_mib=9000) for name in names]
+        simulation = world(apply=[*shared_plugin(4), *pods], facts=facts)
+        return sum(pod(simulation, name)["status"]["containerStatuses"][0]["restartCount"] > 0 for name in names)
+
+    assert_fact("memory_is_finite", observe, 1)
+
+
 # 11. The checkpoint.
 
 
@@ -555,6 +567,8 @@ LISTED = {
 }
 #: Of versions of the plugin, beside the list.
 OF_VERSIONS = ("directory_crashes", "shared_requests_limited")
+#: Of programs on a GPU, beside the list.
+OF_PROGRAMS = ("memory_is_finite",)
 
 
 def test_list_of_facts_is_complete() -> None:
@@ -563,7 +577,7 @@ def test_list_of_facts_is_complete() -> None:
         assert fact.switches or fact.deferred, fact.phrase
         assert all(reason for reason in fact.deferred.values()), fact.phrase
     listed = [name for fact in LISTED.values() for name in fact.switches]
-    assert sorted([*listed, *OF_VERSIONS]) == sorted(Facts.__dataclass_fields__)
+    assert sorted([*listed, *OF_VERSIONS, *OF_PROGRAMS]) == sorted(Facts.__dataclass_fields__)
 
 
 @pytest.mark.parametrize("name", sorted(Facts.__dataclass_fields__))
