@@ -68,6 +68,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import join_some
+
 # Looks at most while the hosts sample, and afterwards besides the first few: each one asks every host.
 _LOOKS = 40
 _LATE_LOOKS = 16
@@ -153,8 +155,7 @@ def _told(elapsed: float, seconds: int, hosts: Mapping[str, list[str]]) -> str:
     text = f"After {int(elapsed)} of {seconds} s: {', '.join(parts) or 'no host samples'}"
     lost = hosts["lost"]
     if lost:
-        more = f" and {len(lost) - _NAMES_TOLD} more" if len(lost) > _NAMES_TOLD else ""
-        text += f": {', '.join(lost[:_NAMES_TOLD])}{more}"
+        text += f": {join_some(lost, _NAMES_TOLD)}"
     return f"{text}."
 
 

@@ -192,6 +192,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _tell_some(told: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
+    return f"{'; '.join(told[:_MOST_TOLD])}{more}"
+
+
 def _judge_containers(troubles: Sequence[Trouble], limits: Limits) -> Iterator[str]:
     restarts, oom_kills = sum(one.restarts for one in troubles), sum(one.oom_kills for one in troubles)
     looping = [one for one in troubles if one.looping]
@@ -208,18 +214,13 @@ def _judge_containers(troubles: Sequence[Trouble], limits: Limits) -> Iterator[s
             f"{_count(oom_kills, 'end')} for want of memory (OOMKilled), {limits.oom_kills} allowed (kubegpu_health_max_oom_kills)"
         )
     if found:
-        listed = "; ".join(one.describe() for one in troubles[:_MOST_TOLD])
-        more = f"; and {len(troubles) - _MOST_TOLD} more" if len(troubles) > _MOST_TOLD else ""
-        yield f"{', '.join(found)}: {listed}{more}."
+        yield f"{', '.join(found)}: {_tell_some([one.describe() for one in troubles])}."
 
 
 def _judge_xids(xids: Sequence[Mapping[str, Any]], limits: Limits) -> Iterator[str]:
     if len(xids) > limits.xids:
-        listed = "; ".join(map(describe_xid, xids[:_MOST_TOLD]))
-        more = f"; and {len(xids) - _MOST_TOLD} more" if len(xids) > _MOST_TOLD else ""
-        yield (
-            f"{_count(len(xids), 'error')} of GPUs (Xid) since the wave began, {limits.xids} allowed (kubegpu_health_max_xids): {listed}{more}."
-        )
+        listed = _tell_some([describe_xid(one) for one in xids])
+        yield f"{_count(len(xids), 'error')} of GPUs (Xid) since the wave began, {limits.xids} allowed (kubegpu_health_max_xids): {listed}."
 
 
 def describe_xid(found: Mapping[str, Any]) -> str:
