@@ -152,6 +152,9 @@ class Stage:
     def unschedulable(self, name: str = NODE) -> bool:
         return bool(self.client.get(f"/api/v1/nodes/{name}")["spec"].get("unschedulable"))
 
+    def boot_id(self, name: str = NODE) -> str:
+        return str(self.client.get(f"/api/v1/nodes/{name}")["status"]["nodeInfo"]["bootID"])
+
     def evictions(self, since: int = 0) -> list[Object]:
         """Requests for evictions, in the order of their answers."""
         return [item for item in self.cluster.audit(since) if item["subresource"] == "eviction"]

@@ -121,13 +121,17 @@ def test_check_mode_tells_what_a_run_does_and_writes_nothing(open_stage: Open) -
 
 
 def test_node_is_emptied_for_its_own_sake_and_comes_back_as_it_was(open_stage: Open) -> None:
-    """Rebooted meanwhile: it is back in service once it advertises again what it did, and has for a while."""
+    """Rebooted meanwhile: it is back in service once it advertises again what it did, and has for a while.
+
+    What reboots a node waits until it is up, as here: until then the API shows what the node advertised before.
+    """
     stage = open_stage()
     stage.deployment("gpu", 2)
     driver = stage.driver(soak_seconds=1.0).of(plan_path=None)
     node = driver.in_maintenance(evict="gpu_pods")["nodes"][NODE]
     assert (node["failed"], len(node["evicted"]), stage.unschedulable()) == (False, 2, True)
-    stage.cluster.reboot(NODE)
+    before = stage.cluster.reboot(NODE)["boot_id_before"]
+    stage.cluster.wait_until(lambda: stage.boot_id() != before, what="the node's new boot")
     back = driver.in_service()["nodes"][NODE]
     assert (back["failed"], back["reason"], back["in_service"]) == (False, None, True)
     assert back["allocatable"] == {GPU: SLOTS}
