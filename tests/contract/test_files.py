@@ -130,5 +130,9 @@ def test_lock_files_cover_what_they_are_made_from() -> None:
 def test_execution_environment_gets_the_libraries_of_the_control_node() -> None:
     described = load(ROOT / "meta/execution-environment.yml")
     listed = text(ROOT / described["dependencies"]["python"])
-    missing = [library for library in ("kubernetes", "jmespath", "nvidia-ml-py", "tabulate") if library not in listed]
+    missing = [
+        library
+        for library in ("kubernetes", "jmespath", "nvidia-ml-py", "tabulate", "tomlkit")
+        if library not in listed
+    ]
     assert not missing

@@ -37,10 +37,11 @@ PURE = (
     "_holders",
     "_export",
     "_measure",
+    "_runtime",
     "_usage",
 )
 # Fine on the control node, where the pure packages run.
-CONTROL_NODE_LIBRARIES = {"jinja2", "jmespath", "tabulate", "yaml"}
+CONTROL_NODE_LIBRARIES = {"jinja2", "jmespath", "tabulate", "tomlkit", "yaml"}
 # Node-side code finds the standard library and what travels with a module.
 NODE_LIBRARIES = {"ansible.module_utils", "pynvml"}
 NODE_MODULES = ("gpu_info", "gpu_xid_info", "gpu_usage", "mig_config", "node_program")
