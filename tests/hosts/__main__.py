@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hosts.base import base
+from hosts.containerds import SUITES, layer
 from hosts.host import HostError, start, stop
 from hosts.packages import UNAVAILABLE, HostsUnavailableError, install_packages
 
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("prepare", help="install what hosts need and build the root that they share")
     up = commands.add_parser("up", help="start a host; prints how to reach it, as JSON")
     up.add_argument("--name", required=True)
+    up.add_argument("--containerd", choices=SUITES, help="give it this containerd instead of the one of its release")
     down = commands.add_parser("down", help="end a host")
     for command in (up, down):
         command.add_argument("--dir", type=Path, required=True, help="for what is known of the host on this machine")
@@ -35,7 +37,8 @@ def main(arguments: list[str]) -> int:
         if options.command == "prepare":
             base()
         else:
-            print(json.dumps(asdict(start(options.dir.resolve(), options.name))))
+            layers = [layer(options.containerd)] if options.containerd else []
+            print(json.dumps(asdict(start(options.dir.resolve(), options.name, layers))))
     except HostsUnavailableError as error:
         print(error, file=sys.stderr)
         return UNAVAILABLE

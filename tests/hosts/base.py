@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from hosts.packages import HostsUnavailableError, codename
+from hosts.packages import HostsUnavailableError, codename, mirror
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "hosts"
@@ -62,7 +62,7 @@ def _build(suite: str, target: Path) -> None:
 
 
 def _run_debootstrap(suite: str, root: Path) -> None:
-    command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(root), _mirror(suite)]
+    command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, str(root), mirror(suite)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -70,18 +70,6 @@ def _run_debootstrap(suite: str, root: Path) -> None:
     if done.returncode != 0:
         last = (done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["no message"])[-1]
         raise HostsUnavailableError(f"debootstrap failed with {done.returncode}: {last}")
-
-
-def _mirror(suite: str) -> str:
-    """Where apt of this machine gets that release from; it is written nowhere else."""
-    wanted = "$(CODENAME) $(COMPONENT) $(REPO_URI)"
-    command = ["apt-get", "indextargets", "--format", wanted, "Created-By: Packages"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    for line in done.stdout.splitlines():
-        found, component, address = line.split(" ", 2)
-        if (found, component) == (suite, "main"):
-            return address
-    raise HostsUnavailableError(f"apt of this machine names no mirror for {suite}")
 
 
 def _adapt(root: Path) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,20 +46,21 @@ class Host:
     user: str = "root"
 
 
-def start(directory: Path, name: str) -> Host:
+def start(directory: Path, name: str, layers: Sequence[Path] = ()) -> Host:
     """A host that runs, has booted, and answers by ssh.
 
     :param directory: for what is known of the host on this machine. One that is left of an earlier host is cleared up.
+    :param layers: directories over the shared root, the topmost first; they stay as they are.
     :raises HostsUnavailableError: this machine cannot have one.
     :raises HostError: it did not start in time; nothing of it is left.
     """
-    root = base()
+    disk = [*layers, base() / "root"]
     stop(directory)
     directory.mkdir(parents=True)
     key = directory / KEY
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=30)
     try:
-        supervisor = _start_supervisor(directory, name, root)
+        supervisor = _start_supervisor(directory, name, disk)
         (directory / PID).write_text(str(supervisor.pid), encoding="utf-8")
         _wait_for_namespaces(supervisor, directory)
         host = Host(name, _connect(supervisor.pid, directory), str(key))
@@ -88,7 +90,7 @@ def cgroup_name(directory: Path) -> str:
     return f"kubegpu-host-{zlib.crc32(str(directory.resolve()).encode()):08x}"
 
 
-def _start_supervisor(directory: Path, name: str, root: Path) -> subprocess.Popen[bytes]:
+def _start_supervisor(directory: Path, name: str, disk: Sequence[Path]) -> subprocess.Popen[bytes]:
     """A process in namespaces of its own, which waits for a word before it boots the host."""
     command = [
         "unshare",
@@ -101,7 +103,7 @@ def _start_supervisor(directory: Path, name: str, root: Path) -> subprocess.Pope
         "--propagation",
         "private",
     ]
-    command += ["--", sys.executable, "-m", "hosts.supervisor", str(directory), name, str(root)]
+    command += ["--", sys.executable, "-m", "hosts.supervisor", str(directory), name, *map(str, disk)]
     with open(directory / LOG, "wb") as log:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=_environment()

@@ -41,8 +41,7 @@ def install_packages() -> None:
     """
     if os.geteuid() != 0:
         raise HostsUnavailableError("test hosts need root")
-    if _release().get("ID") != "debian":
-        raise HostsUnavailableError("test hosts need a Debian machine")
+    codename()
     if not Path("/proc/self/ns/net").exists():
         raise HostsUnavailableError("test hosts need a kernel with network namespaces")
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
@@ -51,8 +50,32 @@ def install_packages() -> None:
 
 
 def codename() -> str:
-    """This machine's release of Debian, such as bookworm: its mirror has it for sure."""
-    return _release()["VERSION_CODENAME"]
+    """This machine's release of Debian, such as bookworm: its mirror has it for sure.
+
+    :raises HostsUnavailableError: this is no machine with Debian.
+    """
+    release = _release()
+    if release.get("ID") != "debian":
+        raise HostsUnavailableError("test hosts need a Debian machine")
+    return release["VERSION_CODENAME"]
+
+
+def mirror(suite: str) -> str:
+    """Where apt of this machine gets a release from that it knows, and all others too; it is written nowhere else.
+
+    :raises HostsUnavailableError: here is no apt, or none that gets Debian from anywhere.
+    """
+    wanted = "$(CODENAME) $(COMPONENT) $(REPO_URI)"
+    command = ["apt-get", "indextargets", "--format", wanted, "Created-By: Packages"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except OSError as error:
+        raise HostsUnavailableError(f"this machine has no apt: {error}") from error
+    for line in done.stdout.splitlines():
+        found, component, address = line.split(" ", 2)
+        if (found, component) == (suite, "main"):
+            return address
+    raise HostsUnavailableError(f"apt of this machine names no mirror for {suite}")
 
 
 def _release() -> dict[str, str]:

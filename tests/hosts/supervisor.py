@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The process that a test host lives in: it mounts the disk, boots the host, and boots it again when it reboots.
 
-    python -m hosts.supervisor DIR NAME ROOT
+    python -m hosts.supervisor DIR NAME LAYER...
 
 It is the first process of a namespace of its own, as well as in mount and network namespaces: whatever runs in the host, what is
 mounted for it, and its network, end with this process.
@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from hosts import cgroups
@@ -25,10 +26,13 @@ REBOOT = 133
 _DISK_SIZE = "1g"
 
 
-def main(directory: Path, name: str, base: Path) -> int:
-    """Until the host powers off, or this process is told to end."""
+def main(directory: Path, name: str, layers: Sequence[str]) -> int:
+    """Until the host powers off, or this process is told to end.
+
+    :param layers: what its disk lies over, the topmost first.
+    """
     cgroups.enter(cgroup_name(directory))
-    root = _mount(directory, base)
+    root = _mount(directory, layers)
     authorized = root / "root/.ssh/authorized_keys"
     shutil.copy(directory / f"{KEY}.pub", authorized)
     (directory / MOUNTED).touch()
@@ -38,7 +42,7 @@ def main(directory: Path, name: str, base: Path) -> int:
     return _boot(root, name)
 
 
-def _mount(directory: Path, base: Path) -> Path:
+def _mount(directory: Path, below: Sequence[str]) -> Path:
     disk = directory / "disk"
     disk.mkdir()
     # In memory: a layer over a root needs a file system that is no layer itself.
@@ -46,7 +50,7 @@ def _mount(directory: Path, base: Path) -> Path:
     upper, work, root = (disk / part for part in ("upper", "work", "root"))
     for path in (upper, work, root):
         path.mkdir()
-    layers = f"lowerdir={base / 'root'},upperdir={upper},workdir={work}"
+    layers = f"lowerdir={':'.join(below)},upperdir={upper},workdir={work}"
     _run("mount", "-t", "overlay", "-o", layers, "overlay", str(root))
     return root
 
@@ -77,4 +81,4 @@ def _run(*command: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))

@@ -76,16 +76,16 @@ def test_mirror_is_the_one_of_apt(monkeypatch: pytest.MonkeyPatch) -> None:
         "bookworm-updates main http://other/\nbookworm contrib http://contrib/\nbookworm main http://mirror/debian/\n"
     )
     answer = subprocess.CompletedProcess([], 0, listed, "")
-    monkeypatch.setattr(base.subprocess, "run", lambda *_command, **_options: answer)
-    assert base._mirror("bookworm") == "http://mirror/debian/"
+    monkeypatch.setattr(packages.subprocess, "run", lambda *_command, **_options: answer)
+    assert packages.mirror("bookworm") == "http://mirror/debian/"
     with pytest.raises(HostsUnavailableError, match="apt of this machine names no mirror for trixie"):
-        base._mirror("trixie")
+        packages.mirror("trixie")
 
 
 def test_root_that_cannot_be_built_leaves_no_half_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(base, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(base, "codename", lambda: "bookworm")
-    monkeypatch.setattr(base, "_mirror", lambda _suite: "http://mirror/")
+    monkeypatch.setattr(base, "mirror", lambda _suite: "http://mirror/")
     answer = subprocess.CompletedProcess([], 1, "E: Failed getting release file\n", "")
     monkeypatch.setattr(base.subprocess, "run", lambda *_command, **_options: answer)
     with pytest.raises(HostsUnavailableError, match="debootstrap failed with 1: E: Failed getting release file"):
