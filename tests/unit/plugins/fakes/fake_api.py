@@ -257,7 +257,7 @@ def _fields_match(selector: str | None, obj: Mapping[str, Any]) -> bool:
         "spec.unschedulable": lambda one: "true" if (one.get("spec") or {}).get("unschedulable") else "false",
     }
     terms = [term.partition("=") for term in filter(None, (selector or "").split(","))]
-    return all(readers[name](obj) == value for name, _equals, value in terms)
+    return all((readers[name.rstrip("!")](obj) == value) != name.endswith("!") for name, _equals, value in terms)
 
 
 def _seen_through(
