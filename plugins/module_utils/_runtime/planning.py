@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan what a node's container runtime needs. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.engines import MODULES, engine
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import MISSING, Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan, problems_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish, wish_problems
+
+
+def plan_runtime(wish: Wish, observation: Observation) -> RuntimePlan:
+    """What the wish needs on the node that was observed, with all problems at once.
+
+    Total and deterministic. A plan with problems is for showing only: nothing of it may be done.
+    """
+    problems = [*wish_problems(wish), *_engine_problems(wish, observation)]
+    if problems or observation.engine is None:
+        return problems_of(observation.engine or wish.engine, problems, version=observation.version)
+    plan = engine(observation.engine)(wish, observation)
+    problems = [*_binary_problems(wish, observation), *_file_problems(plan, observation)]
+    return _finishing(plan.refused(*problems) if problems else plan, observation)
+
+
+def _engine_problems(wish: Wish, observation: Observation) -> List[str]:
+    found = []
+    if observation.problem:
+        found.append(observation.problem)
+    elif observation.engine not in MODULES:
+        found.append(f"The node's engine is {observation.engine!r}, which is none of {', '.join(MODULES)}.")
+    if observation.record_problem:
+        found.append(observation.record_problem)
+    recorded = (observation.record or {}).get("engine")
+    if recorded and recorded != observation.engine:
+        found.append(
+            f"The record on this node ({wish.state_dir}/record.json) is of {recorded}, and the engine is {observation.engine}. "
+            f"Take out what was put there first: state absent with engine {recorded}."
+        )
+    return found
+
+
+def _binary_problems(wish: Wish, observation: Observation) -> List[str]:
+    seen = observation.binary(wish.binary)
+    if not wish.present or wish.allow_missing_binary or not seen:
+        return []
+    if not seen.get("exists"):
+        return [
+            f"Looking for the runtime's executable {wish.binary}: it is not on the node, and every pod of runtime {wish.name} "
+            "would fail to start. Install NVIDIA's container toolkit, correct the path, or allow a missing binary."
+        ]
+    if not seen.get("executable"):
+        return [f"Looking for the runtime's executable {wish.binary}: it is there and not executable. Set its mode."]
+    return []
+
+
+def _file_problems(plan: RuntimePlan, observation: Observation) -> List[str]:
+    """Of the files that the plan writes: by what they are on disk."""
+    found = []
+    by_target = {seen.target: seen for seen in observation.files.values()}
+    for change in plan.files:
+        seen = by_target.get(change.path)
+        if seen is None:
+            continue
+        if seen.type not in ("file", MISSING):
+            found.append(f"Writing {change.path}: it is a {seen.type}, not a file. Move it away.")
+        elif seen.problem:
+            found.append(f"Reading {seen.path}: {seen.problem}.")
+        elif not seen.writable:
+            found.append(
+                f"Writing {change.path}: it cannot be written, because its file system is mounted read-only or it is marked "
+                "immutable (lsattr). Make it writable, or configure the node where its image is made."
+            )
+    return found
+
+
+def _finishing(plan: RuntimePlan, observation: Observation) -> RuntimePlan:
+    """What an interrupted run still owes: the engine may run with what is no longer in its files, or not at all."""
+    if observation.pending is None or plan.problems:
+        return plan
+    when = observation.pending.get("since") or "an unknown time"
+    owed = f"finish the run that was interrupted ({when}): restart {', '.join(plan.units or observation.units())}"
+    return replace(
+        plan,
+        restart=True,
+        units=plan.units or tuple(observation.units()),
+        actions=(owed, *plan.actions),
+    )
