@@ -51,6 +51,7 @@ def check_node(context: NodeContext, pods: PodsDecision, wanted: Wanted, finding
         )
     findings.warnings.add(name, *_privileges_lost(context, wanted))
     check_mig(context, pods.eviction, findings)
+    check_runtime(context, pods.eviction, findings)
     if context.is_repair:
         return
     _check_memory(context, bool(pods.stale), name in wanted.request.accept_live_memory, findings)
@@ -63,7 +64,7 @@ def check_mig(context: NodeContext, eviction: Eviction, findings: Findings) -> N
     if mig is None:
         return
     findings.warnings.add(name, *warn_of_mig(mig, context.state.labels))
-    leaving = [pod for pod in eviction.pods if pod not in eviction.for_room]
+    leaving = [pod for pod in eviction.pods if pod not in eviction.for_room and pod not in eviction.for_runtime]
     if eviction.whole:
         findings.warnings.add(name, warn_of_reboot(mig, [pod_name(pod) for pod in leaving]))
     elif leaving:
@@ -71,6 +72,17 @@ def check_mig(context: NodeContext, eviction: Eviction, findings: Findings) -> N
         findings.warnings.add(
             name, f"MIG devices change: {listed} will be evicted, since the devices that they hold go."
         )
+
+
+def check_runtime(context: NodeContext, eviction: Eviction, findings: Findings) -> None:
+    """What a restart of the container runtime takes along."""
+    if context.runtime is None or not context.runtime.changes:
+        return
+    name, leaving = context.state.name, [pod_name(pod) for pod in eviction.for_runtime]
+    findings.warnings.add(name, *context.runtime.warnings(leaving))
+    if context.is_repair:
+        # Otherwise they are told together with what slots lack.
+        findings.problems.add(name, *(f"{problem}." for problem in eviction.problems))
 
 
 def _check_slots(context: NodeContext, pods: PodsDecision, wanted: Wanted, findings: Findings) -> None:

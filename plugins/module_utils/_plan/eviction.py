@@ -19,6 +19,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, pod_name, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.overcommit import check_overcommit, short_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.runtime import NodeRuntime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import stale_pods
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import EvictionWish
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.pod import PodState
@@ -40,6 +41,7 @@ class Eviction:
     :param problems: why it cannot be done so, as sentences without the node.
     :param for_room: those that go for the sake of room.
     :param whole: all of its pods go that can, since its host may be rebooted.
+    :param for_runtime: those that go for a restart of its container runtime, with ``runtime``, the scope that it takes.
     """
 
     devices: Sequence[str] = ()
@@ -48,12 +50,16 @@ class Eviction:
     problems: Sequence[str] = ()
     for_room: Sequence[Mapping[str, str]] = ()
     whole: bool = False
+    for_runtime: Sequence[Mapping[str, str]] = ()
+    runtime: str = scope.NONE
 
     @property
     def scope(self) -> str:
         """As node_maintenance calls it."""
-        if self.whole:
+        if self.whole or self.runtime == scope.ALL:
             return scope.ALL
+        if self.runtime == scope.GPU_PODS:
+            return scope.GPU_PODS
         return scope.NONE if self.fit is None and not self.devices else scope.AFFECTED
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,12 +101,21 @@ def decide_pods(context: NodeContext, changes: bool, request: PlanRequest) -> Po
     rules = scope.Rules(request.evict_force, request.evict_delete_emptydir_data)
     use = read_use({"allocations": context.facts.allocations, "gpus": context.facts.gpus})
     lost = evict_for_mig(context.mig, context.state, use, rules, request.mig_allow_reboot)
-    remaining = without_pods(context.state, lost.pods)
+    restart = evict_for_runtime(context.runtime, without_pods(context.state, lost.pods), use, rules)
+    remaining = without_pods(context.state, [*lost.pods, *restart.pods])
     room = Eviction()
     if changes and request.on_overcommit == "evict" and not context.is_repair:
         room = plan_eviction(remaining, context.expected, use, rules)
-    pods = sorted([*lost.pods, *room.pods], key=pod_name)
-    eviction = Eviction(lost.devices, room.fit, pods, [*lost.problems, *room.problems], room.pods, lost.whole)
+    eviction = Eviction(
+        lost.devices,
+        room.fit,
+        sorted([*lost.pods, *restart.pods, *room.pods], key=pod_name),
+        [*lost.problems, *restart.problems, *room.problems],
+        room.pods,
+        lost.whole,
+        restart.pods,
+        restart.runtime,
+    )
     leaving = {pod["uid"] for pod in eviction.pods}
     found = stale_pods(context, changes)
     stale = [pod for pod in found if pod["uid"] not in leaving]
@@ -125,6 +140,22 @@ def evict_for_mig(
     problems = [f"{because}, {objection}" for objection in _objections(going)]
     problems += immovable_holders(mig, {_full_name(verdict) for verdict in going})
     return Eviction(mig.lost_devices, None, [verdict.pod.identity() for verdict in going], problems, whole=whole)
+
+
+def evict_for_runtime(runtime: NodeRuntime | None, state: NodeState, use: NodeUse, rules: scope.Rules) -> Eviction:
+    """Pods that go because the container runtime is restarted.
+
+    :param state: the node without pods that leave in any case.
+    """
+    if runtime is None or runtime.disruption == scope.NONE:
+        return Eviction()
+    judge = scope.Scope(EvictionWish(runtime.disruption), rules, use)
+    pods = state.gpu_pods if runtime.disruption == scope.GPU_PODS else state.entry.get("pods") or ()
+    verdicts = judge([_candidate(pod) for pod in pods])
+    going = sorted((verdict for verdict in verdicts if verdict.action != scope.STAY), key=_full_name)
+    named = [verdict.pod.identity() for verdict in going]
+    problems = [f"{runtime.title} is restarted, {objection}" for objection in _objections(going)]
+    return Eviction(pods=named, problems=problems, for_runtime=named, runtime=runtime.disruption)
 
 
 def immovable_holders(mig: NodeMig, going: Collection[str]) -> list[str]:

@@ -14,6 +14,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_entry im
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.mig_node import NodeMig
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.releases import Release, serves
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.runtime import NodeRuntime, reasons_of_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import GPU_RESOURCE
 
 
@@ -24,6 +25,7 @@ class NodeContext:
     :param incumbents: other people's device plugins on it.
     :param missing: objects of its config that the cluster lacks.
     :param mig: what becomes of its GPUs; None if the config says nothing of MIG.
+    :param runtime: its container runtime; None if that is left alone.
     """
 
     state: NodeState
@@ -33,6 +35,7 @@ class NodeContext:
     incumbents: Sequence[Mapping[str, Any]] = ()
     missing: Sequence[str] = ()
     mig: NodeMig | None = None
+    runtime: NodeRuntime | None = None
 
     @property
     def expected(self) -> dict[str, int]:
@@ -82,6 +85,11 @@ def reasons_to_switch(context: NodeContext) -> list[str]:
     return reasons
 
 
+def reasons_for_host(context: NodeContext) -> list[str]:
+    """Why a node that serves as planned is taken out of service all the same: something is to be done on its host."""
+    return reasons_of_runtime(context.runtime)
+
+
 def reasons_to_resume(state: NodeState) -> list[str]:
     """Why a node that is as planned is still not done with."""
     return [f"resumed after run {state.maintenance.get('run') or 'unknown'}"] if state.maintenance else []
@@ -102,12 +110,13 @@ def _list(resources: Mapping[str, int]) -> str:
 class Change:
     """What is decided about a node; without reasons it is left as it is.
 
-    :param switch: its plugin changes; without, it is only put back into service, or rid of stale pods.
+    :param switch: its plugin changes; without, it is only put back into service, or rid of stale pods, or its host changes.
     :param stale: pods that keep device ids which the node does not have, or will not have.
     :param evict: pods that leave it while it is out of service, as it stands in the plan.
     :param ids_change: device ids that its pods hold may vanish.
     :param recreate: stale pods are made anew once it serves.
     :param holders: what keeps the driver open while its MIG devices change.
+    :param restarts: its container runtime is restarted.
     """
 
     reasons: Sequence[str]
@@ -118,6 +127,7 @@ class Change:
     recreate: bool = False
     release: Release | None = None
     holders: Mapping[str, Any] | None = None
+    restarts: bool = False
 
     @property
     def disruption(self) -> str:
@@ -126,7 +136,7 @@ class Change:
             return str(self.evict["scope"])
         if self.recreate:
             return "affected"
-        return "switch" if self.switch else "none"
+        return "switch" if self.switch or self.restarts else "none"
 
 
 def node_entry(context: NodeContext, change: Change) -> dict[str, Any]:
@@ -143,6 +153,7 @@ def node_entry(context: NodeContext, change: Change) -> dict[str, Any]:
         "sharing": plan.sharing,
         "replicas": plan.replicas,
         "mig": mig_entry(context.mig, change.holders) if context.mig else None,
+        "runtime": context.runtime.entry() if context.runtime else None,
         "mig_devices": context.mig.mig_devices if context.mig else {},
         "slots_before": sum(before.values()),
         "slots_after": sum(expected.values()),

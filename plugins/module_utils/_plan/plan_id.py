@@ -22,8 +22,8 @@ def plan_id(
     releases: Sequence[Mapping[str, Any]],
     waves: Sequence[Sequence[str]],
 ) -> str:
-    """16 hexadecimal digits over: per changed node what it is and becomes, how it is disturbed and what is taken off it, and the
-    MIG devices that it ends with; the configs that these nodes get; the sizes of the waves.
+    """16 hexadecimal digits over: per changed node what it is and becomes, how it is disturbed and what is taken off it, the MIG
+    devices that it ends with, and what is done about its container runtime; the configs that these nodes get; the sizes of the waves.
 
     The revision covers a config's file and everything else in the plugin's pod.
     """
@@ -31,7 +31,11 @@ def plan_id(
     keys = {node["key"] for node in changed.values()}
     decisions = {
         "nodes": {
-            name: {**{word: node[word] for word in ("from", "to", "disruption", "release")}, **_mig(node)}
+            name: {
+                **{word: node[word] for word in ("from", "to", "disruption", "release")},
+                **_mig(node),
+                **_runtime(node),
+            }
             for name, node in changed.items()
         },
         "configs": {key: {word: configs[key][word] for word in ("revision", "config_file")} for key in keys},
@@ -48,3 +52,9 @@ def _mig(node: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     gpus = [{"uuid": gpu["uuid"], **gpu["after"]} for gpu in mig["gpus"]]
     return {"mig": {"strategy": mig["strategy"], "gpus": gpus}}
+
+
+def _runtime(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The digest is over the files as they are to be, and the units that are restarted."""
+    runtime = node.get("runtime")
+    return {"runtime": {word: runtime[word] for word in ("engine", "restart", "units", "digest")}} if runtime else {}

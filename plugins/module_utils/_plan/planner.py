@@ -33,6 +33,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan im
     Change,
     NodeContext,
     node_entry,
+    reasons_for_host,
     reasons_to_resume,
     reasons_to_switch,
 )
@@ -48,6 +49,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request impo
     Wanted,
     read_request,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.runtime import NodeRuntime, unread_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.settings_change import settings_changes
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.stale import ids_change
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.survey import Survey, survey
@@ -101,6 +103,7 @@ class _Draft:
                 incumbents=incumbents.get(name, ()),
                 missing=missing[key],
                 mig=self.found.mig.get(name),
+                runtime=self._runtime(name),
             )
             self.nodes[name] = node_entry(context, self._decide(context))
         in_use = {self.found.matches[name].key for name in self.found.planned}
@@ -110,7 +113,7 @@ class _Draft:
     def _decide(self, context: NodeContext) -> Change:
         state = context.state
         to_switch = reasons_to_switch(context)
-        reasons = to_switch + reasons_to_resume(state)
+        reasons = to_switch + reasons_for_host(context) + reasons_to_resume(state)
         pods = decide_pods(context, bool(reasons), self.wanted.request)
         if reasons:
             check_node(context, pods, self.wanted, self.findings)
@@ -125,7 +128,24 @@ class _Draft:
             recreate=bool(pods.recreated),
             release=self._release(context),
             holders=self._holders(context, pods),
+            restarts=context.runtime is not None and context.runtime.restarts,
         )
+
+    def _runtime(self, name: str) -> NodeRuntime | None:
+        """The container runtime of a node, and what is in the way of it."""
+        request = self.wanted.request
+        if request.runtimes is None:
+            return None
+        host = self.wanted.scope.host_of.get(name)
+        document = request.runtimes.get(host or "")
+        if document is None:
+            problems, warnings = unread_runtime(host, host in request.host_facts)
+            self.findings.problems.add(name, *problems)
+            self.findings.warnings.add(name, *warnings)
+            return None
+        runtime = NodeRuntime(document, request.runtime_disruption)
+        self.findings.problems.add(name, *runtime.problems)
+        return runtime
 
     def _holders(self, context: NodeContext, pods: PodsDecision) -> Mapping[str, Any] | None:
         """What keeps the driver open on a node whose MIG devices change, and has to be paused."""
@@ -168,7 +188,7 @@ class _Draft:
         out = frozenset(name for name, state in scope.nodes.items() if state.out_of_service)
         changed = {name: node["key"] for name, node in self.nodes.items() if node["changed"]}
         at_once = allowed_at_once(self.wanted.limits, len(scope.nodes), len(out))
-        waves = plan_waves(changed, out, self.wanted.limits, at_once)
+        waves = plan_waves(changed, out, self.wanted.limits, at_once, self._servers())
         refusing = frozenset(key for key, plan in self._plans().items() if plan.config.fail_requests_greater_than_one)
         return {
             "schema_version": SCHEMA_VERSION,
@@ -193,6 +213,10 @@ class _Draft:
             "warnings": self._warnings(out if changed else frozenset()),
             "problems": [],
         }
+
+    def _servers(self) -> frozenset[str]:
+        """Nodes of the control plane whose runtime is restarted: with two of them away at once, it may have no quorum."""
+        return frozenset(name for name, node in self.nodes.items() if (node["runtime"] or {}).get("server"))
 
     def _compatibility(self, refusing: frozenset[str]) -> list[dict[str, str]]:
         cluster = self.wanted.request.cluster
@@ -229,8 +253,14 @@ def plan_diff(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Before and after of the nodes that change, as Ansible shows a diff."""
     changed = {name: node for name, node in plan["nodes"].items() if node["changed"]}
     return {
-        "before": {name: {**node["from"], **_layouts(node, "before")} for name, node in changed.items()},
-        "after": {name: {**node["to"], **_layouts(node, "after")} for name, node in changed.items()},
+        "before": {
+            name: {**node["from"], **_layouts(node, "before"), **_runtimes(node, "before")}
+            for name, node in changed.items()
+        },
+        "after": {
+            name: {**node["to"], **_layouts(node, "after"), **_runtimes(node, "after")}
+            for name, node in changed.items()
+        },
     }
 
 
@@ -248,3 +278,9 @@ def _layouts(node: Mapping[str, Any], when: str) -> dict[str, Any]:
             for gpu in mig["gpus"]
         }
     }
+
+
+def _runtimes(node: Mapping[str, Any], when: str) -> dict[str, Any]:
+    """What is done about the container runtime; the files themselves are shown where they are written."""
+    runtime = node.get("runtime")
+    return {"runtime": runtime["actions"] if when == "after" else []} if runtime else {}

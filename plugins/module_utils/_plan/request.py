@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import MODES
+from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import ALL
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import LABELS, MODES
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.options import ON_OVERCOMMIT, STALE_PODS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.runtime import DISRUPTIONS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import Scope, read_scope
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.vocabulary import Vocabulary, read_vocabulary
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.waves import WaveLimits, read_limits
@@ -36,6 +38,8 @@ class PlanRequest:
     :param mig_allow_reboot: hosts may be rebooted where the MIG mode changes only by that, which takes all pods of their nodes.
     :param mig_ignore_holders: what may keep the driver open while MIG devices change: DaemonSets, units or commands.
     :param mig_host_services: systemd units that are stopped for that time.
+    :param runtimes: by host, what the container runtime was found to be; None: runtimes are left alone.
+    :param runtime_disruption: which pods leave a node before its runtime is restarted: all, gpu_pods or none.
     :param warnings: what was noticed when all this was read.
     :param evict_force: pods without a controller may be evicted, and are lost; likewise evict_delete_emptydir_data.
     """
@@ -59,6 +63,8 @@ class PlanRequest:
     mig_allow_reboot: bool = False
     mig_ignore_holders: Tuple[str, ...] = ()
     mig_host_services: Tuple[str, ...] = ()
+    runtimes: Mapping[str, Mapping[str, Any]] | None = None
+    runtime_disruption: str = ALL
     warnings: Tuple[str, ...] = ()
 
 
@@ -101,9 +107,15 @@ def _check_choices(request: PlanRequest) -> list[str]:
         ("facts", request.facts, MODES),
         ("on_overcommit", request.on_overcommit, ON_OVERCOMMIT),
         ("stale_pods", request.stale_pods, STALE_PODS),
+        ("runtime_disruption", request.runtime_disruption, DISRUPTIONS),
     ):
         if value not in choices:
             problems.append(f"kubegpu_{name} is {value!r}; give one of {', '.join(choices)}.")
+    if request.runtimes is not None and request.facts == LABELS:
+        problems.append(
+            "kubegpu_runtime_manage looks at the hosts themselves, and kubegpu_facts is labels; give auto or nodes, or leave "
+            "container runtimes alone."
+        )
     return problems
 
 

@@ -28,6 +28,8 @@ def plan_facts(plan: Mapping[str, Any], dest: str | None) -> dict[str, Any]:
         ],
         "mig_differences": mig_differences(plan),
         "mig_nodes": sorted(node for wave in plan["waves"] for node in wave if plan["nodes"][node].get("mig")),
+        "runtime_differences": runtime_differences(plan),
+        "runtime_nodes": sorted(node for wave in plan["waves"] for node in wave if plan["nodes"][node].get("runtime")),
         "plan": _shorten(plan) if dest and len(plan["nodes"]) > LARGE_FLEET else dict(plan),
         "dest": dest,
     }
@@ -39,6 +41,15 @@ def mig_differences(plan: Mapping[str, Any]) -> list[str]:
         f"{name}: {difference}"
         for name, node in sorted(plan["nodes"].items())
         for difference in (node.get("mig") or {}).get("differences") or ()
+    ]
+
+
+def runtime_differences(plan: Mapping[str, Any]) -> list[str]:
+    """How container runtimes are not as wanted: nothing in the cluster tells of it."""
+    return [
+        f"{name}: {difference}"
+        for name, node in sorted(plan["nodes"].items())
+        for difference in (node.get("runtime") or {}).get("differences") or ()
     ]
 
 

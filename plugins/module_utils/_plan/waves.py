@@ -41,7 +41,11 @@ def allowed_at_once(limits: WaveLimits, gpu_nodes: int, out_of_service: int) -> 
 
 
 def plan_waves(
-    key_of: Mapping[str, str], already_out: frozenset[str], limits: WaveLimits, at_once: int
+    key_of: Mapping[str, str],
+    already_out: frozenset[str],
+    limits: WaveLimits,
+    at_once: int,
+    apart: frozenset[str] = frozenset(),
 ) -> list[list[str]]:
     """The waves: first one canary of each key, then the rest.
 
@@ -51,6 +55,7 @@ def plan_waves(
     :param key_of: key of each node that changes.
     :param already_out: nodes that are out of service now.
     :param at_once: from ``allowed_at_once``.
+    :param apart: nodes no two of which may be out of service together, such as servers of a control plane that keeps a quorum.
     """
     ordered = sorted(key_of, key=lambda node: (node not in already_out, node))
     first_of_key: dict[str, str] = {}
@@ -59,7 +64,7 @@ def plan_waves(
     canaries = [first_of_key[key] for key in sorted(first_of_key)]
     rest = [node for node in ordered if first_of_key[key_of[node]] != node]
     size = limits.wave.of(len(ordered)) if ordered else 1
-    return [
+    cut = [
         wave
         for nodes, most in ((canaries, max(1, len(canaries))), (rest, size))
         for wave in (
@@ -67,6 +72,13 @@ def plan_waves(
             *_cut([node for node in nodes if node not in already_out], min(most, at_once)),
         )
     ]
+    return [part for wave in cut for part in _keep_apart(wave, apart)]
+
+
+def _keep_apart(wave: list[str], apart: frozenset[str]) -> list[list[str]]:
+    """The wave with the first of those nodes alone, and then a wave for each other one."""
+    surplus = [node for node in wave if node in apart][1:]
+    return [[node for node in wave if node not in surplus], *([node] for node in surplus)]
 
 
 def _cut(nodes: Sequence[str], size: int) -> list[list[str]]:

@@ -11,6 +11,7 @@ from typing import Any, Mapping, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig import MigStep, read_step
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.runtime import RuntimeStep, read_runtime_step
 
 SCHEMA_VERSION = 1
 BACKENDS = ("daemonset_per_key",)
@@ -78,6 +79,7 @@ class NodeTarget:
     :param ids_change: devices that running pods hold may be there no more afterwards.
     :param as_is: it is taken out of service for its own sake, and is to come back as it is.
     :param mig: what its host does about MIG; None if that is left alone.
+    :param runtime: what its host does about its container runtime; None if there is nothing to do.
     """
 
     name: str
@@ -95,6 +97,7 @@ class NodeTarget:
     ids_change: bool = False
     as_is: bool = False
     mig: MigStep | None = None
+    runtime: RuntimeStep | None = None
 
     @property
     def title(self) -> str:
@@ -109,6 +112,11 @@ class NodeTarget:
     def changes_layout(self) -> bool:
         """MIG instances of it come or go, so no plugin may serve it meanwhile, though it may bear its target already."""
         return self.mig is not None and self.mig.changes
+
+    @property
+    def changes_host(self) -> bool:
+        """Something is to be done on its host while it is out of service, though it may bear its target already."""
+        return self.changes_layout or self.runtime is not None
 
     @property
     def foreign(self) -> frozenset[str]:
@@ -272,6 +280,7 @@ def _read_node(name: str, entry: Mapping[str, Any]) -> NodeTarget:
         plugin=str(to.get("plugin") or ""),
         ids_change=entry.get("ids_change") is True,
         mig=read_step(entry.get("mig")),
+        runtime=read_runtime_step(entry.get("runtime")),
     )
 
 

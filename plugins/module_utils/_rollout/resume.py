@@ -51,7 +51,8 @@ def judge_resume(config_maps: Sequence[Mapping[str, Any]], plan_id: str, plan: R
         approved = targets.get(first.name)
         was = f"key {approved['key']} revision {approved['revision']}" if approved else "nothing"
         if approved and (first.key, first.revision) == (approved["key"], approved["revision"]):
-            was += ", with other MIG devices"
+            mig = _same_mig(first, approved)
+            was += ", with another change of its container runtime" if mig else ", with other MIG devices"
         problem = (
             f"{len(others)} of {_nodes(len(remaining))} {'are' if others[1:] else 'is'} to become something else than plan {plan_id} had approved, the first "
             f"is {first.name}: key {first.key} revision {first.revision} now, {was} then."
@@ -65,7 +66,15 @@ def judge_resume(config_maps: Sequence[Mapping[str, Any]], plan_id: str, plan: R
 def _is_approved(target: NodeTarget, approved: Mapping[str, Any] | None) -> bool:
     if approved is None or (approved["key"], approved["revision"]) != (target.key, target.revision):
         return False
+    return _same_mig(target, approved) and _same_runtime(target, approved)
+
+
+def _same_mig(target: NodeTarget, approved: Mapping[str, Any]) -> bool:
     return target.mig is None or same_devices(approved.get("mig"), target.mig.after)
+
+
+def _same_runtime(target: NodeTarget, approved: Mapping[str, Any]) -> bool:
+    return target.runtime is None or (approved.get("runtime") or {}).get("digest") == target.runtime.digest
 
 
 def _nodes(count: int) -> str:
@@ -73,7 +82,8 @@ def _nodes(count: int) -> str:
 
 
 def read_targets(config_maps: Sequence[Mapping[str, Any]], snapshot: Snapshot) -> dict[str, Mapping[str, Any]]:
-    """What a snapshot's plan was to bring about, by node: key and revision, and mig (a layout) where that was a part of it.
+    """What a snapshot's plan was to bring about, by node: key and revision, and mig (a layout)
+    and runtime (a digest) where these were a part of it.
 
     :raises KeyError, TypeError, ValueError, AttributeError: a part of the snapshot is missing or is not what we write.
     """

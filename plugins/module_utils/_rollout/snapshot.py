@@ -90,6 +90,7 @@ def node_entry(node: NodeState, target: NodeTarget) -> dict[str, Any]:
             "revision": target.revision,
             "labels": dict(target.labels),
             **({"mig": target.mig.after} if target.mig else {}),
+            **({"runtime": target.runtime.to_dict()} if target.runtime else {}),
         },
     }
 

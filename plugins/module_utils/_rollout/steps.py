@@ -155,7 +155,7 @@ def _take_over(node: NodeState, note: Maintenance, target: NodeTarget, run: RunC
 
 def _begin(node: NodeState, target: NodeTarget, run: RunContext) -> Decision:
     as_planned = bears_target(node, target) and advertises_target(node, target) and not node.not_ready
-    if as_planned and not target.as_is and not target.changes_layout:
+    if as_planned and not target.as_is and not target.changes_host:
         return done("already serves what the plan wants", settled=True)
     if node.hold is not None:
         return refuse(f"{_held(node)} {_LET_GO}")

@@ -12,6 +12,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, RolloutPlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.resume import judge_resume
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.runtime import RuntimeStep
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.snapshot import (
     SnapshotHead,
     build_snapshot,
@@ -87,6 +88,24 @@ def test_judge_resume_asks_for_the_same_mig_devices_as_were_approved(now: dict[s
     maps = build_snapshot(HEAD, {"gpu-1": node_entry(NodeState("gpu-1"), approved)}, [], [])
     resume = judge_resume(maps, "0123456789abcdef", remaining(replace(TARGET, mig=MigStep(True, after=now))))
     assert (resume.resumable, "with other MIG devices" in resume.reason) == (resumable, not resumable)
+
+
+@pytest.mark.parametrize(
+    ("now", "resumable"),
+    [
+        pytest.param(RuntimeStep("containerd", "aa"), True, id="the same"),
+        pytest.param(None, True, id="done already"),
+        pytest.param(RuntimeStep("containerd", "bb"), False, id="another change"),
+    ],
+)
+def test_judge_resume_asks_for_the_same_change_of_a_container_runtime(now: RuntimeStep | None, resumable: bool) -> None:
+    approved = replace(TARGET, runtime=RuntimeStep("containerd", "aa"))
+    maps = build_snapshot(HEAD, {"gpu-1": node_entry(NodeState("gpu-1"), approved)}, [], [])
+    resume = judge_resume(maps, "0123456789abcdef", remaining(replace(TARGET, runtime=now)))
+    assert (resume.resumable, "another change of its container runtime" in resume.reason) == (resumable, not resumable)
+    # Approved was a plan that did nothing to it.
+    if now:
+        assert not judge_resume(begun(), "0123456789abcdef", remaining(replace(TARGET, runtime=now))).resumable
 
 
 def test_judge_resume_needs_a_complete_snapshot_of_that_plan() -> None:

@@ -25,6 +25,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.node import NodeState
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import NodeTarget, Release
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.proof import unmet_node
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.runtime import RuntimeStep
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.steps import (
     RunContext,
     bears_target,
@@ -52,7 +53,9 @@ AS_IS = NodeTarget("gpu-1", "l20", NEW, {GPU: 8}, as_is=True)
 #: MIG instances come or go: with another config, and with the same one.
 LAYOUT = {"schema_version": 1, "gpus": [{"uuid": "GPU-0", "mode": "disabled", "instances": []}]}
 REPARTED = replace(OWN, mig=MigStep(True, {"mig_devices": {"1g.12gb": 7}}, before=LAYOUT))
-TARGETS = [BY_LABEL, BY_AFFINITY, OWN, BACK, BACK_BY_AFFINITY, NOBODY, REPARTED]
+#: Its container runtime is restarted, and nothing else.
+RESTARTED = replace(OWN, runtime=RuntimeStep("containerd", "0" * 64))
+TARGETS = [BY_LABEL, BY_AFFINITY, OWN, BACK, BACK_BY_AFFINITY, NOBODY, REPARTED, RESTARTED]
 SCALE_DOWN, DISRUPT = "cluster-autoscaler.kubernetes.io/scale-down-disabled", "karpenter.sh/do-not-disrupt"
 NOT_PROTECTED = {SCALE_DOWN: None, DISRUPT: None}
 BARE = NodeState("gpu-1", labels=FOREIGN, allocatable={GPU: 1})
@@ -225,6 +228,17 @@ def test_a_node_whose_layout_changes_alone_is_taken_and_its_plugin_withdrawn_onc
     assert decide_withdrawn(served, REPARTED, RUN).verdict == DONE
     # A way back within the run, after its failure, goes by a plan of its own.
     assert decide_withdrawn(served, REPARTED, replace(RUN, plan_id="plan-2")).verdict == PATCH
+
+
+def test_a_node_whose_runtime_alone_changes_is_taken_and_keeps_its_plugin() -> None:
+    node = serving(BARE)
+    taken = node.patched(decide_in_maintenance(node, RESTARTED, RUN).patch)
+    assert taken.unschedulable
+    for decide in (decide_withdrawn, decide_serving):
+        decision = decide(taken, RESTARTED, RUN)
+        # Not settled: the proof is waited for, since a restart may take the kubelet along.
+        assert (decision.verdict, decision.settled) == (DONE, False)
+    assert taken.patched(decide_in_service(taken, RESTARTED, RUN, []).patch) == node
 
 
 def test_a_node_whose_layout_only_is_confirmed_is_left_alone() -> None:
