@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import yaml
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._measure.overlay import Overlay, lay_over
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import MODES
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.measured_peaks import add_peaks
@@ -22,6 +22,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.options impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan, plan_diff
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import PlanRequest
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.result import LARGE_FLEET, plan_facts
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.runtime import DISRUPTIONS, KIND
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.scope import read_hosts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rehearsal.obstacles import add_rehearsal
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import read_json, write_text
@@ -46,6 +47,8 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "accept_live_memory": {"type": "list", "elements": "str", "default": []},
     "mig_ignore_holders": {"type": "list", "elements": "str", "default": []},
     "proposal_path": {"type": "path"},
+    "runtime_dir": {"type": "path"},
+    "runtime_disruption": {"type": "str", "default": DISRUPTIONS[0], "choices": list(DISRUPTIONS)},
     "measurements_dir": {"type": "path"},
     "mig_host_services": {"type": "list", "elements": "str", "default": list(HOST_SERVICES)},
 }
@@ -56,13 +59,31 @@ def read_host_facts(directory: str | None, hosts: Sequence[str]) -> dict[str, di
 
     :raises KubeGpuError: a file is not what gpu_info writes.
     """
+    return {host: document.get("facts") or {} for host, _path, document in _read_files(directory, hosts)}
+
+
+def read_runtimes(directory: str | None, hosts: Sequence[str]) -> dict[str, dict[str, Any]] | None:
+    """What the container runtimes were found to be, by host, of those that were looked at; None: runtimes are left alone.
+
+    :raises KubeGpuError: a file is not what container_runtime writes.
+    """
+    if not directory:
+        return None
     found = {}
+    for host, path, document in _read_files(directory, hosts):
+        if document.get("kind") != KIND:
+            raise InputError(path, [f"its kind is {document.get('kind')!r}; only {KIND!r} can be read."])
+        found[host] = document
+    return found
+
+
+def _read_files(directory: str | None, hosts: Sequence[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(host, path, content) of each host that has a file."""
     for host in hosts if directory else ():
         # An inventory name may hold anything, also a slash.
         path = os.path.join(str(directory), f"{quote(host, safe='')}.json")
         if os.path.exists(path):
-            found[host] = read_json(path, SCHEMA_VERSION).get("facts") or {}
-    return found
+            yield host, path, read_json(path, SCHEMA_VERSION)
 
 
 def read_peaks(
@@ -146,6 +167,7 @@ def make_request(
         cluster=cluster,
         host_facts=host_facts,
         warnings=told,
+        runtimes=read_runtimes(params["runtime_dir"], sorted(hosts)),
         hosts=hosts,
         accept_live_memory=read_names(params["accept_live_memory"]),
         mig_ignore_holders=read_names(params["mig_ignore_holders"]),
@@ -159,6 +181,7 @@ def make_request(
                 "sizing",
                 "device_plugin",
                 "facts",
+                "runtime_disruption",
             )
         },
     )

@@ -122,6 +122,22 @@ options:
     type: list
     elements: str
     default: [nvidia-persistenced, nvidia-dcgm, dcgm, nvsm, nvsm-core, nvsm-api-gateway]
+  runtime_dir:
+    description:
+      - Directory in which M(kubegpu.sharing.container_runtime) has written, in check mode, a file for each host, with what is to be
+        done about its container runtime.
+      - A node whose runtime is not as wanted is one that changes, whatever its sharing. Problems of a host refuse the plan, and so
+        does a host that was read and whose runtime was not.
+      - Without it, container runtimes are left alone.
+    type: path
+  runtime_disruption:
+    description:
+      - Which pods leave a node before its container runtime is restarted. V(all) but those of DaemonSets, static pods and finished
+        ones, V(gpu_pods), or V(none).
+      - Docker without live-restore takes V(all), as its restart ends every container.
+    type: str
+    choices: [all, gpu_pods, none]
+    default: all
   proposal_path:
     description:
       - File that M(kubegpu.sharing.sizing_proposal) has written. The plan shows what would be if its C(process_memory_mib) stood in
@@ -144,6 +160,7 @@ seealso:
   - module: kubegpu.sharing.gpu_info
   - module: kubegpu.sharing.gpu_resources_info
   - module: kubegpu.sharing.sizing_proposal
+  - module: kubegpu.sharing.container_runtime
 """
 
 EXAMPLES = r"""
@@ -195,7 +212,9 @@ empty:
   type: bool
   returned: success
 waves:
-  description: Names of the nodes that change, wave by wave. The first waves have one node of each config.
+  description:
+    - Names of the nodes that change, wave by wave. The first waves have one node of each config.
+    - No wave has two servers of k3s or RKE2 whose container runtime is restarted.
   type: list
   elements: list
   returned: success
@@ -221,6 +240,16 @@ mig_nodes:
   type: list
   elements: str
   returned: success
+runtime_differences:
+  description: How container runtimes are not set up as wanted, in words, each with its node.
+  type: list
+  elements: str
+  returned: success
+runtime_nodes:
+  description: Names of the nodes that change and whose container runtime is set up.
+  type: list
+  elements: str
+  returned: success
 plan:
   description:
     - The whole plan, as its file has it.
@@ -231,6 +260,8 @@ plan:
     - A node whose config has C(mig) also has C(mig_devices) (by resource) and C(mig). This has C(strategy), C(changes), C(differences), C(request) (the
       options for M(kubegpu.sharing.mig_config)), C(gpus) (each with what is kept, destroyed and created, and who loses a device),
       C(before) and C(after) (exact layouts), C(lost_devices), C(reset) and C(reset_coupled), and C(holders) of the driver.
+    - A node whose container runtime is set up has C(runtime), with C(engine), C(version), C(restart), C(actions), C(units),
+      C(digest) (what the host is held to), C(disruption), C(server) (no two of these share a wave), C(live_loss) and C(differences).
     - C(rehearsal) tells for each of the C(waves) which pods are evicted and whether they have somewhere to go (C(evictions);
       where pods go that ask for no GPU is not reckoned),
       C(blocking_budgets), and how many slots are missing meanwhile (C(slots_missing_at_worst)) and afterwards

@@ -15,6 +15,8 @@ from typing import Any, Mapping, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._eviction.scope import ALL, GPU_PODS, NONE
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import some
 
+#: What the file of a host is, that tells of its runtime.
+KIND = "runtime"
 #: Which pods leave a node before its container runtime is restarted.
 DISRUPTIONS = (ALL, GPU_PODS, NONE)
 # Units that serve the cluster itself, and not only pods: its API, and often its etcd.
@@ -63,6 +65,11 @@ class NodeRuntime:
     def problems(self) -> list[str]:
         """Why nothing may be done about it; sentences without the node."""
         told = [f"its container runtime: {problem}" for problem in self.document.get("problems") or ()]
+        if self.document.get("state") == "absent":
+            told.append(
+                "kubegpu_runtime_state is absent, and a rollout only makes container runtimes ready. Take it out by the role "
+                "nvidia_container_runtime alone, which looks for pods that still need it, or set kubegpu_runtime_manage: false."
+            )
         if self.restarts and self.document.get("live_restore") is False and self.wanted != ALL:
             told.append(
                 f"{self.title} runs without live-restore, so its restart ends every container of the node, and "

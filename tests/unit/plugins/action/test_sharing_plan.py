@@ -97,6 +97,27 @@ def test_plan_without_measurements_needs_no_directory(files: Path) -> None:
     assert sharing_plan.make_request(given, {}) == sharing_plan.make_request(params(files), {})
 
 
+def test_plan_reads_what_hosts_told_of_their_container_runtimes(files: Path) -> None:
+    (files / "runtime").mkdir()
+    assert sharing_plan.make_request(params(files), {}).runtimes is None
+    document = {
+        "schema_version": 1,
+        "kind": "runtime",
+        "host": "gpu-t4",
+        "engine": "containerd",
+        "problems": ["Broken."],
+    }
+    (files / "runtime/gpu-t4.json").write_text(json.dumps(document), encoding="utf-8")
+    given = params(files, runtime_dir=str(files / "runtime"), runtime_disruption="none")
+    request = sharing_plan.make_request(given, {})
+    assert (request.runtimes, request.runtime_disruption) == ({"gpu-t4": document}, "none")
+    with pytest.raises(KubeGpuError, match="node gpu-t4: its container runtime: Broken"):
+        build_plan(request)
+    (files / "runtime/gpu-t4.json").write_text(json.dumps({**document, "kind": "usage"}), encoding="utf-8")
+    with pytest.raises(KubeGpuError, match="(?s)gpu-t4.json: .*its kind is 'usage'; only 'runtime' can be read"):
+        sharing_plan.make_request(given, {})
+
+
 def params(files: Path, **given: Any) -> dict[str, Any]:
     return {
         **DEFAULTS,

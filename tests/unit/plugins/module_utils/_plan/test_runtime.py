@@ -165,6 +165,13 @@ def test_problems_of_hosts_refuse_the_plan_all_at_once() -> None:
     ]
 
 
+def test_runtime_that_is_to_be_taken_out_is_none_of_a_rollouts() -> None:
+    [problem] = refusal(request({"n0": {**OWED, "state": "absent"}}))
+    assert problem.startswith(
+        "node n0: kubegpu_runtime_state is absent, and a rollout only makes container runtimes ready."
+    )
+
+
 def test_docker_whose_restart_ends_containers_takes_an_empty_node() -> None:
     docker = {**OWED, "engine": "docker", "version": "20.10.24", "live_restore": False}
     wanted = request({"n0": docker}, runtime_disruption="gpu_pods")
