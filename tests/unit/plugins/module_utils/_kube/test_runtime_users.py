@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.runtime_users import read_users
 from unit.plugins.fakes.fake_api import FakeApi
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.runtime_users import read_users
 
 CLASS = "/apis/node.k8s.io/v1/runtimeclasses/nvidia"
 GPU = [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the action plugin container_runtime asks of a host: each is one execution of a module there. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._program_sending import install_program
+
+INFO = "kubegpu.sharing.container_runtime_info"
+FILES = "kubegpu.sharing.runtime_files"
+PROGRAM = "kubegpu-sharing.pyz"
+_POLL_SECONDS = 1.0
+# What a detached change may take beside its waits: copies, candidates, two restarts.
+_SPARE_SECONDS = 60
+# Options of container_runtime that the modules on the node take as they are.
+_OF_INFO = ("engine", "binary", "name", "state_dir", "lock_path", "root")
+_OF_FILES = ("run", "lock_path", "lock_wait_seconds", "state_dir", "root")
+
+
+class NodeError(KubeGpuError):
+    """A module on the node failed; its message and facts."""
+
+
+@dataclass
+class RuntimeHost:
+    """The host of a task.
+
+    :param params: options of container_runtime.
+    """
+
+    action: ActionBase
+    params: Mapping[str, Any]
+    task_vars: dict[str, Any]
+
+    def read(self) -> dict[str, Any]:
+        """What is there, see container_runtime_info.
+
+        :raises NodeError: it cannot be read.
+        """
+        return dict(self._run(INFO, self._options(_OF_INFO))["runtime"])
+
+    def stage(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """What the runtime makes of the candidate: {argv, rc, stdout, stderr}. In check mode too."""
+        return dict(self._run(FILES, {**self._options(_OF_FILES), "plan": plan, "step": "staged"})["dump"])
+
+    def apply(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Do it, or, in check mode, see whether it could be done.
+
+        :raises NodeError: it was not done, or taken back.
+        """
+        options = {**self._options(_OF_FILES), "plan": plan, "step": "applied"}
+        if self.params["detached"] and not self.action._task.check_mode:
+            return self._apply_detached(options)
+        return self._run(FILES, options)
+
+    def _apply_detached(self, options: dict[str, Any]) -> dict[str, Any]:
+        """As a unit of the host, which outlives the connection. It is confirmed over a connection that is there after the restart.
+
+        :raises NodeError: it was not done, or taken back.
+        :raises KubeGpuError: nothing was heard of it.
+        """
+        # Each change has a unit and a result of its own.
+        options = {**options, "run": f"{options['run']}-{secrets.token_hex(3)}"}
+        program = f"{self.params['state_dir']}/{PROGRAM}"
+        installed = install_program(self.action, {"path": program}, self.task_vars)
+        if installed.get("failed"):
+            raise NodeError(str(installed.get("msg")))
+        begin = {"detached": True, "confirm_seconds": self.params["confirm_seconds"], "program": program}
+        self._run(FILES, {**options, **begin})
+        return self._await({name: value for name, value in options.items() if name != "plan"})
+
+    def _await(self, options: dict[str, Any]) -> dict[str, Any]:
+        seconds = 2 * self.params["restart_seconds"] + self.params["confirm_seconds"] + _SPARE_SECONDS
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = self._ask({**options, "step": "result"})
+            phase = answer.get("phase")
+            if phase == "waiting":
+                # This connection was made, or used, after the restart: it works.
+                self._ask({**options, "step": "confirmed"})
+                continue
+            if phase == "confirmed":
+                return dict(answer.get("result") or {})
+            if phase in ("rolled_back", "failed", "lost"):
+                raise _taken_back(phase, answer.get("result") or {})
+            time.sleep(_POLL_SECONDS)
+        raise KubeGpuError(
+            f"Changing the container runtime of {self.task_vars.get('inventory_hostname')} as unit kubegpu-runtime-{options['run']}: "
+            f"nothing was heard of it for {seconds:g} s. It puts the old files back by itself unless it was confirmed. Look at "
+            f"'journalctl -u kubegpu-runtime-{options['run']}' there, then run again."
+        )
+
+    def _ask(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The answer; {} while the host cannot be reached."""
+        try:
+            return self._run(FILES, options)
+        except AnsibleConnectionFailure:
+            self._connect_anew()
+            return {}
+
+    def _connect_anew(self) -> None:
+        time.sleep(_POLL_SECONDS)
+        try:
+            self.action._connection.reset()
+        except (AnsibleConnectionFailure, AttributeError, NotImplementedError):
+            # A plugin that keeps no connection has nothing to reset.
+            return
+
+    def _run(self, module: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self.action._execute_module(
+            module_name=module, module_args=dict(options), task_vars=self.task_vars
+        )
+        plain: dict[str, Any] = to_plain(result)
+        if plain.get("unreachable"):
+            raise AnsibleConnectionFailure(str(plain.get("msg")))
+        if plain.get("failed"):
+            hidden = ("invocation", "failed", "changed", "msg", "diff")
+            facts = {key: value for key, value in plain.items() if key not in hidden and not key.startswith("_ansible")}
+            raise NodeError(str(plain.get("msg") or plain.get("module_stderr")), **facts)
+        return plain
+
+    def _options(self, names: tuple[str, ...]) -> dict[str, Any]:
+        return {name: self.params[name] for name in names if self.params.get(name) is not None}
+
+
+def _taken_back(phase: str, result: Mapping[str, Any]) -> NodeError:
+    said = result.get("msg") or f"The detached change of the container runtime ended as {phase}, and says no more."
+    facts = {key: value for key, value in result.items() if key not in ("msg", "failed", "changed")}
+    return NodeError(str(said), **facts)

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the action plugin container_runtime says of a plan: its result, the rollout's file, and why it refuses. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
+
+SCHEMA_VERSION = 1
+# Engines whose servers have the API server and etcd in them.
+_WITH_CONTROL_PLANE = ("k3s", "rke2")
+
+
+def facts_of(plan: RuntimePlan, observation: Observation) -> dict[str, Any]:
+    """Of the result, what the plan decides."""
+    return {
+        "changed": False,
+        "engine": plan.engine,
+        "version": plan.version,
+        "found": found(plan, observation),
+        "actions": list(plan.actions),
+        "would_change": plan.changed and not plan.problems,
+        "restart": plan.restart,
+        "units": list(plan.units),
+        "one_at_a_time": is_server(observation),
+        "was_default": was_default(observation),
+        "digest": plan.digest,
+        "warnings": list(plan.warnings),
+    }
+
+
+def found(plan: RuntimePlan, observation: Observation) -> list[str]:
+    """How the engine was found, and what else was seen that needs nothing done."""
+    return [*observation.candidate.evidence, *plan.notes]
+
+
+def is_server(observation: Observation) -> bool:
+    """Whether a restart takes a server of the cluster along."""
+    return observation.engine in _WITH_CONTROL_PLANE and observation.role == "server"
+
+
+def was_default(observation: Observation) -> bool:
+    """Whether what was put in earlier is the default of the node."""
+    return bool(((observation.record or {}).get("wish") or {}).get("default"))
+
+
+def document_of(plan: RuntimePlan, observation: Observation, host: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The file for the rollout.
+
+    :param params: options of container_runtime.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "runtime",
+        "host": host,
+        "node": params.get("node_name") or host,
+        "state": params["state"],
+        "engine": plan.engine,
+        "version": plan.version,
+        "changed": plan.changed,
+        "restart": plan.restart,
+        "actions": list(plan.actions),
+        "notes": found(plan, observation),
+        "warnings": list(plan.warnings),
+        "problems": list(plan.problems),
+        "digest": plan.digest,
+        "units": list(plan.units),
+        "live_restore": (observation.live or {}).get("live_restore"),
+        "role": observation.role,
+        "server": is_server(observation),
+    }
+
+
+def refusal(host: str, plan: RuntimePlan, observation: Observation) -> InputError:
+    """All that stands against the change of a host, in one message, with what was found."""
+    version = f" {plan.version}" if plan.version else ""
+    what = (
+        f"Container runtime of {host} ({plan.engine}{version})"
+        if observation.engine
+        else f"Container runtime of {host}"
+    )
+    return InputError(what, plan.problems, engine=plan.engine, version=plan.version, found=found(plan, observation))
+
+
+def other_change(host: str, plan: RuntimePlan) -> KubeGpuError:
+    """What is to be done is no longer what was planned."""
+    actions = "\n".join(f"  - {action}" for action in plan.actions)
+    return KubeGpuError(
+        f"Changing the container runtime of {host}: what is to be done differs from what was planned. Somebody has changed the host or the "
+        f"settings since. Nothing was changed. Plan again, and look at what it says. Now it would be:\n{actions}",
+        digest=plan.digest,
+        actions=list(plan.actions),
+    )
