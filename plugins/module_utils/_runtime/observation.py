@@ -68,6 +68,7 @@ class Unit:
     :param active: ActiveState, such as "active" or "failed".
     :param sub: SubState, such as "running".
     :param enabled: UnitFileState, such as "enabled"; "" if it is not known.
+    :param argv: what ExecStart runs, with its flags, which beat files; empty if it is not known.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Unit:
     active: str = "active"
     sub: str = "running"
     enabled: str = ""
+    argv: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ class Observation:
 def _candidate(data: Mapping[str, Any]) -> Candidate:
     known = {item.name for item in fields(Unit)}
     units = tuple(
-        Unit(**{key: value for key, value in one.items() if key in known and value is not None})
+        Unit(**{key: _frozen(value) for key, value in one.items() if key in known and value is not None})
         for one in data.get("units") or ()
     )
     return Candidate(
@@ -205,3 +207,7 @@ def _candidate(data: Mapping[str, Any]) -> Candidate:
         active=bool(data.get("active")),
         role=data.get("role"),
     )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
