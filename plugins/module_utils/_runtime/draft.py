@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan in the making: what an engine's planner says and edits, put together in one way. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from .laws import Edited, record_of, recorded_files
+from .observation import Observation, SeenFile, Unit
+from .plan import Guard, Ours, Probe, RuntimePlan
+from .record import FileRecord
+from .wish import Wish
+
+
+@dataclass
+class Step:
+    """A file that the plan decides about.
+
+    :param done: what is done to it, if it changes: a sentence without a full stop.
+    :param whole: all of it is ours.
+    :param restart: the engine reads it at its start only.
+    """
+
+    edited: Edited
+    done: str
+    whole: bool = False
+    restart: bool = True
+
+
+@dataclass
+class Draft:
+    """Collects; ``plan`` gives the plan. Problems are collected too, so that all of them are told at once."""
+
+    engine: str
+    wish: Wish
+    observation: Observation
+    steps: List[Step] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
+    warnings: List[str] = field(default_factory=list)
+    problems: List[str] = field(default_factory=list)
+    kept: Dict[str, Any] = field(default_factory=dict)
+    #: Why the engine has to start anew though none of its files changes.
+    restart_for: str = ""
+    recorded: Mapping[str, FileRecord] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recorded = recorded_files(self.observation, self.problems)
+
+    def recorded_of(self, seen: SeenFile) -> Optional[FileRecord]:
+        """What a former run noted of this file."""
+        return self.recorded.get(seen.target)
+
+    def add(self, step: Step) -> None:
+        """Take a file into the plan; what somebody changed of ours since is told."""
+        self.steps.append(step)
+        self.warnings.extend(step.edited.told)
+
+    def flag(self, name: str) -> Optional[str]:
+        """The value that a unit of the engine gives on its command line (``--name=value`` or ``--name value``), "" without one."""
+        return flag_value(running_units(self.observation), name)
+
+    def plan(self, probe: Probe, guards: Sequence[Guard] = (), ours: Optional[Ours] = None) -> RuntimePlan:
+        """The plan of all that was collected."""
+        changed = [step for step in self.steps if step.edited.changed]
+        restart = bool(self.restart_for) or any(step.restart for step in changed)
+        units = self.observation.units()
+        if restart and not units:
+            self.problems.append(
+                f"Restarting {self.engine}: no unit of it is loaded on this node, so that nothing would read the new files. "
+                f"Install {self.engine} as a service, or choose the engine that runs here."
+            )
+        actions = [f"{step.done} ({step.edited.seen.target})" for step in changed]
+        if restart:
+            actions.append(f"restart {', '.join(units)}" + (f": {self.restart_for}" if self.restart_for else ""))
+        return RuntimePlan(
+            engine=self.engine,
+            files=tuple(step.edited.change(ours_whole=step.whole) for step in changed),
+            restart=restart,
+            actions=tuple(actions),
+            notes=tuple(self.notes),
+            warnings=tuple(self.warnings),
+            problems=tuple(self.problems),
+            ours=ours or Ours(),
+            units=tuple(units) if restart else (),
+            probe=probe,
+            guards=tuple(guards) if restart else (),
+            record=record_of(self.engine, self.wish, [step.edited for step in self.steps]),
+            diff=tuple(step.edited.diff() for step in changed),
+            version=self.observation.version,
+            kept=self.kept,
+        )
+
+
+def running_units(observation: Observation) -> List[Unit]:
+    """The units that a restart is for."""
+    names = observation.units()
+    return [unit for unit in observation.candidate.units if unit.name in names]
+
+
+def flag_value(units: Sequence[Unit], name: str) -> Optional[str]:
+    """What stands behind a flag on the command line of a unit: the last one counts; None if no unit has it."""
+    found: Optional[str] = None
+    for unit in units:
+        argv = list(unit.argv)
+        for at, word in enumerate(argv):
+            if word == f"--{name}":
+                following = argv[at + 1] if at + 1 < len(argv) else ""
+                found = "" if following.startswith("-") else following
+            elif word.startswith(f"--{name}="):
+                found = word.partition("=")[2]
+    return found
