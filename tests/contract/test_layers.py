@@ -37,6 +37,7 @@ PURE = (
     "_holders",
     "_export",
     "_measure",
+    "_hardening",
     "_runtime",
     "_usage",
 )
@@ -44,7 +45,16 @@ PURE = (
 CONTROL_NODE_LIBRARIES = {"jinja2", "jmespath", "tabulate", "tomlkit", "yaml"}
 # Node-side code finds the standard library and what travels with a module.
 NODE_LIBRARIES = {"ansible.module_utils", "pynvml"}
-NODE_MODULES = ("gpu_info", "gpu_xid_info", "gpu_usage", "mig_config", "node_program")
+NODE_MODULES = (
+    "container_runtime_info",
+    "gpu_access_info",
+    "gpu_info",
+    "gpu_xid_info",
+    "gpu_usage",
+    "mig_config",
+    "node_program",
+    "runtime_files",
+)
 COLLECTION_PACKAGE = f"ansible_collections.{COLLECTION}"
 
 
