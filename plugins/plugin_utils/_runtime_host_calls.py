@@ -25,7 +25,7 @@ _POLL_SECONDS = 1.0
 # What a detached change may take beside its waits: copies, candidates, two restarts.
 _SPARE_SECONDS = 60
 # Options of container_runtime that the modules on the node take as they are.
-_OF_INFO = ("engine", "binary", "name", "state_dir", "lock_path", "root")
+_OF_INFO = ("engine", "binary", "state_dir", "lock_path", "root")
 _OF_FILES = ("run", "lock_path", "lock_wait_seconds", "state_dir", "root")
 
 

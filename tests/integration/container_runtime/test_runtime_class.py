@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cluster's side of the role: its RuntimeClass, and pods that keep it from being taken away."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+import yaml
+
+from simulator.cluster import SimulatedCluster
+
+CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
+PODS = "/api/v1/namespaces/default/pods"
+SCENARIO = {"name": "small", "nodes": [{"name": "gpu-1", "gpus": [{"card": "T4", "count": 1}]}]}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
+    directory = tmp_path_factory.mktemp("cluster")
+    scenario = directory / "small.yml"
+    scenario.write_text(yaml.safe_dump(SCENARIO), encoding="utf-8")
+    with SimulatedCluster.start(scenario, directory, speed=50) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def clean(cluster: SimulatedCluster) -> Iterator[None]:
+    yield
+    client = cluster.client()
+    for path in (PODS, CLASSES):
+        for item in client.items(path):
+            client.delete(f"{path}/{item['metadata']['name']}")
+
+
+def run(cluster: SimulatedCluster, directory: Path, part: str, *more: str, default: bool = False) -> tuple[int, str]:
+    """Exit status and output of a part of the role on two hosts, of which the second is not the node."""
+    look = {"was_default": default, "would_change": True}
+    variables = {"kubegpu_kubeconfig": str(cluster.kubeconfig), "__nvidia_container_runtime_look": look}
+    task = {"name": "Run a part", "ansible.builtin.include_role": {"name": "kubegpu.sharing.nvidia_container_runtime"}}
+    task["ansible.builtin.include_role"]["tasks_from"] = part  # type: ignore[index]  # a mapping, as written above
+    play = {"hosts": "all", "gather_facts": False, "connection": "local", "vars": variables, "tasks": [task]}
+    playbook = directory / "play.yml"
+    playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "gpu-1,other", str(playbook), *more]
+    python = ["-e", f"ansible_python_interpreter={sys.executable}"]
+    environment = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(
+        [*command, *python], check=False, capture_output=True, text=True, timeout=120, env=environment
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def pod(cluster: SimulatedCluster, name: str, **spec: Any) -> None:
+    container = {"name": "c", "image": "x", **spec.pop("container", {})}
+    body = {"metadata": {"name": name}, "spec": {"containers": [container], **spec}}
+    cluster.client().create(PODS, body)
+
+
+def names(cluster: SimulatedCluster) -> list[str]:
+    return [item["metadata"]["name"] for item in cluster.client().items(CLASSES)]
+
+
+def test_class_is_made_once_and_goes_with_the_runtime(cluster: SimulatedCluster, tmp_path: Path) -> None:
+    code, said = run(cluster, tmp_path, "runtime_class.yml", "--check")
+    assert (code, names(cluster)) == (0, []), said
+    code, said = run(cluster, tmp_path, "runtime_class.yml")
+    assert (code, names(cluster)) == (0, ["nvidia"]), said
+    assert "changed=1" in said
+    (made,) = cluster.client().items(CLASSES)
+    assert made["handler"] == "nvidia"
+    code, said = run(cluster, tmp_path, "runtime_class.yml")
+    assert code == 0, said
+    assert "changed=1" not in said
+
+    # It is for the hosts that a limited run leaves out as well.
+    code, said = run(cluster, tmp_path, "remove.yml", "--limit", "gpu-1")
+    assert (code, names(cluster)) == (0, ["nvidia"]), said
+    code, said = run(cluster, tmp_path, "remove.yml")
+    assert (code, names(cluster)) == (0, []), said
+
+
+def test_class_of_somebody_else_is_left_and_one_of_another_handler_refused(
+    cluster: SimulatedCluster, tmp_path: Path
+) -> None:
+    client = cluster.client()
+    client.create(CLASSES, {"metadata": {"name": "nvidia", "labels": {"owner": "operator"}}, "handler": "nvidia"})
+    before = client.get(f"{CLASSES}/nvidia")
+    for part in ("runtime_class.yml", "remove.yml"):
+        code, said = run(cluster, tmp_path, part)
+        assert code == 0, said
+        assert client.get(f"{CLASSES}/nvidia") == before
+    code, said = run(
+        cluster,
+        tmp_path,
+        "runtime_class.yml",
+        "-e",
+        "kubegpu_runtime_name=gpu",
+        "-e",
+        "kubegpu_runtime_class_name=nvidia",
+    )
+    assert code != 0
+    assert "stands for the handler nvidia, not for gpu" in " ".join(said.split())
+
+
+def test_absent_is_refused_while_pods_use_the_class(cluster: SimulatedCluster, tmp_path: Path) -> None:
+    run(cluster, tmp_path, "runtime_class.yml")
+    pod(cluster, "train-0", runtimeClassName="nvidia")
+    pod(cluster, "plain")
+    code, said = run(cluster, tmp_path, "remove.yml")
+    assert (code, names(cluster)) == (2, ["nvidia"]), said
+    assert "because pods use the RuntimeClass nvidia: default/train-0." in " ".join(said.split())
+
+
+def test_absent_of_the_default_is_refused_while_gpu_pods_run_on_the_node(
+    cluster: SimulatedCluster, tmp_path: Path
+) -> None:
+    pod(cluster, "nlp", nodeName="gpu-1", container={"resources": {"limits": {"nvidia.com/gpu": "1"}}})
+    code, said = run(cluster, tmp_path, "runtime_class.yml")
+    assert code == 0, said
+    code, said = run(cluster, tmp_path, "remove.yml", default=True)
+    assert (code, names(cluster)) == (2, ["nvidia"]), said
+    assert "pods with GPUs are on the node gpu-1: default/nlp." in " ".join(said.split())
+    assert "failed=0" in next(line for line in said.splitlines() if line.startswith("other"))
