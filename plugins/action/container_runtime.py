@@ -101,14 +101,20 @@ class ActionModule(ActionBase):
             done = node.apply(plan.to_dict())
             result.update({name: done[name] for name in ("backups", "restarted") if name in done})
             result["changed"] = True
+            if params["state"] == "absent":
+                node.forget()
         return result
 
 
 def _tried(plan: RuntimePlan, observation: Observation, node: RuntimeHost) -> RuntimePlan:
-    """The plan with what its candidate would have lost."""
-    if plan.problems or not plan.changed or plan.staging is None:
+    """The plan with what its candidate would have lost, or, where no file has to be written, with what has no effect as it stands."""
+    if plan.problems:
         return plan
-    lost = compare(plan, observation.dump, node.stage(plan.to_dict()))
+    lost: list[str] = []
+    if plan.files and plan.staging is not None:
+        lost = compare(plan, observation.dump, node.stage(plan.to_dict()))
+    elif not plan.files and plan.ours.values and observation.dump is not None:
+        lost = compare(plan, observation.dump, observation.dump)
     return plan.refused(*lost) if lost else plan
 
 

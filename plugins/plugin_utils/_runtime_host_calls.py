@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._program_sending import MODULE as PROGRAM_MODULE
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._program_sending import install_program
 
 INFO = "kubegpu.sharing.container_runtime_info"
@@ -61,9 +62,13 @@ class RuntimeHost:
         :raises NodeError: it was not done, or taken back.
         """
         options = {**self._options(_OF_FILES), "plan": plan, "step": "applied"}
-        if self.params["detached"] and not self.action._task.check_mode:
-            return self._apply_detached(options)
-        return self._run(FILES, options)
+        if self.action._task.check_mode or not self.params["detached"]:
+            return self._run(FILES, options)
+        return self._apply_detached(options)
+
+    def forget(self) -> None:
+        """Remove the program of detached changes, once nothing is left on the host that it would be for."""
+        self._run(PROGRAM_MODULE, {"state": "absent", "path": f"{self.params['state_dir']}/{PROGRAM}"})
 
     def _apply_detached(self, options: dict[str, Any]) -> dict[str, Any]:
         """As a unit of the host, which outlives the connection. It is confirmed over a connection that is there after the restart.
