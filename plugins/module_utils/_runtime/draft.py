@@ -62,10 +62,15 @@ class Draft:
         """The value that a unit of the engine gives on its command line (``--name=value`` or ``--name value``), "" without one."""
         return flag_value(running_units(self.observation), name)
 
+    @property
+    def restarts(self) -> bool:
+        """Whether the engine has to start anew for what was collected so far."""
+        return bool(self.restart_for) or any(step.restart for step in self.steps if step.edited.changed)
+
     def plan(self, probe: Probe, guards: Sequence[Guard] = (), ours: Optional[Ours] = None) -> RuntimePlan:
         """The plan of all that was collected."""
         changed = [step for step in self.steps if step.edited.changed]
-        restart = bool(self.restart_for) or any(step.restart for step in changed)
+        restart = self.restarts
         units = self.observation.units()
         if restart and not units:
             self.problems.append(
