@@ -14,6 +14,7 @@ from pathlib import Path
 PROGRAMS = {
     "systemd-nspawn": "systemd-container",
     "debootstrap": "debootstrap",
+    "gpg": "gnupg",
     "ssh-keygen": "openssh-client",
     "ip": "iproute2",
     "unshare": "util-linux",

@@ -1,0 +1,246 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Installing the NVIDIA container toolkit: apt of a real host asks a signed repository of ours; dnf is a stand-in."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from integration.container_toolkit.repository import NAMES, Repository, served
+
+from hosts import packages
+from hosts.host import Host, execute, start, stop
+from hosts.packages import HostsUnavailableError
+
+OLD, NEW = "1.17.8-1", "1.18.0-1"
+EARLIER = "libnvidia-container1"  # is on the host before the role is
+SOURCE = "/etc/apt/sources.list.d/kubegpu-nvidia-container-toolkit.list"
+INSTALLED = "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n' '*nvidia-container*' 2>/dev/null | grep ' installed'"
+OWN_FILES = "find /etc/apt /var/lib/kubegpu-sharing -name '*kubegpu-nvidia*' -o -name toolkit.json 2>/dev/null"
+# systemd tells of a unit whose file has changed since it was read: a reload would make it forget that.
+CHANGED_UNIT = "systemctl show --property=NeedDaemonReload --value canary.service"
+DNF = """#!/bin/sh
+echo "SYSTEMD_OFFLINE=$SYSTEMD_OFFLINE dnf $*" >> /srv/dnf.log
+for word in "$@"; do case $word in *-1.17.8-1) echo "${word%-1.17.8-1} 1.17.8-1 installed" >> /srv/rpms ;; esac; done
+case "$*" in *" remove "*) rm /srv/rpms ;; esac
+"""
+RPM = "#!/bin/sh\ncat /srv/rpms 2>/dev/null || { echo 'package nvidia-container-toolkit is not installed'; exit 4; }\n"
+
+
+class Toolkit:
+    """A host, the repository that it is to install from, and the role's settings."""
+
+    def __init__(self, host: Host, repository: Repository, url: str, directory: Path) -> None:
+        self.host, self.repository, self.directory = host, repository, directory
+        self.settings: dict[str, Any] = {
+            "ansible_host": host.address,
+            "ansible_user": host.user,
+            "ansible_ssh_private_key_file": host.key,
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+            " -o ControlMaster=auto -o ControlPersist=60s",
+            "ansible_pipelining": True,
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "kubegpu_runtime_install_toolkit": True,
+            "kubegpu_runtime_toolkit_version": OLD,
+            "kubegpu_runtime_toolkit_apt_url": f"{url}/deb",
+            "kubegpu_runtime_toolkit_key": f"{url}/gpgkey",
+            "kubegpu_runtime_toolkit_key_sha256": repository.key_sha256,
+        }
+
+    def play(self, *arguments: str, tasks: str = "toolkit", **settings: Any) -> str:
+        """The role's output; settings are without kubegpu_runtime_toolkit_ before them."""
+        variables = {**self.settings, **{f"kubegpu_runtime_toolkit_{name}": value for name, value in settings.items()}}
+        role = {"name": "kubegpu.sharing.nvidia_container_runtime", "tasks_from": tasks}
+        play = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": role}]}
+        playbook, inventory = self.directory / "play.yml", self.directory / "inventory.yml"
+        playbook.write_text(json.dumps([play]), encoding="utf-8")
+        inventory.write_text(yaml.safe_dump({"all": {"hosts": {"node": variables}}}), encoding="utf-8")
+        command = [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            str(inventory),
+            str(playbook),
+            *arguments,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return done.stdout + done.stderr
+
+    def run(self, command: str) -> str:
+        return execute(self.host, command, 60)
+
+    def installed(self) -> dict[str, str]:
+        return dict(line.split()[:2] for line in self.run(INSTALLED).splitlines())
+
+
+def changed(output: str) -> int:
+    """How many tasks changed something in a run that went well."""
+    found = re.search(r"node +: ok=\d+ +changed=(\d+) +unreachable=0 +failed=0", output)
+    assert found, output
+    return int(found[1])
+
+
+def refused(output: str) -> str:
+    """What a run that failed says, in one line."""
+    assert re.search(r"failed=1", output), output
+    return re.sub(r"\s+", " ", output)
+
+
+@pytest.fixture(scope="module")
+def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolkit]:
+    """The steps below share a host, as versions of a node follow each other."""
+    try:
+        packages.install_packages()
+    except HostsUnavailableError as error:
+        if packages.are_required():
+            raise
+        pytest.skip(str(error))
+    directory = tmp_path_factory.mktemp("toolkit")
+    repository = Repository(directory / "repository")
+    try:
+        for version in (OLD, NEW):
+            repository.add(version)
+        repository.sign()
+        host = start(directory / "host", "toolkit")
+        unit = "/etc/systemd/system/canary.service"
+        execute(host, f"printf '[Service]\\nExecStart=/bin/sleep inf\\n' > {unit} && systemctl start canary", 30)
+        execute(host, f"printf '[Unit]\\nDescription=changed\\n' >> {unit}", 30)
+        with served(directory / "repository", host.address) as url:
+            earlier = f"{url}/deb/{EARLIER}_{OLD}_all.deb"
+            fetch = f'python3 -c \'import urllib.request as u; u.urlretrieve("{earlier}", "/srv/a.deb")\''
+            execute(host, f"{fetch} && dpkg -i /srv/a.deb", 30)
+            yield Toolkit(host, repository, url, directory)
+    finally:
+        repository.close()
+        stop(directory / "host")
+
+
+def test_toolkit_settings_are_told_all_at_once(toolkit: Toolkit) -> None:
+    said = refused(toolkit.play(version="latest", apt_url="", key="", key_sha256=""))
+    for name in ("version", "apt_url", "key", "key_sha256"):
+        assert f"kubegpu_runtime_toolkit_{name} is" in said
+    assert toolkit.run(OWN_FILES) == ""
+
+
+def test_toolkit_with_another_key_than_pinned_is_refused(toolkit: Toolkit) -> None:
+    fetched = refused(toolkit.play(key_sha256="0" * 64))
+    assert "checksum" in fetched
+    brought = refused(toolkit.play(key=str(toolkit.repository.key), key_sha256="0" * 64))
+    assert f"has the SHA-256 {toolkit.repository.key_sha256}, expected {'0' * 64}" in brought
+    assert toolkit.run(OWN_FILES) == ""
+
+
+def test_toolkit_check_mode_says_what_would_be_installed(toolkit: Toolkit) -> None:
+    said = toolkit.play("--check")
+    assert changed(said) > 0
+    assert f"{', '.join(NAMES)} {OLD}; now installed: {EARLIER} {OLD}" in re.sub(r"\s+", " ", said)
+    assert toolkit.run(OWN_FILES) == ""
+    assert toolkit.installed() == {EARLIER: OLD}
+
+
+def test_toolkit_is_installed_without_a_reload_and_stays(toolkit: Toolkit) -> None:
+    assert toolkit.run(CHANGED_UNIT) == "yes"
+    assert changed(toolkit.play()) > 0
+    assert toolkit.installed() == dict.fromkeys(NAMES, OLD)
+    assert toolkit.run("nvidia-container-runtime") == OLD
+    assert toolkit.run(CHANGED_UNIT) == "yes"
+    assert (
+        toolkit.run("systemctl is-enabled nvidia-cdi-refresh.path nvidia-cdi-refresh.service").split()
+        == ["enabled"] * 2
+    )
+    assert toolkit.run("systemctl is-active nvidia-cdi-refresh.path") == "active"
+    assert changed(toolkit.play()) == 0
+    # An upgrade of the node leaves it alone.
+    assert "0 upgraded" in toolkit.run("apt-get update -q 2>&1; apt-get -y upgrade 2>&1")
+    assert toolkit.installed() == dict.fromkeys(NAMES, OLD)
+
+
+def test_toolkit_version_that_the_repository_has_not_is_told(toolkit: Toolkit) -> None:
+    said = refused(toolkit.play(version="9.9.9-1"))
+    assert "The NVIDIA container toolkit 9.9.9-1 was not installed on node: apt-get" in said
+    assert "Version '9.9.9-1' for 'nvidia-container-toolkit' was not found" in said
+    assert toolkit.installed() == dict.fromkeys(NAMES, OLD)
+
+
+def test_toolkit_other_version_is_installed_when_wanted(toolkit: Toolkit) -> None:
+    assert changed(toolkit.play(version=NEW)) > 0
+    assert toolkit.installed() == dict.fromkeys(NAMES, NEW)
+    assert toolkit.run(CHANGED_UNIT) == "yes"
+
+
+def test_toolkit_index_that_was_tampered_with_is_refused(toolkit: Toolkit) -> None:
+    index = toolkit.repository.packages / "InRelease"
+    signed = index.read_text(encoding="utf-8")
+    try:
+        index.write_text(signed.replace("Origin: example", "Origin: somebody"), encoding="utf-8")
+        said = refused(toolkit.play(version=OLD))
+        assert re.search("apt-get .* update ended with 100: .*InRelease", said)
+        assert "is its metadata signed by the pinned key" in said
+        assert toolkit.installed() == dict.fromkeys(NAMES, NEW)
+    finally:
+        index.write_text(signed, encoding="utf-8")
+
+
+def test_toolkit_leaves_a_package_manager_that_works(toolkit: Toolkit) -> None:
+    other = "/etc/apt/sources.list.d/vendor.list"
+    url = toolkit.settings["kubegpu_runtime_toolkit_apt_url"]
+    toolkit.run(f"rm {SOURCE}; cp /etc/apt/keyrings/kubegpu-nvidia-container-toolkit.asc /etc/apt/keyrings/vendor.asc")
+    toolkit.run(f"echo 'deb [signed-by=/etc/apt/keyrings/vendor.asc] {url} /' > {other}")
+    try:
+        said = refused(toolkit.play(version=OLD))
+        assert "Conflicting values set for option Signed-By" in said
+        assert "If another file names the same repository, remove that one" in said
+        assert toolkit.run("apt-get indextargets >/dev/null && echo works") == "works"
+    finally:
+        toolkit.run(f"rm {other}")
+
+
+def test_toolkit_removal_takes_what_the_role_brought(toolkit: Toolkit) -> None:
+    assert changed(toolkit.play(version=OLD, key=str(toolkit.repository.key))) > 0
+    assert toolkit.installed() == dict.fromkeys(NAMES, OLD)
+    assert toolkit.run(CHANGED_UNIT) == "yes"
+    assert changed(toolkit.play(tasks="toolkit_remove")) > 0
+    assert toolkit.installed() == {EARLIER: OLD}
+    assert toolkit.run(OWN_FILES) == ""
+    assert changed(toolkit.play(tasks="toolkit_remove")) == 0
+    assert toolkit.run(CHANGED_UNIT) == "yes"
+    # A reload is seen here where nothing holds it back.
+    toolkit.run("systemctl daemon-reload")
+    assert toolkit.run(CHANGED_UNIT) == "no"
+
+
+def test_toolkit_by_dnf_is_asked_for_as_pinned(toolkit: Toolkit) -> None:
+    for name, content in {"dnf": DNF, "rpm": RPM}.items():
+        toolkit.run(
+            f"cat > /usr/local/bin/{name} <<'END'\n{content}END\nchmod 755 /usr/local/bin/{name}; mkdir -p /etc/yum.repos.d"
+        )
+    settings = {"manager": "dnf", "dnf_url": "https://mirror.example.com/rpm/$basearch"}
+    assert changed(toolkit.play(**settings)) > 0
+    repo = "/etc/yum.repos.d/kubegpu-nvidia-container-toolkit.repo"
+    lines = toolkit.run(f"cat {repo}").splitlines()
+    wanted = [f"{name}-{OLD}" for name in NAMES]
+    assert lines[0] == "[kubegpu-nvidia-container-toolkit]"
+    key = "/etc/pki/rpm-gpg/RPM-GPG-KEY-kubegpu-nvidia-container-toolkit"
+    assert set(lines) > {
+        "baseurl=https://mirror.example.com/rpm/$basearch",
+        "repo_gpgcheck=1",
+        "gpgcheck=0",
+        f"gpgkey=file://{key}",
+        f"includepkgs={' '.join(wanted)}",
+    }
+    assert toolkit.run(f"sha256sum {key}").split()[0] == toolkit.repository.key_sha256
+    (asked,) = toolkit.run("cat /srv/dnf.log").splitlines()
+    assert asked.startswith("SYSTEMD_OFFLINE=1 dnf -y ")
+    assert asked.endswith(f" install {' '.join(wanted)}")
+    assert changed(toolkit.play(**settings)) == 0
+    assert changed(toolkit.play(tasks="toolkit_remove", **settings)) > 0
+    assert toolkit.run("tail -n 1 /srv/dnf.log").endswith(f" remove {' '.join(NAMES)}")
+    assert toolkit.run(f"ls {repo} {key} 2>/dev/null") == ""
