@@ -95,6 +95,7 @@ def role_variables(situation: Situation) -> Object:
         "__rollout_errors": {},
         "__rollout_mig_nodes": [],
         "__rollout_mig_well": [],
+        "__rollout_runtime_well": [],
         "__rollout_node": NODES[0],
         "__rollout_still_paused": [],
         "__rollout_files": [],
