@@ -39,4 +39,4 @@ def test_wish_of_a_task_without_options_is_the_plain_wish(field: object) -> None
 
 def test_role_hands_on_every_option_that_a_user_may_set() -> None:
     (task,) = yaml.safe_load(ROLE.read_text(encoding="utf-8"))
-    assert set(ARGUMENT_SPEC) - set(task["kubegpu.sharing.container_runtime"]) == {"lock_wait_seconds", "root"}
+    assert set(ARGUMENT_SPEC) - set(task["kubegpu.sharing.container_runtime"]) == {"lock_wait_seconds"}

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One host with a real containerd for all tests that need one; each begins with the administrator's file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hosts import packages
+from hosts.host import start, stop
+from hosts.packages import HostsUnavailableError
+
+from .real_host import CONFIG, ORIGINAL, STATE, RealHost
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHost]:
+    """A host whose containerd runs."""
+    try:
+        packages.install_packages()
+        directory = tmp_path_factory.mktemp("machine")
+        host = start(directory / "host", "runtime-node")
+    except HostsUnavailableError as error:
+        if packages.are_required():
+            raise
+        pytest.skip(str(error))
+    # The path of a socket is short.
+    found = RealHost(host, Path(directory))
+    try:
+        found.prepare()
+        yield found
+    finally:
+        stop(directory / "host")
+
+
+@pytest.fixture
+def node(machine: RealHost) -> Iterator[RealHost]:
+    """The host as its administrator has left it."""
+    yield machine
+    machine.sh(f"rm -rf {STATE}; rm -f /etc/systemd/system/containerd.service.d/cut.conf; systemctl daemon-reload")
+    machine.write(CONFIG, ORIGINAL)
+    machine.sh("systemctl reset-failed; systemctl restart containerd")

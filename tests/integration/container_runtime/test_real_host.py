@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role on a host with a real containerd: what it writes, what it leaves alone, and what becomes of a change that goes wrong."""
+
+from __future__ import annotations
+
+import json
+
+from .real_host import CONFIG, STATE, RealHost
+
+STAMPS = (
+    f"stat -c '%n %i %Y %y' {CONFIG} {STATE}/record.json; systemctl show -p ActiveEnterTimestampMonotonic containerd"
+)
+LOADED = "Using module file"
+
+
+def test_role_adds_the_handler_once_and_takes_it_out_to_the_byte(node: RealHost) -> None:
+    before, running = node.digest(CONFIG), node.sh("systemctl show -p MainPID containerd")
+
+    look = node.play("--check", "--diff")
+    assert look.code == 0, look.said
+    assert look.changed == 1
+    assert '+ BinaryName = "/usr/bin/nvidia-container-runtime"' in look.words
+    assert node.digest(CONFIG) == before
+    assert node.sh("systemctl show -p MainPID containerd") == running
+    assert node.sh(f"ls -A {STATE} /etc/containerd 2>/dev/null | grep -v config.toml") in ("", "/etc/containerd:")
+
+    done = node.play("--diff")
+    assert done.code == 0, done.said
+    assert done.changed == 1
+    assert done.said.count("+++ after: /etc/containerd/config.toml") == 1
+    assert node.sh("systemctl is-active containerd") == "active"
+    assert node.sh("systemctl show -p MainPID containerd") != running
+    assert node.handlers() == "kata nvidia runc"
+    assert "# Managed by hand. Ask before you change it!" in node.text(CONFIG)
+    dumped = node.sh("containerd config dump")
+    assert 'sandbox_image = "registry.example/pause:3.9"' in dumped
+    assert dumped.count("SystemdCgroup = true") == 2
+
+    stamps = node.sh(STAMPS)
+    again = node.play("-vvv")
+    assert again.code == 0, again.said
+    assert again.changed == 0
+    assert node.sh(STAMPS) == stamps
+    # A node that is as it shall be is read once.
+    assert again.said.count(LOADED) == 1
+
+    gone = node.play(kubegpu_runtime_state="absent")
+    assert gone.code == 0, gone.said
+    assert node.digest(CONFIG) == before
+    assert node.handlers() == "kata runc"
+    assert node.play(kubegpu_runtime_state="absent").changed == 0
+
+
+def test_role_refuses_with_all_problems_of_the_host_at_once(node: RealHost) -> None:
+    node.write(CONFIG, "version = 2\n[plugins\n")
+    before = node.digest(CONFIG)
+    refused = node.play(kubegpu_runtime_binary="/opt/missing")
+    assert refused.code != 0
+    assert "nothing was changed" in refused.words
+    assert f"{CONFIG}:2:" in refused.words
+    assert "/opt/missing" in refused.words
+    assert node.digest(CONFIG) == before
+
+
+def test_role_writes_for_a_rollout_what_it_would_do_and_does_nothing_else(node: RealHost) -> None:
+    directory = node.directory / "runtimes"
+    look = node.play(part="plan", kubegpu_runtime_dest_dir=str(directory), kubegpu_node_name="gpu-1")
+    assert look.code == 0, look.said
+    document = json.loads((directory / f"{node.host.address}.json").read_text(encoding="utf-8"))
+    assert (document["node"], document["engine"], document["changed"]) == ("gpu-1", "containerd", True)
+    assert document["units"] == ["containerd.service"]
+
+    other = node.play(kubegpu_runtime_expected_digest=document["digest"], kubegpu_runtime_default=True)
+    assert other.code != 0
+    assert "differs from what was planned" in other.words
+    assert node.handlers() == "kata runc"
+
+    planned = node.play(kubegpu_runtime_expected_digest=document["digest"])
+    assert planned.code == 0, planned.said
+    assert node.handlers() == "kata nvidia runc"
+    again = node.play(kubegpu_runtime_expected_digest=document["digest"])
+    assert (again.code, again.changed) == (0, 0), again.said
