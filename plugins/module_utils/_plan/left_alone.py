@@ -11,6 +11,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.config_words
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.facts import LABELS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_state import NodeState, some
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.request import NodeFindings, Wanted
+from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.runtime import NodeRuntime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.survey import Survey
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.totals import unmatched_configs
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names import (
@@ -68,6 +69,17 @@ def tell_bearers(wanted: Wanted, found: Survey) -> list[str]:
     told = NodeFindings()
     for name, traces in bearers(wanted, found).items():
         told.add(name, f"{traces}, but was left alone: {found.skipped[name]}.")
+    return told.tell()
+
+
+def tell_runtimes(wanted: Wanted, found: Survey) -> list[str]:
+    """A warning for nodes that are left alone though their container runtimes are not as wanted."""
+    told = NodeFindings()
+    for name, reason in found.skipped.items():
+        document = (wanted.request.runtimes or {}).get(wanted.scope.host_of.get(name) or "")
+        runtime = NodeRuntime(document) if document else None
+        if runtime and runtime.changes:
+            told.add(name, f"{runtime.title} is not set up as wanted, but the node was left alone: {reason}.")
     return told.tell()
 
 

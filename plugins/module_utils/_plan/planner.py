@@ -28,6 +28,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.left_alone i
     beyond_the_limit,
     nothing_planned,
     tell_bearers,
+    tell_runtimes,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.node_plan import (
     Change,
@@ -245,7 +246,8 @@ class _Draft:
         told = list(self.wanted.request.warnings)
         told += [warning for key in sorted(self.found.keys) for warning in self.found.keys[key].warnings]
         told += [warning for name in sorted(self.releases) for warning in self.releases[name].warnings()]
-        told += tell_bearers(self.wanted, self.found) + self.findings.warnings.tell()
+        told += tell_bearers(self.wanted, self.found) + tell_runtimes(self.wanted, self.found)
+        told += self.findings.warnings.tell()
         return told + hints(self.wanted, self.found, out)
 
 

@@ -13,6 +13,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document i
     capped_items,
     capped_table,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.runtime_view import describe_runtime_disruption
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     NOTHING,
     describe_count,
@@ -71,7 +72,8 @@ def _describe_reasons(node: Mapping[str, Any]) -> str:
 def _describe_release(node: Mapping[str, Any]) -> str:
     release = node.get("release")
     if not release:
-        stays = node.get("disruption") == "none" or (node.get("recreate") and not _switches(node))
+        idle = node.get("recreate") or node.get("runtime")
+        stays = node.get("disruption") == "none" or (idle and not _switches(node))
         ours = not stays and (node.get("from") or {}).get("revision")
         return "label of our own DaemonSet" if ours else NOTHING
     if release.get("method") == "label":
@@ -128,7 +130,9 @@ def _describe_disruption(node: Mapping[str, Any]) -> str:
     word, evict = str(node.get("disruption")), node.get("evict") or {}
     going, stale = len(evict.get("pods") or []), len(node.get("stale_pods") or [])
     parts = []
-    if (node.get("mig") or {}).get("changes"):
+    if node.get("runtime"):
+        parts.append(describe_runtime_disruption(node, _switches(node)))
+    elif (node.get("mig") or {}).get("changes"):
         pods = f"{describe_count(going, 'pod')} evicted" if going else "nothing evicted"
         whole = evict.get("scope") == "all"
         pods = f"all pods of the node evicted ({going}), host rebooted if it must be" if whole else pods

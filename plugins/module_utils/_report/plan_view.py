@@ -32,6 +32,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.plan_chang
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rehearsal_view import BUDGETS, rehearsal_sections
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.rollback_view import rollback_sections
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.runtime_view import runtime_section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.sharing_view import (
     configs_section,
     sharing_section,
@@ -62,6 +63,7 @@ def show_plan(plan: Plan, limit: int, cluster: Optional[Cluster] = None) -> Docu
         *rollback_sections(plan),
         configs_section(plan, names, limit),
         sharing_section(plan, names, limit),
+        runtime_section(plan, names, limit),
         mig_section(plan, names, limit),
         changes_section(plan, names, limit),
         releases_section(plan),

@@ -74,11 +74,14 @@ def _accepted_section(plan: Plan, limit: int) -> Optional[Section]:
 
 
 def _judge(name: str, plan: Plan, before: Optional[Cluster], after: Cluster) -> Verdict:
-    """Where nothing was done since the plan was made, GPUs that it wants to lay out anew are not as planned."""
+    """Where nothing was done since the plan was made, GPUs that it wants to lay out anew and runtimes to set up are not as planned."""
     planned = plan["nodes"][name]
     found = judge_node(name, planned, after)
-    layout = (planned.get("mig") or {}).get("differences") or () if before is None else ()
-    return replace(found, differences=[*found.differences, *(f"{name}: {one}" for one in layout)])
+    parts = (
+        [(planned.get(word) or {}).get("differences") or () for word in ("runtime", "mig")] if before is None else []
+    )
+    on_host = [f"{name}: {difference}" for part in parts for difference in part]
+    return replace(found, differences=[*found.differences, *on_host])
 
 
 def describe_verdicts(count: int, differ: int) -> str:

@@ -210,3 +210,16 @@ def _title(key: str | None, revision: str | None) -> str:
 
 def _show(resources: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(resources.items())) or "nothing"
+
+
+def kept_runtime(back: Return) -> List[str]:
+    """That its container runtime stays as it is: a runtime that is ready serves any way of sharing, and to take it out would cost another
+    restart with all pods of the node gone. A sentence without the node; nothing where the run had left it alone.
+    """
+    runtime = (back.entry.get("target") or {}).get("runtime")
+    if not runtime:
+        return []
+    return [
+        f"its container runtime ({runtime.get('engine')}), which the rollout was to set up, stays as it is now, since a runtime that is "
+        "ready serves any way of sharing. The role nvidia_container_runtime with kubegpu_runtime_state: absent takes out what it put in."
+    ]

@@ -38,7 +38,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._plugin.names impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.configs import describe_configs, lacking
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.mig import plan_mig_back
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.node_entry import Fate, node_entry
-from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.nodes import Return, judge
+from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.nodes import Return, judge, kept_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.past import Past
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollback.reverts import (
     Revert,
@@ -173,6 +173,7 @@ class _Draft:
             return
         if moves and server.release:
             self.releases[server.release.daemonset] = server.release
+        self.warnings.add(name, *kept_runtime(back))
         verb = (
             "As many of them as needed are evicted, by kubegpu_on_overcommit: evict."
             if eviction.fit is not None

@@ -204,6 +204,18 @@ def test_runtime_that_nobody_looked_at_refuses_where_the_host_was_read_and_is_to
     )
 
 
+def test_node_that_is_left_alone_is_told_of_though_its_runtime_is_not_as_wanted() -> None:
+    wanted = request({"n0": OWED, "n1": {**OWED, "problems": ["x."]}, "n2": AS_WANTED})
+    nodes = {name: {**node, "hold": "" if name == "n2" else "tests"} for name, node in wanted.cluster["nodes"].items()}
+    nodes["n2"]["hold"] = None
+    plan = build_plan(replace(wanted, cluster={**wanted.cluster, "nodes": nodes}))
+    assert plan["empty"]
+    assert (
+        "nodes n0, n1: containerd 1.6.20~ds1 is not set up as wanted, but the node was left alone: on hold: tests."
+        in plan["warnings"]
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [

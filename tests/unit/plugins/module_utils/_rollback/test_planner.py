@@ -69,6 +69,18 @@ def plan(
     return build_rollback(RollbackRequest(past, {"nodes": found, "plugins": list(plugins)}, **request))
 
 
+def test_a_container_runtime_stays_as_it_is_and_that_is_told() -> None:
+    was = entry()
+    was["target"]["runtime"] = {"engine": "containerd", "digest": "aa"}
+    made = plan({"gpu-1": node(OURS, 8), "gpu-2": node(OURS, 8)}, {"gpu-1": was, "gpu-2": entry()})
+    assert "runtime" not in made["nodes"]["gpu-1"]
+    assert read_plan(made, "x").nodes["gpu-1"].runtime is None
+    [told] = [warning for warning in made["warnings"] if "container runtime" in warning]
+    assert told.startswith(
+        "node gpu-1: its container runtime (containerd), which the rollout was to set up, stays as it is now"
+    )
+
+
 def test_a_node_that_the_run_has_changed_goes_back_to_the_plugin_that_served_it() -> None:
     made = plan({"gpu-1": node(OURS, 8)})
     found = made["nodes"]["gpu-1"]
