@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""With the runtime: pods run by it, and what somebody else has set is as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BINARY = "/usr/bin/nvidia-container-runtime"
+
+
+def containerd_section(dump: dict[str, Any]) -> dict[str, Any]:
+    """Where the handlers are, whatever the version of the file."""
+    plugins = dump["plugins"]
+    plugin = plugins.get("io.containerd.cri.v1.runtime") or plugins["io.containerd.grpc.v1.cri"]
+    section: dict[str, Any] = plugin["containerd"]
+    return section
+
+
+def test_pods_that_name_the_runtime_run_by_it(environment):
+    assert "GPU_MADE_VISIBLE=yes" in environment("nvidia")
+
+
+def test_other_pods_run_by_it_only_where_it_is_the_default(name, environment):
+    assert ("GPU_MADE_VISIBLE=yes" in environment("")) == (name == "containerd-1-7")
+
+
+def test_runtime_is_as_the_default_one_but_for_its_program(name, dumps):
+    before, now = dumps
+    runtime = containerd_section(now)["runtimes"]["nvidia"]
+    expected = containerd_section(before)["runtimes"]["runc"]
+    expected["options"]["BinaryName"] = BINARY
+    if name == "containerd-2":
+        expected["privileged_without_host_devices"] = True
+    # What is not written has no value to compare.
+    assert {key: value for key, value in runtime.items() if key != "options"} == {
+        key: value for key, value in expected.items() if key != "options"
+    }
+    assert runtime["options"].items() >= {"BinaryName": BINARY, **_set(expected["options"])}.items()
+
+
+def _set(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value}
+
+
+def test_all_else_is_as_it_was(name, dumps):
+    before, now = dumps
+    section = containerd_section(now)
+    del section["runtimes"]["nvidia"]
+    for dump in dumps:
+        dump.pop("imports", None)
+    if name == "containerd-1-7":
+        section["default_runtime_name"] = "runc"
+    if name == "containerd-2":
+        now["plugins"]["io.containerd.cri.v1.runtime"]["enable_cdi"] = before["plugins"][
+            "io.containerd.cri.v1.runtime"
+        ]["enable_cdi"]
+    assert now == before
+
+
+def test_files_of_others_keep_every_line(host, name):
+    for line in host.check_output("cd /var/lib/before/etc && grep -rn '' .").splitlines():
+        path, _number, text = line.split(":", 2)
+        if "default_runtime_name" not in text and "imports" not in text:
+            assert text in host.file(f"/etc/containerd/{path}").content_string.splitlines(), line
+    if name == "containerd-2":
+        assert host.file("/etc/containerd/conf.d/80-kubegpu-sharing.toml").is_file
+
+
+def test_link_is_still_one(host, name):
+    assert host.file("/etc/containerd/config.toml").is_symlink == (name == "containerd-1-7")
+
+
+def test_nothing_of_the_trial_is_left(host):
+    assert host.check_output("find /etc/containerd -name '.*'") == ""
+    assert not host.file("/var/lib/kubegpu-sharing/runtime/pending.json").exists
+
+
+def test_cluster_has_a_name_for_it(runtime_classes):
+    assert runtime_classes == ["nvidia"]
