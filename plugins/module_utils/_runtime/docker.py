@@ -60,9 +60,9 @@ def _parsed(draft: Draft, path: str, text: Optional[str]) -> Optional[Node]:
     for where in ((), ("runtimes",), ("runtimes", draft.wish.name), ("features",)):
         found = lookup(root, where)
         if found is not None and not found.is_object:
-            error = JsonTextError(text, found.start, f"{'.'.join(where) or 'the file'} is no object")
+            wrong = JsonTextError(text, found.start, f"{'.'.join(where) or 'the file'} is no object")
             draft.problems.append(
-                f"Reading {path}:{error.line}:{error.column}: {error.reason}. Correct the file first."
+                f"Reading {path}:{wrong.line}:{wrong.column}: {wrong.reason}. Correct the file first."
             )
     return root if not draft.problems else None
 

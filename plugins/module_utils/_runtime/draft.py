@@ -5,14 +5,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .laws import Edited, record_of, recorded_files
 from .observation import Observation, SeenFile, Unit
 from .plan import Guard, Ours, Probe, RuntimePlan
 from .record import FileRecord
 from .wish import Wish
+
+#: What every file begins with that is ours as a whole.
+HEADER = (
+    "# Made by the Ansible collection kubegpu.sharing (role nvidia_container_runtime).\n"
+    "# What is changed here is lost at its next run; state absent takes the file away."
+)
 
 
 @dataclass
@@ -58,9 +65,12 @@ class Draft:
         self.steps.append(step)
         self.warnings.extend(step.edited.told)
 
-    def flag(self, name: str) -> Optional[str]:
-        """The value that a unit of the engine gives on its command line (``--name=value`` or ``--name value``), "" without one."""
-        return flag_value(running_units(self.observation), name)
+    def flag(self, name: str, short: bool = False) -> Optional[str]:
+        """The value that a unit of the engine gives on its command line (``--name=value`` or ``--name value``).
+
+        "" for a flag without a value, None without the flag.
+        """
+        return flag_value(running_units(self.observation), f"-{name}" if short else f"--{name}")
 
     @property
     def restarts(self) -> bool:
@@ -105,15 +115,21 @@ def running_units(observation: Observation) -> List[Unit]:
     return [unit for unit in observation.candidate.units if unit.name in names]
 
 
-def flag_value(units: Sequence[Unit], name: str) -> Optional[str]:
+def version_of(text: Optional[str]) -> Tuple[int, ...]:
+    """The numbers that a version begins with: (1, 30, 4) of "v1.30.4+k3s1"; () if it is not known."""
+    found = re.match(r"\D{0,2}(\d+(?:\.\d+)*)", text or "")
+    return tuple(int(part) for part in found.group(1).split(".")) if found else ()
+
+
+def flag_value(units: Sequence[Unit], flag: str) -> Optional[str]:
     """What stands behind a flag on the command line of a unit: the last one counts; None if no unit has it."""
     found: Optional[str] = None
     for unit in units:
         argv = list(unit.argv)
         for at, word in enumerate(argv):
-            if word == f"--{name}":
+            if word == flag:
                 following = argv[at + 1] if at + 1 < len(argv) else ""
                 found = "" if following.startswith("-") else following
-            elif word.startswith(f"--{name}="):
+            elif word.startswith(f"{flag}="):
                 found = word.partition("=")[2]
     return found

@@ -61,11 +61,10 @@ def after(observation: Observation, plan: RuntimePlan) -> Observation:
     for change in plan.files:
         assert sha256((files.get(change.path) or SeenFile(change.path)).content) == change.before
         files[change.path] = seen(change.path, change.content)
+    there = [path for path, one in files.items() if one.exists]
     listings = {
-        directory: sorted(
-            {*(names or []), *(posixpath.basename(path) for path in files if posixpath.dirname(path) == directory)}
-        )
-        for directory, names in observation.listings.items()
+        directory: sorted(posixpath.basename(path) for path in there if posixpath.dirname(path) == directory)
+        for directory in observation.listings
     }
     return replace(observation, files=files, record=plan.record, listings=listings)
 

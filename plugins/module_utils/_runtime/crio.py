@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan the nvidia runtime of CRI-O: a drop-in of its own, made like the default runtime. Pure. PRIVATE to the collection.
+
+What the default runtime has goes along (``monitor_path`` above all): where conmon is not in PATH, CRI-O does not start with
+a runtime that lacks it. The executable of the default runtime also goes first in the toolkit's list, since a container
+that is started with crun cannot be looked after with runc.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, Dict, Mapping
+
+import tomlkit
+
+from .crio_config import Configs, CrioFile, of_nvidia, read_configs
+from .draft import HEADER, Draft, Step
+from .laws import WholeFile, edit, whole
+from .observation import Observation
+from .plan import Probe, RuntimePlan
+from .toml_reading import show
+from .toolkit_config import add_toolkit_config
+from .wish import Wish
+
+SOCKET = "/var/run/crio/crio.sock"
+# Of the runtime that ours is made like, these name its own executable.
+OWN_KEYS = ("runtime_path", "platform_runtime_paths", "inherit_default_runtime")
+IN_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+def plan(wish: Wish, observation: Observation) -> RuntimePlan:
+    """See ``engines.Engine``."""
+    draft = Draft("crio", wish, observation)
+    configs = read_configs(draft)
+    like, table = configs.base(wish.name)
+    draft.kept.update({"runtimes": sorted(configs.runtimes), "default_runtime": configs.default, "like": like})
+    seen = observation.file(configs.drop_in)
+    if wish.present:
+        _look_at_runc(draft, configs)
+        _refuse_what_crio_cannot(draft, table)
+        _look_at_default(draft, configs)
+    _handle_foreign(draft, configs)
+    edited = whole(seen, _drop_in(wish, like, table), wish.present)
+    draft.add(Step(edited, f"define the runtime {wish.name}" if wish.present else f"take {wish.name} out", whole=True))
+    add_toolkit_config(draft, _low_level(like, table))
+    return draft.plan(Probe("crio", observation.socket or SOCKET, wish.restart_seconds))
+
+
+def _drop_in(wish: Wish, like: str, table: Mapping[str, Any]) -> str:
+    lines = [HEADER, f"# Made like the runtime {like}, which is the default without this file.", ""]
+    if wish.default:
+        lines += ["[crio.runtime]", f"default_runtime = {_toml(wish.name)}", ""]
+    values: Dict[str, Any] = {"runtime_path": wish.binary, "runtime_type": table.get("runtime_type") or "oci"}
+    values.update({key: value for key, value in table.items() if key not in (*OWN_KEYS, *values)})
+    if "runtime_root" not in values:
+        values["runtime_root"] = f"/run/{like}"
+    if wish.privileged_without_host_devices != "inherit":
+        values["privileged_without_host_devices"] = wish.privileged_without_host_devices == "true"
+    lines.append(f"[{show(('crio', 'runtime', 'runtimes', wish.name))}]")
+    lines += [f"{show((key,))} = {_toml(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{show((key,))} = {_toml(one)}" for key, one in value.items()) + " }"
+    return tomlkit.item(value).as_string()
+
+
+def _low_level(like: str, table: Mapping[str, Any]) -> str:
+    """What the toolkit has to start: the name where it is in PATH, the whole path elsewhere; "" for a plain runc, which it takes itself."""
+    path = str(table.get("runtime_path") or "")
+    if path and posixpath.dirname(path) not in IN_PATH:
+        return path
+    name = posixpath.basename(path) or like
+    return "" if name == "runc" else name
+
+
+def _look_at_runc(draft: Draft, configs: Configs) -> None:
+    for name, (one, table) in configs.runtimes.items():
+        if name in ("runc", "crun") and of_nvidia(table):
+            draft.warnings.append(
+                f"The runtime {name} in {one.seen.path} starts {table['runtime_path']} (by {one.owner}): every container of this "
+                f"node runs through it, not only those of {draft.wish.name}. Give it its own executable back there."
+            )
+
+
+def _refuse_what_crio_cannot(draft: Draft, table: Mapping[str, Any]) -> None:
+    if table.get("runtime_type") == "vm":
+        draft.problems.append(
+            f"Making {draft.wish.name} like the default runtime: that one runs virtual machines (runtime_type vm), whose devices "
+            "NVIDIA's runtime cannot give. Make runc or crun the default first."
+        )
+    if draft.wish.cdi == "false":
+        draft.problems.append(
+            "Setting cdi to false: CRI-O always injects CDI devices and knows no switch. Leave it at inherit on this node."
+        )
+
+
+def _look_at_default(draft: Draft, configs: Configs) -> None:
+    name = draft.wish.name
+    if not draft.wish.default:
+        if configs.default == name:
+            draft.notes.append(f"{name} is CRI-O's default runtime by a file that is not ours. It stays so.")
+        return
+    overruling = [one for one in configs.after_ours if one.default and one.default != name]
+    for one in overruling:
+        draft.problems.append(
+            f"Making {name} the default runtime: {one.seen.path} (by {one.owner}) is read after our {configs.drop_in} and says "
+            f"default_runtime = {one.default!r}. Take that line out, or do not ask for the default."
+        )
+    flag = draft.flag("default-runtime")
+    if flag is not None and flag != name:
+        draft.problems.append(
+            f"Making {name} the default runtime: the unit starts CRI-O with --default-runtime={flag}, which beats all files. Take "
+            "the flag out of the unit, or do not ask for the default."
+        )
+    if not overruling and configs.default not in (name, configs.built_in):
+        draft.notes.append(
+            f"The default runtime was {configs.default}; that is what it will be again once ours is taken out."
+        )
+
+
+def _handle_foreign(draft: Draft, configs: Configs) -> None:
+    """Files of others that define the runtime: refused, or taken over and kept in the record."""
+    for one in configs.files:
+        defines = draft.wish.name in one.runtimes
+        if draft.wish.present and defines and posixpath.dirname(one.seen.path) != configs.directory:
+            draft.notes.append(
+                f"{one.seen.path} defines {draft.wish.name} too. Our drop-in is read after it, and counts."
+            )
+        elif draft.wish.present and defines and not draft.wish.take_over:
+            draft.problems.append(
+                f"Defining the runtime {draft.wish.name}: {one.seen.path}, made by {one.owner}, defines it already. Leave it to them, "
+                "choose another name, or set take_over: their file is then replaced, and put back by state absent."
+            )
+        elif draft.wish.present and defines:
+            _take_over(draft, one)
+    for path, recorded in draft.recorded.items():
+        if recorded.result_sha256 is None and not draft.observation.file(path).exists:
+            _keep_or_put_back(draft, path)
+
+
+def _take_over(draft: Draft, one: CrioFile) -> None:
+    if one.beside:
+        draft.problems.append(
+            f"Taking over {one.seen.path} (by {one.owner}): it also sets {', '.join(one.beside)}, which would be lost. Move that "
+            "into a file of its own first."
+        )
+        return
+    others = sorted(set(one.runtimes) - {draft.wish.name})
+    if others:
+        draft.warnings.append(
+            f"With {one.seen.path} the runtimes {', '.join(others)} go too, until state absent puts it back."
+        )
+    # Whatever was recorded of a former one: this is what they have now.
+    edited = edit(one.seen, None, WholeFile(None), True)
+    draft.add(Step(edited, f"take over what {one.owner} wrote"))
+
+
+def _keep_or_put_back(draft: Draft, path: str) -> None:
+    """A file that was taken over stays away while our runtime is there, and comes back with its end."""
+    seen = draft.observation.file(path)
+    edited = edit(seen, draft.recorded[path], WholeFile(None), draft.wish.present)
+    draft.add(Step(edited, "put back what was taken over"))
