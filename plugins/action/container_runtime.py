@@ -84,7 +84,7 @@ class ActionModule(ActionBase):
 
     def _work(self, params: dict[str, Any], host: str, node: RuntimeHost) -> dict[str, Any]:
         observation = Observation.from_dict(node.read())
-        plan = _tried(plan_runtime(Wish.from_options(params), observation), observation, node)
+        plan, dump = _tried(plan_runtime(Wish.from_options(params), observation), observation, node)
         result = facts_of(plan, observation)
         if params["dest_dir"]:
             result["dest"] = _write_document(params, host, plan, observation)
@@ -98,7 +98,7 @@ class ActionModule(ActionBase):
         if expected and plan.changed and expected != plan.digest and observation.pending is None:
             raise other_change(host, plan)
         if plan.changed:
-            done = node.apply(plan.to_dict())
+            done = node.apply(plan.to_dict(), dump)
             result.update({name: done[name] for name in ("backups", "restarted") if name in done})
             result["changed"] = True
             if params["state"] == "absent":
@@ -106,16 +106,21 @@ class ActionModule(ActionBase):
         return result
 
 
-def _tried(plan: RuntimePlan, observation: Observation, node: RuntimeHost) -> RuntimePlan:
-    """The plan with what its candidate would have lost, or, where no file has to be written, with what has no effect as it stands."""
-    if plan.problems:
-        return plan
-    lost: list[str] = []
-    if plan.files and plan.staging is not None:
-        lost = compare(plan, observation.dump, node.stage(plan.to_dict()))
-    elif not plan.files and plan.ours.values and observation.dump is not None:
-        lost = compare(plan, observation.dump, observation.dump)
-    return plan.refused(*lost) if lost else plan
+def _tried(plan: RuntimePlan, observation: Observation, node: RuntimeHost) -> tuple[RuntimePlan, dict[str, Any] | None]:
+    """(the plan, with what its candidate would have lost; what the runtime has to make of the files once they are written).
+
+    Where no file has to be written, what is there may have no effect as it stands: other files may hide it.
+    """
+    dump = observation.dump
+    if plan.problems or not plan.files:
+        lost = compare(plan, dump, dump) if dump is not None and plan.ours.values and not plan.problems else []
+        return plan.refused(*lost), None
+    if plan.staging is None:
+        return plan, None
+    tried = node.stage(plan.to_dict())
+    lost = compare(plan, dump, tried)
+    argv = (dump or {}).get("argv")
+    return plan.refused(*lost), {"argv": argv, "stdout": tried["stdout"]} if argv else None
 
 
 def _write_document(params: dict[str, Any], host: str, plan: RuntimePlan, observation: Observation) -> str:

@@ -27,7 +27,9 @@ _POLL_SECONDS = 1.0
 _SPARE_SECONDS = 60
 # Options of container_runtime that the modules on the node take as they are.
 _OF_INFO = ("engine", "binary", "state_dir", "lock_path", "root")
-_OF_FILES = ("run", "lock_path", "lock_wait_seconds", "state_dir", "root")
+_OF_FILES = ("run", "lock_path", "lock_wait_seconds", "state_dir", "root", "keep_backups", "restart_seconds")
+# What is said once, when a detached change begins.
+_AT_FIRST = ("plan", "dump")
 
 
 class NodeError(KubeGpuError):
@@ -56,12 +58,15 @@ class RuntimeHost:
         """What the runtime makes of the candidate: {argv, rc, stdout, stderr}. In check mode too."""
         return dict(self._run(FILES, {**self._options(_OF_FILES), "plan": plan, "step": "staged"})["dump"])
 
-    def apply(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+    def apply(self, plan: Mapping[str, Any], dump: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Do it, or, in check mode, see whether it could be done.
 
+        :param dump: what the runtime has to make of the files once they are written: {argv, stdout}.
         :raises NodeError: it was not done, or taken back.
         """
         options = {**self._options(_OF_FILES), "plan": plan, "step": "applied"}
+        if dump is not None:
+            options["dump"] = dump
         if self.action._task.check_mode or not self.params["detached"]:
             return self._run(FILES, options)
         return self._apply_detached(options)
@@ -84,7 +89,7 @@ class RuntimeHost:
             raise NodeError(str(installed.get("msg")))
         begin = {"detached": True, "confirm_seconds": self.params["confirm_seconds"], "program": program}
         self._run(FILES, {**options, **begin})
-        return self._await({name: value for name, value in options.items() if name != "plan"})
+        return self._await({name: value for name, value in options.items() if name not in _AT_FIRST})
 
     def _await(self, options: dict[str, Any]) -> dict[str, Any]:
         seconds = 2 * self.params["restart_seconds"] + self.params["confirm_seconds"] + _SPARE_SECONDS
