@@ -37,7 +37,14 @@ def compare(plan: RuntimePlan, before: Optional[Mapping[str, Any]], after: Mappi
     new, more = _read(after, "the config as it would be")
     if old is None or new is None:
         return [*problems, *more]
-    return [*_not_ours(plan.ours, old, new), *_lost(plan.ours, old, new)]
+    ours = _as_dumped(plan.ours, new)
+    return [*_not_ours(ours, new), *_lost(ours, old, new), *_dangling(new)]
+
+
+def not_in_effect(ours: Ours, dump: Mapping[str, Any]) -> List[str]:
+    """Why the config as it is does not do what the files say, though they need no change."""
+    now, problems = _read(dump, "the config as it is")
+    return problems if now is None else _not_ours(_as_dumped(ours, now), now)
 
 
 def _read(dump: Optional[Mapping[str, Any]], what: str) -> Tuple[Optional[Dict[Path, Any]], List[str]]:
@@ -53,31 +60,44 @@ def _read(dump: Optional[Mapping[str, Any]], what: str) -> Tuple[Optional[Dict[P
         return None, [str(error)]
 
 
-def _canonical(path: Sequence[str]) -> Path:
-    """The path with one name for the CRI plugin, whatever the config's version calls it."""
-    if len(path) > 1 and path[0] == "plugins" and path[1] in CRI_PLUGINS:
-        return ("plugins", CRI_PLUGINS[-1], *path[2:])
-    return tuple(path)
+def _as_dumped(ours: Ours, dump: Mapping[Path, Any]) -> Ours:
+    """Ours with the name that the dump has for the CRI plugin: a dump is of the newest version that the program knows."""
+    name = _cri(dump)
+
+    def renamed(path: Sequence[str]) -> Path:
+        if len(path) > 1 and path[0] == "plugins" and path[1] in CRI_PLUGINS:
+            return ("plugins", name, *path[2:])
+        return tuple(path)
+
+    return Ours(
+        tuple((renamed(path), value) for path, value in ours.values),
+        tuple(renamed(path) for path in ours.tables),
+        tuple(renamed(path) for path in ours.gone),
+    )
 
 
-def _under(path: Path, tables: Sequence[Sequence[str]]) -> bool:
-    return any(path[: len(table)] == _canonical(table) for table in tables)
+def _cri(dump: Mapping[Path, Any]) -> str:
+    there = {path[1] for path in dump if len(path) > 1 and path[0] == "plugins"}
+    return next((name for name in reversed(CRI_PLUGINS) if name in there), CRI_PLUGINS[-1])
 
 
-def _not_ours(ours: Ours, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> List[str]:
+def _under(path: Path, tables: Sequence[Path]) -> bool:
+    return any(path[: len(table)] == table for table in tables)
+
+
+def _not_ours(ours: Ours, new: Mapping[Path, Any]) -> List[str]:
     """What the engine did not take from us."""
-    told = {_canonical(path): value for path, value in new.items()}
     missing = [
-        f"{show(path)} = {value!r} (the engine has {told.get(_canonical(path), 'nothing')!r})"
+        f"{show(path)} = {value!r} (the engine has {_shown(new, path)})"
         for path, value in ours.values
-        if told.get(_canonical(path)) != value
+        if new.get(path, _NOTHING) != value
     ]
-    left = [show(path) for path in told if _under(path, ours.gone)]
+    left = [show(path) for path in new if _under(path, ours.gone)]
     found = []
     if missing:
         found.append(
-            "Checking the engine's merged config: what would be written does not take effect, since another file or table "
-            f"overrides it: {_some(missing)}. Look for imported files that have the same plugin's table."
+            "Checking the engine's merged config: what is ours does not take effect, since another file overrides it: "
+            f"{_some(missing)}. Look for imported files that have the same plugin's table."
         )
     if left:
         found.append(
@@ -88,13 +108,11 @@ def _not_ours(ours: Ours, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> L
 
 def _lost(ours: Ours, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> List[str]:
     """What is not ours and would be different."""
-    before = {_canonical(path): value for path, value in old.items()}
-    after = {_canonical(path): value for path, value in new.items()}
     changed = []
-    for path in [*before, *(path for path in after if path not in before)]:
+    for path in [*old, *(path for path in new if path not in old)]:
         foreign = path[0] not in _ABOUT_FILES and not _under(path, ours.tables) and not _under(path, ours.gone)
-        if foreign and before.get(path, _NOTHING) != after.get(path, _NOTHING):
-            changed.append(f"{show(path)}: {_shown(before, path)} -> {_shown(after, path)}")
+        if foreign and not _equal(path, old.get(path, _NOTHING), new.get(path, _NOTHING)):
+            changed.append(f"{show(path)}: {_shown(old, path)} -> {_shown(new, path)}")
     if not changed:
         return []
     return [
@@ -104,7 +122,27 @@ def _lost(ours: Ours, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> List[
     ]
 
 
+def _dangling(new: Mapping[Path, Any]) -> List[str]:
+    """A default runtime that would not be there: the engine starts, and its CRI plugin does not."""
+    table = ("plugins", _cri(new), "containerd")
+    default = new.get((*table, "default_runtime_name"))
+    if not default or new.get((*table, "runtimes", default, "runtime_type")):
+        return []
+    return [
+        f"Checking the engine's merged config: its default runtime would be {default}, of which there would be no table any more. "
+        "Set another default_runtime_name first."
+    ]
+
+
+def _equal(path: Path, old: Any, new: Any) -> bool:
+    """Whether the engine does the same. In a runtime's table it tells zeros only if nobody wrote the table."""
+    if "runtimes" in path and path[0] == "plugins":
+        return (_NOTHING if old in _ZEROS else old) == (_NOTHING if new in _ZEROS else new)
+    return bool(old == new)
+
+
 _NOTHING = object()
+_ZEROS: Tuple[Any, ...] = ("", 0, [], {})
 
 
 def _shown(values: Mapping[Path, Any], path: Path) -> str:

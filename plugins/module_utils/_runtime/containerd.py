@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan for containerd: by the version that is installed and that of its config file. Pure. PRIVATE to the collection.
+
+On 1.x an imported file replaces the whole table of a plugin, so that the main file is edited in place. From 2.0 on files merge
+deeply: there a file of our own is enough, and a line in the main one that imports it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Dict, List
+
+from .containerd_checks import check
+from .containerd_config import Configs, effective_cri, parse_version, plugin_name, read_configs
+from .containerd_edits import EditError
+from .containerd_foreign import foreign_steps
+from .containerd_layouts import Layout, drop_in_steps, main_step
+from .containerd_runtimes import Wanted, binaries, others, replaced, wanted
+from .containerd_staging import staging
+from .draft import Draft
+from .dumps import not_in_effect
+from .observation import Observation
+from .plan import Ours, Probe, RuntimePlan
+from .toml_reading import Path, TomlError, lookup
+from .toolkit_config import add_toolkit_config
+from .wish import Wish
+
+ENGINE = "containerd"
+# Version of a main file that is made: the newest that every containerd of the series reads.
+_NEW_FILE = {1: 2, 2: 3}
+
+
+def plan(wish: Wish, observation: Observation) -> RuntimePlan:
+    """What the wish needs of an observed containerd."""
+    draft = Draft(ENGINE, wish, observation)
+    configs = read_configs(observation)
+    probe = Probe("cri", observation.socket, wish.restart_seconds)
+    draft.problems += check(draft, configs)
+    try:
+        _found(draft, configs)
+        return draft.plan(probe) if draft.problems else _planned(draft, configs, probe)
+    except (EditError, TomlError) as error:
+        return Draft(ENGINE, wish, observation).plan(probe).refused(str(error))
+
+
+def _planned(draft: Draft, configs: Configs, probe: Probe) -> RuntimePlan:
+    series = (parse_version(draft.observation.version) or (0,))[0]
+    layout = _layout(draft, configs, series)
+    ours = layout.needed.ours(draft.wish.name, layout.plugin) if draft.wish.present else Ours()
+    if series == 1:
+        draft.add(main_step(draft, configs, layout))
+        steps = []
+    else:
+        steps = drop_in_steps(draft, configs, layout, ours)
+    steps += foreign_steps(draft, configs, whole=series == 1)
+    for step in steps if draft.wish.present else reversed(steps):
+        draft.add(step)
+    add_toolkit_config(draft)
+    drafted = draft.plan(probe, ours=replace(ours, tables=(*ours.tables, *_touched(draft))))
+    if drafted.restart:
+        return replace(drafted, staging=staging(draft, configs, drafted))
+    if draft.wish.present and draft.observation.dump is not None:
+        # There is nothing to write, and yet another file may override ours.
+        return drafted.refused(*not_in_effect(ours, draft.observation.dump))
+    return drafted
+
+
+def _layout(draft: Draft, configs: Configs, series: int) -> Layout:
+    version = configs.main.version or _NEW_FILE[series]
+    recorded: Dict[str, Any] = {}
+    for one in draft.recorded.values():
+        recorded.update({key: one.ours[key] for key in ("source", "restored") if key in one.ours})
+    if not draft.wish.present:
+        return Layout(plugin_name(version), version, Wanted())
+    cri = effective_cri(draft.observation, configs)
+    needed = wanted(draft.wish, cri, recorded)
+    if needed.source is None:
+        draft.warnings.append(
+            f"No runtime of containerd is a runc whose table could be copied, so that {draft.wish.name} has containerd's "
+            "defaults. Where the kubelet's cgroup driver is systemd, set SystemdCgroup in the default runtime first."
+        )
+    return Layout(plugin_name(version), version, needed, tuple(others(draft.wish, cri)))
+
+
+def _touched(draft: Draft) -> List[Path]:
+    """Paths that a former run set, and which may change or vanish now."""
+    return [tuple(path) for one in draft.recorded.values() for path in one.ours.get("touched") or ()]
+
+
+def _found(draft: Draft, configs: Configs) -> None:
+    """Tell what there is."""
+    cri = effective_cri(draft.observation, configs)
+    main = configs.main
+    instead = replaced(draft.wish, cri)
+    draft.kept.update(
+        config_path=main.seen.path,
+        config_version=main.version,
+        default_runtime=lookup(cri, ("containerd", "default_runtime_name")),
+        runtimes=binaries(cri),
+        imported=[one.seen.path for one in configs.imported],
+        replaced=instead,
+    )
+    kind = f"of version {main.version}" if main.version else ("empty" if main.seen.exists else "missing")
+    draft.notes.append(f"containerd {draft.observation.version} with {main.seen.path}, which is {kind}")
+    if main.seen.link:
+        draft.notes.append(
+            f"{main.seen.path} is a symbolic link to {main.seen.link}: the link stays, its target is written"
+        )
+    for name in instead:
+        if not draft.wish.restore_runc:
+            draft.warnings.append(
+                f"The executable of runtime {name} is NVIDIA's ({binaries(cri)[name]}): every container starts through it, also "
+                "those without a GPU. The option restore_runc gives it its own one back."
+            )

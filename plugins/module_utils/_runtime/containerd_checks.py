@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a containerd cannot be configured as it is. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Mapping
+
+from .containerd_config import Configs, Version, owner, parse_version
+from .containerd_foreign import rivals, taken_over
+from .draft import Draft
+from .observation import MISSING
+
+#: The newest version of the config that each series reads. 1.6 says nothing of a newer one, and reads it wrongly.
+_NEWEST: Mapping[int, int] = {1: 2, 2: 3}
+_FOUR: Version = (2, 3, 0)
+_CDI: Version = (1, 7, 0)
+
+
+def check(draft: Draft, configs: Configs) -> List[str]:
+    """All reasons at once."""
+    installed = parse_version(draft.observation.version)
+    found = [*_readable(draft, configs)]
+    if installed is None or installed[0] not in _NEWEST:
+        found.append(_unknown_version(draft))
+        return found
+    if draft.wish.present:
+        found += _versions(draft, configs, installed)
+        found += _disabled(configs)
+        found += _others(draft, configs, installed)
+        if draft.wish.cdi == "true" and installed < _CDI:
+            found.append(
+                f"Setting cdi to true: containerd {draft.observation.version} knows no CDI in its CRI plugin, which came with 1.7. "
+                "Leave cdi at inherit, or install a newer containerd."
+            )
+    return found
+
+
+def _unknown_version(draft: Draft) -> str:
+    seen = draft.observation.version_problem or f"it is {draft.observation.version!r}"
+    return (
+        f"Finding the version of containerd ({draft.observation.program or 'no program found'}): {seen}. How its config is read "
+        "depends on it (1.x replaces tables by those of imported files, 2.x merges them), so nothing is written by a guess."
+    )
+
+
+def _readable(draft: Draft, configs: Configs) -> Iterator[str]:
+    main = configs.main.seen
+    if main.type not in ("file", MISSING):
+        yield f"Reading {main.path}: it is a {main.type}, not a file. Move it away."
+    for one in (configs.main, *configs.imported):
+        if one.error:
+            yield one.error
+        elif one.seen.exists and one.seen.type == "file" and one.seen.content is None:
+            yield f"Reading {one.seen.path}: its content was not told. Look at it by hand."
+    dump = draft.observation.dump
+    if dump is not None and dump.get("rc") != 0 and main.exists and not configs.main.error:
+        said = str(dump.get("stderr") or "").strip()[-400:]
+        yield (
+            f"Reading {main.path}: containerd itself does not take it (`config dump` ended with {dump.get('rc')}: {said}). It would "
+            "not survive its next restart as it is; mend that first."
+        )
+
+
+def _versions(draft: Draft, configs: Configs, installed: Version) -> Iterator[str]:
+    main, shown = configs.main, draft.observation.version
+    if main.error or main.empty:
+        return
+    version = main.version
+    if version is None or version < 2:
+        declares = (
+            "no version, which containerd takes as 1"
+            if "version" not in main.data
+            else f"version {main.data['version']!r}"
+        )
+        yield (
+            f"Reading {main.seen.path}: it declares {declares}, whose tables have other names. Have it migrated by "
+            f"`containerd --config {main.seen.path} config migrate` (from containerd 2.0 on; on 1.x write `version = 2` and the "
+            "long names of plugins by hand), look at the result, and run again."
+        )
+        return
+    newest = 4 if installed >= _FOUR else _NEWEST[installed[0]]
+    if version > newest:
+        yield (
+            f"Reading {main.seen.path}: it is of version {version}, and containerd {shown} reads up to version {newest} (1.6 takes a "
+            f"newer one silently, and its tables for nothing). Write it in version {newest}, or install the containerd that it is for."
+        )
+
+
+def _disabled(configs: Configs) -> Iterator[str]:
+    if configs.disabled:
+        yield (
+            f"Looking for containerd's CRI plugin: disabled_plugins has {', '.join(configs.disabled)}, as Docker's containerd package "
+            "ships it. The kubelet cannot use this containerd at all, so it is the wrong engine, or its config is not made yet. "
+            "Take the entry out if the kubelet is to use it, or choose the engine docker."
+        )
+
+
+def _others(draft: Draft, configs: Configs, installed: Version) -> Iterator[str]:
+    wish = draft.wish
+    known = taken_over(draft)
+    defining = [one for one in rivals(wish.name, configs) if one.seen.target not in known]
+    for one in defining:
+        if not wish.take_over:
+            yield (
+                f"Reading {one.seen.path}: {owner(one)} defines the runtime {wish.name} there, and would write it again. Let that "
+                "tool be the owner and leave this role out, choose another name, or set take_over once that tool is off."
+            )
+    if installed[0] > 1:
+        return
+    for one in configs.imported:
+        if one.cri and one not in defining and one.seen.target not in known:
+            yield (
+                f"Reading {one.seen.path}, which {configs.main.seen.path} imports: it has a table of the CRI plugin. containerd "
+                f"{draft.observation.version} replaces the main file's whole table by it, so that nothing set there takes effect. Move "
+                "that table into the main file."
+            )

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What NVIDIA's own tools wrote about the same runtime, and taking it over. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from .containerd_config import ConfigFile, Configs
+from .draft import Draft, Step
+from .laws import edit
+from .toml_edits import take_out, take_out_table
+from .toml_reading import Path, flatten, lookup, parse
+
+
+def rivals(name: str, configs: Configs) -> List[ConfigFile]:
+    """Imported files that define the runtime too."""
+    return [one for one in configs.imported if name in one.runtimes]
+
+
+def taken_over(draft: Draft) -> List[str]:
+    """Paths of files that a former run took over, by its record."""
+    return [path for path, one in draft.recorded.items() if one.ours.get("taken_over")]
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """A file of which the runtime goes; see ``laws.Editor``. What it had is kept in the record.
+
+    :param whole: the file goes as a whole: on containerd 1.x its table would hide the main file's.
+    """
+
+    path: str
+    name: str
+    whole: bool
+
+    def with_ours(self, base: Optional[str]) -> Tuple[Optional[str], Dict[str, Any]]:
+        """The file without the runtime; no file if nothing is left of it."""
+        if base is None:
+            return None, {}
+        data = parse(base, self.path)
+        gone = [path for path in flatten(data) if self._is_of_runtime(path, data)]
+        if self.whole or not gone:
+            return (None, {"taken_over": True, "touched": []}) if self.whole else (base, {})
+        text = base
+        for path in gone:
+            text = take_out(text, path)
+        table = gone[0][: gone[0].index("runtimes") + 2] if "runtimes" in gone[0] else gone[0][:-1]
+        for made in sorted(
+            {path[:length] for path in gone for length in range(len(table), len(path))}, key=len, reverse=True
+        ):
+            text = take_out_table(text, made)
+        left = {path for path in flatten(parse(text, self.path)) if path[0] != "version"}
+        touched = {"taken_over": True, "touched": [list(path) for path in gone]}
+        return (text if any(lookup(parse(text, self.path), path) != {} for path in left) else None), touched
+
+    def without_ours(self, text: str, ours: Mapping[str, Any]) -> Tuple[Optional[str], List[str]]:
+        """Its owner wrote it anew: it is his."""
+        return text, [f"{self.path} was taken over, and its owner wrote it anew since."]
+
+    def same(self, one: Optional[str], other: Optional[str]) -> bool:
+        """To the byte."""
+        return one == other
+
+    def _is_of_runtime(self, path: Path, data: Mapping[str, Any]) -> bool:
+        if path[0] != "plugins" or len(path) < 4 or path[2] != "containerd":
+            return False
+        if path[3] == "default_runtime_name":
+            return bool(lookup(data, path) == self.name)
+        return path[3:5] == ("runtimes", self.name)
+
+
+def foreign_steps(draft: Draft, configs: Configs, whole: bool) -> List[Step]:
+    """Files that are taken over, or given back."""
+    steps = []
+    known = taken_over(draft)
+    paths = list(known)
+    if draft.wish.present and draft.wish.take_over:
+        paths += [one.seen.path for one in rivals(draft.wish.name, configs) if one.seen.target not in known]
+    for path in paths:
+        seen = draft.observation.file(path)
+        editor = TakenOver(path, draft.wish.name, whole)
+        edited = edit(seen, draft.recorded_of(seen), editor, draft.wish.present)
+        done = f"take the runtime {draft.wish.name} over from" if draft.wish.present else "give back"
+        steps.append(Step(edited, f"{done} what another tool wrote"))
+    return steps

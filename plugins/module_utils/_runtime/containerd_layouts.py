@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files of containerd hold ours, and what is in them. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Tuple
+
+from .containerd_config import Configs
+from .containerd_edits import ConfigEditor
+from .containerd_runtimes import Wanted, runtime_path
+from .draft import Draft, Step
+from .dumps import not_in_effect
+from .laws import Edited, edit, whole
+from .plan import Ours
+from .toml_edits import put
+from .toml_reading import Path
+
+_HEAD = """\
+# Managed by the role nvidia_container_runtime of kubegpu.sharing: changes in this file are lost.
+# The role's state "absent" takes the file away, and what else the role put on this node.
+version = {version}
+"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How values are written.
+
+    :param plugin: the CRI plugin's name in files of ``version``.
+    :param version: of the main file, which a drop-in has to have too.
+    :param needed: nothing for absent.
+    :param others: values of the other runtimes that take effect, below ``plugins.<CRI plugin>``.
+    """
+
+    plugin: str
+    version: int
+    needed: Wanted
+    others: Tuple[Tuple[Path, Any], ...] = ()
+
+    def runtime(self, name: str) -> Path:
+        """Path of a runtime's table."""
+        return ("plugins", self.plugin, *runtime_path(name))
+
+    def facts(self, name: str) -> Dict[str, Any]:
+        """For the record: what a later run cannot see any more."""
+        touched = [self.runtime(name), *(path for path, value in self.needed.under(self.plugin))]
+        return {
+            "source": self.needed.source,
+            "restored": list(self.needed.restored),
+            "touched": [list(path) for path in touched],
+        }
+
+
+def main_step(draft: Draft, configs: Configs, layout: Layout) -> Step:
+    """The main file with everything in it, in place."""
+    name = draft.wish.name
+    editor = ConfigEditor(
+        path=configs.main.seen.path,
+        values=layout.needed.under(layout.plugin),
+        runtime=layout.runtime(name),
+        others=[(("plugins", layout.plugin, *path), value) for path, value in layout.others],
+        version=layout.version,
+        facts=layout.facts(name),
+    )
+    edited = edit(configs.main.seen, draft.recorded_of(configs.main.seen), editor, draft.wish.present)
+    return Step(edited, _said(draft, "the main file"))
+
+
+def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) -> List[Step]:
+    """A file of our own, and the main one as far as it has to import it."""
+    wish, seen = draft.wish, draft.observation.file(configs.drop_in)
+    recorded = draft.recorded_of(seen)
+    if wish.present and recorded is None and not seen.exists and _is_there(draft, ours):
+        draft.notes.append(
+            f"the runtime {wish.name} is there already as wished, put by somebody else: nothing is written"
+        )
+        return []
+    if recorded is not None and seen.exists and seen.sha256 != recorded.result_sha256:
+        draft.warnings.append(f"{seen.path} is this role's own and was edited by somebody else; those edits go.")
+    drop_in = whole(seen, drop_in_text(layout, wish.name) if wish.present else None, wish.present)
+    if drop_in.record is not None:
+        drop_in = replace(drop_in, record=replace(drop_in.record, ours={"whole": True, **layout.facts(wish.name)}))
+    importing = ConfigEditor(
+        path=configs.main.seen.path,
+        values=(),
+        runtime=layout.runtime(wish.name),
+        imported=configs.drop_in,
+        version=layout.version,
+    )
+    main = edit(configs.main.seen, draft.recorded_of(configs.main.seen), importing, wish.present)
+    return [
+        Step(drop_in, _said(draft, "a file of its own"), whole=True),
+        Step(main, _imported(main, wish.present)),
+    ]
+
+
+def drop_in_text(layout: Layout, name: str) -> str:
+    """The file that is all ours."""
+    text = _HEAD.format(version=layout.version)
+    for path, value in layout.needed.under(layout.plugin):
+        text = put(text, path, value)
+    return text
+
+
+def _is_there(draft: Draft, ours: Ours) -> bool:
+    dump = draft.observation.dump
+    return dump is not None and dump.get("rc") == 0 and not not_in_effect(ours, dump)
+
+
+def _said(draft: Draft, where: str) -> str:
+    if not draft.wish.present:
+        return f"take the runtime {draft.wish.name} out"
+    default = ", as the default one," if draft.wish.default else ""
+    return f"put the runtime {draft.wish.name}{default} into {where}"
+
+
+def _imported(main: Edited, present: bool) -> str:
+    if present:
+        return "import the drop-in" if main.seen.exists else "make a main file that imports the drop-in"
+    return "import the drop-in no more"

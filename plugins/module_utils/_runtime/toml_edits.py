@@ -1,0 +1,252 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Change single values of a TOML text and nothing else of it. Pure. PRIVATE to the collection.
+
+New lines have the text's own kind of line break, and the indentation of what stands beside them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, List, Optional, Sequence, Tuple
+
+import tomlkit
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_places import (
+    Statement,
+    elements,
+    scan,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import BOM, Path, show, show_key
+
+_STEP = "  "
+
+
+def literal(value: Any) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(literal(one) for one in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{show_key(key)} = {literal(one)}" for key, one in value.items()) + "}"
+    return str(value)
+
+
+def raw_value(text: str, path: Path) -> Optional[str]:
+    """The value's text as it stands there; None if it does not stand there by itself (missing, or in an inline table)."""
+    found = _value(scan(text), path)
+    return text[slice(*found.value)] if found else None
+
+
+def put(text: str, path: Path, value: Any) -> str:
+    """The text with a value at a path of keys: replaced in its place, else in its table, else in a new table."""
+    return put_raw(text, path, literal(value))
+
+
+def put_raw(text: str, path: Path, raw: str) -> str:
+    """As ``put``, with the value as it is to stand there."""
+    statements = scan(text)
+    found = _value(statements, path)
+    if found:
+        return text[: found.value[0]] + raw + text[found.value[1] :]
+    inline = [one for one in statements if not one.header and one.path == path[: len(one.path)]]
+    if inline:
+        return _put_inline(text, inline[-1], path, raw)
+    header = [one for one in statements if one.header and one.path == path[:-1]]
+    dotted = [one for one in statements if _defines(one, path[:-1])]
+    if header or len(path) == 1:
+        return _put_in_table(text, statements, path, raw)
+    if dotted:
+        beside = dotted[-1]
+        line = f"{beside.indent}{show(path[len(beside.table) :])} = {raw}"
+        return _insert(text, beside.end, [line])
+    return _put_in_new_table(text, statements, path, raw)
+
+
+def take_out(text: str, path: Path) -> str:
+    """The text without the value at a path of keys, and its line."""
+    statements = scan(text)
+    found = _value(statements, path)
+    if found:
+        return _without_lines(text, found)
+    inline = [one for one in statements if not one.header and one.path == path[: len(one.path)]]
+    if not inline:
+        return text
+    return _in_inline(text, inline[-1], path, None)
+
+
+def take_out_table(text: str, path: Path) -> str:
+    """The text without the header of a table that has nothing in it any more, and without the empty line before it."""
+    statements = scan(text)
+    headers = [one for one in statements if one.header and one.path == path]
+    inside = [one for one in statements if one not in headers and one.path[: len(path)] == path]
+    if len(headers) != 1 or inside:
+        return text
+    return _without_lines(text, headers[0])
+
+
+def newline(text: str) -> str:
+    """The text's kind of line break."""
+    end = text.find("\n")
+    return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
+
+
+def add_element(text: str, path: Path, element: str) -> str:
+    """The text with one more string at the end of an array."""
+    found = _value(scan(text), path)
+    if found is None:
+        return put(text, path, [element])
+    start, end = found.value
+    inside = elements(text, start, end)
+    quoted = literal(element)
+    if not inside:
+        return (
+            text[:start] + f"[{quoted}]" + text[end:]
+            if not text[start + 1 : end - 1].strip()
+            else (text[: start + 1] + quoted + text[start + 1 :])
+        )
+    last = inside[-1][1]
+    line = text.rfind("\n", start, inside[-1][0])
+    between = (
+        newline(text) + text[line + 1 : inside[-1][0]]
+        if line >= 0 and not text[line + 1 : inside[-1][0]].strip()
+        else " "
+    )
+    return text[:last] + "," + between + quoted + text[last:]
+
+
+def drop_element(text: str, path: Path, element: str) -> str:
+    """The text without that string in an array; without the array's line if it was the only one in it."""
+    found = _value(scan(text), path)
+    if found is None:
+        return text
+    inside = elements(text, *found.value)
+    ours = [index for index, span in enumerate(inside) if _string(text[slice(*span)]) == element]
+    if not ours:
+        return text
+    if len(inside) == 1:
+        return text[: inside[0][0]] + text[inside[0][1] :]
+    index = ours[-1]
+    if index:
+        return text[: inside[index - 1][1]] + text[inside[index][1] :]
+    return text[: inside[0][0]] + text[inside[1][0] :]
+
+
+def _string(raw: str) -> Optional[str]:
+    if raw[:1] not in ("'", '"'):
+        return None
+    return str(tomlkit.parse(f"x = {raw}")["x"])
+
+
+def _value(statements: Sequence[Statement], path: Path) -> Optional[Statement]:
+    found = [one for one in statements if not one.header and one.path == path]
+    return found[0] if found else None
+
+
+def _defines(one: Statement, table: Path) -> bool:
+    """Whether a dotted key under some other header makes that table, which then can have no header of its own."""
+    return not one.header and len(one.path) > len(table) > len(one.table) and one.path[: len(table)] == table
+
+
+def _put_in_table(text: str, statements: Sequence[Statement], path: Path, raw: str) -> str:
+    table = path[:-1]
+    inside = [one for one in statements if one.table == table and not one.header]
+    line = f"{show_key(path[-1])} = {raw}"
+    if inside:
+        return _insert(text, inside[-1].end, [inside[-1].indent + line])
+    headers = [one for one in statements if one.header and one.path == table]
+    if headers:
+        return _insert(text, headers[-1].end, [headers[-1].indent + _STEP + line])
+    # In the root, of which there is nothing: before the first table, since behind it every key is that table's.
+    first = statements[0].start if statements else len(text)
+    return _insert(text, first, [line])
+
+
+def _put_in_new_table(text: str, statements: Sequence[Statement], path: Path, raw: str) -> str:
+    table = path[:-1]
+    headers = [one for one in statements if one.header]
+    near = max((_common(one.path, table) for one in headers), default=0)
+    beside = [one for one in headers if near and _common(one.path, table) == near]
+    if not beside:
+        lines = ["", f"[{show(table)}]", f"{_STEP}{show_key(path[-1])} = {raw}"]
+        return _insert(text, len(text), lines if statements else lines[1:])
+    last = beside[-1]
+    like = [one for one in beside if len(one.path) == len(table)] or [last]
+    indent = like[-1].indent
+    if len(table) > len(like[-1].path) and indent:
+        indent += _STEP * (len(table) - len(like[-1].path))
+    end = max([last.end, *(one.end for one in _section(statements, last))])
+    return _insert(text, end, ["", f"{indent}[{show(table)}]", f"{indent}{_STEP}{show_key(path[-1])} = {raw}"])
+
+
+def _section(statements: Sequence[Statement], header: Statement) -> List[Statement]:
+    """What stands under a header."""
+    found = []
+    for one in statements[statements.index(header) + 1 :]:
+        if one.header:
+            break
+        found.append(one)
+    return found
+
+
+def _common(one: Path, other: Path) -> int:
+    count = 0
+    for left, right in zip(one, other):
+        if left != right:
+            break
+        count += 1
+    return count
+
+
+def _insert(text: str, at: int, lines: Sequence[str]) -> str:
+    """Lines before an offset at which a line begins. A text that ends without a line break still does."""
+    end = newline(text)
+    at = max(at, len(BOM) if text.startswith(BOM) else 0)
+    if at and at == len(text) and not text.endswith("\n") and text != BOM:
+        return text + end + end.join(lines)
+    return text[:at] + "".join(line + end for line in lines) + text[at:]
+
+
+def _without_lines(text: str, one: Statement) -> str:
+    start = one.start
+    if one.header:
+        # The empty line before it came with it.
+        before = text.rfind("\n", 0, max(0, start - 1)) + 1
+        if start and not text[before:start].strip() and start > before:
+            start = before
+    if one.end == len(text) and not text.endswith("\n"):
+        # The last line went, so the one before it is the last one, and ends as that did.
+        while start and text[start - 1] in "\r\n":
+            start -= 1
+            if text[start] == "\n" and text[start - 1 : start] != "\r":
+                break
+    return text[:start] + text[one.end :]
+
+
+def _put_inline(text: str, one: Statement, path: Path, raw: str) -> str:
+    return _in_inline(text, one, path, raw)
+
+
+def _in_inline(text: str, one: Statement, path: Path, raw: Optional[str]) -> str:
+    """A change within an inline table, of which only the table's own text is written anew."""
+    start, end = one.value
+    document = tomlkit.parse("x = " + text[start:end])
+    table: Any = document["x"]
+    keys: Tuple[str, ...] = path[len(one.path) :]
+    if not isinstance(table, dict):
+        raise ValueError(f"{show(one.path)} is no table")
+    for key in keys[:-1]:
+        if key not in table:
+            if raw is None:
+                return text
+            table[key] = tomlkit.inline_table()
+        table = table[key]
+    if raw is None:
+        table.pop(keys[-1], None)
+    else:
+        table[keys[-1]] = tomlkit.parse("x = " + raw)["x"]
+    return text[:start] + tomlkit.dumps(document)[len("x = ") :].rstrip("\n") + text[end:]
