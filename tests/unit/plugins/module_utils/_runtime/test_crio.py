@@ -237,6 +237,4 @@ def test_absent_without_a_record_takes_our_drop_in_away() -> None:
 
 def test_drop_in_directory_of_a_flag_is_the_one_that_is_written() -> None:
     observation = replace(crio({}, argv=("--config-dir", "/srv/crio.d")), listings={"/srv/crio.d": []})
-    assert [change.path for change in plan_runtime(Wish(), observation).files][
-        0
-    ] == "/srv/crio.d/80-kubegpu-sharing.conf"
+    assert plan_runtime(Wish(), observation).files[0].path == "/srv/crio.d/80-kubegpu-sharing.conf"
