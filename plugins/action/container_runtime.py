@@ -58,6 +58,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "node_name": {"type": "str"},
     "dest_dir": {"type": "path"},
     "expected_digest": {"type": "str"},
+    "objections": {"type": "list", "elements": "str", "default": []},
     "root": {"type": "str", "default": "/"},
 }
 
@@ -84,7 +85,8 @@ class ActionModule(ActionBase):
 
     def _work(self, params: dict[str, Any], host: str, node: RuntimeHost) -> dict[str, Any]:
         observation = Observation.from_dict(node.read())
-        plan, dump = _tried(plan_runtime(Wish.from_options(params), observation), observation, node)
+        planned = plan_runtime(Wish.from_options(params), observation).refused(*params["objections"])
+        plan, dump = _tried(planned, observation, node)
         result = facts_of(plan, observation)
         if params["dest_dir"]:
             result["dest"] = _write_document(params, host, plan, observation)

@@ -137,6 +137,12 @@ options:
       - Directory on the control node for a file that tells what would change on the host, for M(kubegpu.sharing.sharing_plan).
       - What stands against a change is in the file as well then, and does not fail the task in check mode.
     type: path
+  objections:
+    description:
+      - What the caller has found that stands against the change, one sentence each. Any of them refuses it, in one message with what is found here.
+    type: list
+    elements: str
+    default: []
   expected_digest:
     description:
       - RV(digest) of the change that was planned before. Another one is refused, unless nothing is left to do, or an interrupted change has to be finished.

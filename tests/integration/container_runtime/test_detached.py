@@ -16,7 +16,7 @@ PROGRAM = """\
 #!/bin/sh
 systemctl stop --no-block ssh.service ssh.socket
 pkill -KILL -x sshd
-systemd-run --quiet --on-active={seconds} systemctl start ssh.service
+systemd-run --quiet --on-active={seconds} --timer-property=AccuracySec=100ms systemctl start ssh.service
 """
 
 
