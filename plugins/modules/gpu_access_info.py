@@ -133,6 +133,11 @@ gone:
   returned: success
   type: list
   elements: dict
+volume_mount_pods:
+  description: UIDs of pods all of whose containers with GPUs were given them by mounts.
+  returned: success
+  type: list
+  elements: str
 missing_links:
   description:
     - Devices of the host that systemd cannot allow by their number, because C(/dev/char) has no link to them.

@@ -20,7 +20,7 @@ _GONE = "ENOENT"
 
 
 def compare(containers: Sequence[Mapping[str, Any]], before: Optional[Sequence[Mapping[str, Any]]]) -> Dict[str, Any]:
-    """The module's answer: containers, each with ``lost`` and ``lost_devices``, and the lists lost, gone and unknown.
+    """The module's answer: containers, each with ``lost`` and ``lost_devices``, and the lists lost, gone, unknown and volume_mount_pods.
 
     :param containers: as AccessReader reads them.
     :param before: the same of an earlier look, None if there was none.
@@ -30,10 +30,18 @@ def compare(containers: Sequence[Mapping[str, Any]], before: Optional[Sequence[M
     here = {one["container_id"] for one in judged}
     return {
         "containers": judged,
+        "volume_mount_pods": find_volume_mount_pods(judged),
         "lost": [_brief(one, devices=one["lost_devices"]) for one in judged if one["lost"]],
         "unknown": [_brief(one, reason=one["reason"]) for one in judged if is_unknown(one)],
         "gone": [_brief(one) for one in before or () if one["container_id"] not in here],
     }
+
+
+def find_volume_mount_pods(containers: Sequence[Mapping[str, Any]]) -> List[str]:
+    """UIDs of pods all of whose containers with GPUs have them by mounts."""
+    known = [one for one in containers if one.get("pod_uid")]
+    others = {str(one["pod_uid"]) for one in known if not one["volume_mounts"]}
+    return sorted({str(one["pod_uid"]) for one in known} - others)
 
 
 def is_unknown(container: Mapping[str, Any]) -> bool:

@@ -27,6 +27,7 @@ def container(number: int = 1, errors: dict[str, str | None] | None = None, **mo
         "container_id": f"{number}" * 64,
         "allocated": None,
         "open": [],
+        "volume_mounts": False,
         "devices": devices,
         "reason": None,
         **more,
@@ -101,3 +102,9 @@ def test_message_names_pods_devices_and_cure() -> None:
     assert "nvidia0 (195:0)" in text
     assert "cgroupfs" in describe(found, [])
     assert describe(compare([container()], None), ["nvidia0 (195:0)"]) == ""
+
+
+def test_pods_whose_containers_all_have_mounts() -> None:
+    given = [("a", True), ("b", True), ("b", False), (None, True), ("c", False)]
+    containers = [container(number, pod_uid=uid, volume_mounts=mounted) for number, (uid, mounted) in enumerate(given)]
+    assert compare(containers, None)["volume_mount_pods"] == ["a"]
