@@ -86,9 +86,9 @@ class TemplateEditor:
             text, done = _set(text, setting)
             if done:
                 ours.setdefault("lines", []).append(done)
-        if self.block:
-            newline = "\r\n" if "\r\n" in text else "\n"
-            block = f"{BEGIN}\n{self.block}{END}\n".replace("\n", newline)
+        newline = "\r\n" if "\r\n" in text else "\n"
+        block = f"{BEGIN}\n{self.block}{END}\n".replace("\n", newline) if self.block else ""
+        if block and block not in text:
             put = (newline if text and not text.endswith("\n") else "") + block
             text += put
             ours["block"] = put
@@ -120,11 +120,6 @@ class TemplateEditor:
     def same(self, one: Optional[str], other: Optional[str]) -> bool:
         """Where our block stands between other tables says nothing, and neither do blank lines around it."""
         return one is not None and other is not None and _apart(one) == _apart(other)
-
-
-def marked(text: str) -> bool:
-    """Whether there is a block of ours."""
-    return BEGIN in text
 
 
 def _apart(text: str) -> Tuple[List[str], str]:

@@ -1,0 +1,416 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""k3s and RKE2: by their own options and drop-ins, and never a table twice."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import tomlkit
+import yaml
+from unit.plugins.module_utils._runtime.nodes import BINARY, after, node, sample, seen, texts, there_and_back, with_file
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
+
+ABSENT = Wish(state="absent")
+BASE = '{{ template "base" . }}\n'
+V3 = "io.containerd.cri.v1.runtime"
+V2 = "io.containerd.grpc.v1.cri"
+#: Version of k3s and the config.toml that it wrote: containerd 1.7, containerd 2, containerd 2 with a folder of drop-ins.
+OLD, SECOND, FOLDER = (
+    ("v1.30.4", "k3s-1.30-config.toml"),
+    ("v1.32.2", "k3s-1.32-config.toml"),
+    ("v1.35.2", "k3s-1.35-config.toml"),
+)
+ALL = pytest.mark.parametrize(
+    "release", [OLD, SECOND, FOLDER], ids=["containerd 1.7", "containerd 2", "drop-in folder"]
+)
+BOTH = pytest.mark.parametrize("name", ["k3s", "rke2"])
+
+
+def etc(name: str = "k3s") -> str:
+    return f"/var/lib/rancher/{name}/agent/etc/containerd"
+
+
+def config(name: str = "k3s") -> str:
+    return f"/etc/rancher/{name}/config.yaml"
+
+
+def generated(release: tuple[str, str], name: str = "k3s", nvidia: bool = True) -> str:
+    text = (
+        sample(release[1]).replace("/var/lib/rancher/k3s", f"/var/lib/rancher/{name}").replace("by k3s", f"by {name}")
+    )
+    if not nvidia:
+        data = tomlkit.parse(text)
+        plugins: Any = data["plugins"]
+        plugin = V3 if V3 in plugins else V2
+        del plugins[plugin]["containerd"]["runtimes"]["nvidia"]
+        text = tomlkit.dumps(data)
+        assert "nvidia" not in text
+    return text
+
+
+def rancher(
+    release: tuple[str, str],
+    files: dict[str, str | None] | None = None,
+    *,
+    name: str = "k3s",
+    role: str = "agent",
+    argv: tuple[str, ...] = (),
+    nvidia: bool = True,
+) -> Observation:
+    unit = {"k3s": {"server": "k3s.service", "agent": "k3s-agent.service"}}.get(name, {}).get(
+        role, f"rke2-{role}.service"
+    )
+    every = {f"{etc(name)}/config.toml": generated(release, name, nvidia), **(files or {})}
+    folders = [f"{config(name)}.d", f"{etc(name)}/config.toml.d", f"{etc(name)}/config-v3.toml.d"]
+    return node(
+        name,
+        every,
+        units={unit: (f"/usr/local/bin/{name}", role, *argv)},
+        role=role,
+        version=f"{release[0]}+{name}1",
+        config_path=f"{etc(name)}/config.toml",
+        listings={
+            one: sorted(posixpath.basename(path) for path in every if posixpath.dirname(path) == one) for one in folders
+        },
+    )
+
+
+def rendered(observation: Observation, name: str = "k3s") -> dict[str, Any]:
+    """What containerd runs with after the next start: the base or a template, then imported files merged deeply.
+
+    The base is the config of the last start (without what a template added to it); a table that stands twice is an error, as it is
+    for containerd.
+    """
+    base = observation.text(f"{etc(name)}/config.toml") or ""
+    for template in ("config-v3.toml.tmpl", "config.toml.tmpl"):
+        text = observation.text(f"{etc(name)}/{template}")
+        if text is not None:
+            base = text.replace(BASE.strip(), base).replace("{{ .SystemdCgroup }}", "true")
+            break
+    data = tomlkit.parse(base).unwrap()
+    for pattern in data.get("imports", []):
+        folder = posixpath.dirname(pattern)
+        for path, one in sorted(observation.files.items()):
+            if posixpath.dirname(path) == folder and one.content is not None:
+                drop_in = tomlkit.parse(one.content).unwrap()
+                assert drop_in.pop("version") == data["version"], "containerd refuses a drop-in of another version"
+                merge(data, drop_in)
+    return data
+
+
+def merge(into: dict[str, Any], other: dict[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def runtimes(data: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = data["plugins"][V3 if V3 in data["plugins"] else V2]["containerd"]["runtimes"]
+    return found
+
+
+@ALL
+@BOTH
+def test_plain_wish_is_what_the_distribution_finds_by_itself(release: tuple[str, str], name: str) -> None:
+    plan = plan_runtime(Wish(), rancher(release, name=name))
+    assert not plan.problems
+    assert not plan.changed
+
+
+@ALL
+@BOTH
+@pytest.mark.parametrize("text", [None, "", "node-name: gpu-1\n# mine\nkubelet-arg:\n  - max-pods=50\n"])
+def test_default_is_a_drop_in_beside_the_config_which_stays(
+    release: tuple[str, str], name: str, text: str | None
+) -> None:
+    configured, plan = there_and_back(rancher(release, {config(name): text}, name=name), Wish(default=True))
+    (change,) = plan.files
+    assert change.path == f"{config(name)}.d/80-kubegpu-sharing.yaml"
+    assert change.make_directory
+    assert change.ours_whole
+    assert yaml.safe_load(change.content or "") == {"default-runtime": "nvidia"}
+    assert configured.text(config(name)) == text
+    assert plan.units == (f"{name}-agent.service",)
+    assert plan.probe is not None
+    assert (plan.probe.kind, plan.probe.socket) == (name, "/run/k3s/containerd/containerd.sock")
+
+
+@BOTH
+def test_server_is_guarded_by_the_quorum_and_an_agent_is_not(name: str) -> None:
+    (guard,) = plan_runtime(Wish(default=True), rancher(SECOND, name=name, role="server")).guards
+    assert guard.kind == "quorum"
+    assert guard.argv[-6:] == ("get", "nodes", "-l", "node-role.kubernetes.io/etcd=true", "-o", "json")
+    assert (guard.argv[0] == "k3s") is (name == "k3s")
+    assert not plan_runtime(Wish(default=True), rancher(SECOND, name=name, role="agent")).guards
+    assert not plan_runtime(Wish(), rancher(SECOND, name=name, role="server")).guards
+
+
+def test_default_of_an_earlier_file_is_overruled_and_told() -> None:
+    start = rancher(SECOND, {config(): "default-runtime: crun\n"})
+    _configured, plan = there_and_back(start, Wish(default=True))
+    assert any(f"{config()} says default-runtime: crun" in warning for warning in plan.warnings)
+
+
+def test_default_that_a_later_drop_in_overrules_is_refused() -> None:
+    later = f"{config()}.d/90-site.yaml"
+    (problem,) = plan_runtime(Wish(default=True), rancher(SECOND, {later: "default-runtime: crun\n"})).problems
+    assert later in problem
+
+
+def test_file_without_the_suffix_is_not_read() -> None:
+    start = rancher(SECOND, {f"{config()}.d/90-site.yaml.bak": "default-runtime: crun\n"})
+    assert not plan_runtime(Wish(default=True), start).problems
+
+
+@pytest.mark.parametrize(
+    ("files", "argv"),
+    [
+        ({config(): "default-runtime: nvidia\n"}, ()),
+        ({f"{config()}.d/90-site.yaml": "default-runtime: nvidia\n"}, ()),
+        ({}, ("--default-runtime=nvidia",)),
+        ({}, ("--default-runtime", "nvidia")),
+    ],
+)
+@pytest.mark.parametrize("default", [True, False])
+def test_default_that_others_set_already_stays_theirs(
+    files: dict[str, Any], argv: tuple[str, ...], default: bool
+) -> None:
+    plan = plan_runtime(Wish(default=default), rancher(SECOND, files, argv=argv))
+    assert not plan.problems
+    assert not plan.changed
+    assert any("nvidia is the default runtime by" in note for note in plan.notes)
+
+
+def test_default_that_a_flag_overrules_is_refused() -> None:
+    (problem,) = plan_runtime(Wish(default=True), rancher(SECOND, argv=("--default-runtime=crun",))).problems
+    assert "--default-runtime=crun" in problem
+
+
+def test_default_beside_another_config_file_is_refused() -> None:
+    (problem,) = plan_runtime(Wish(default=True), rancher(SECOND, argv=("-c", "/srv/k3s.yaml"))).problems
+    assert "/srv/k3s.yaml" in problem
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [
+        ("v1.28.4", False),
+        ("v1.28.5", True),
+        ("v1.27.9", True),
+        ("v1.27.8", False),
+        ("v1.24.17", False),
+        ("v1.29.0", True),
+        (None, True),
+    ],
+)
+def test_default_of_a_version_that_does_not_know_the_option_is_refused(version: str | None, known: bool) -> None:
+    observation = replace(rancher(OLD), version=f"{version}+k3s1" if version else None)
+    assert bool(plan_runtime(Wish(default=True), observation).problems) is not known
+
+
+def test_default_without_its_executable_would_keep_k3s_from_starting_and_is_refused() -> None:
+    observation = replace(rancher(SECOND), binaries={BINARY: {"exists": False}})
+    problems = plan_runtime(Wish(default=True, allow_missing_binary=True), observation).problems
+    assert "does not start at all" in problems[0]
+
+
+def test_executable_that_came_after_the_start_is_a_restart_and_no_file() -> None:
+    plan = plan_runtime(Wish(), rancher(SECOND, nvidia=False))
+    assert not plan.files
+    assert plan.restart
+    assert plan.actions == (f"restart k3s-agent.service: it looks for {BINARY} at its start only",)
+
+
+def test_missing_executable_that_is_allowed_needs_no_restart() -> None:
+    observation = replace(rancher(SECOND, nvidia=False), binaries={BINARY: {"exists": False}})
+    plan = plan_runtime(Wish(allow_missing_binary=True), observation)
+    assert not plan.problems
+    assert not plan.changed
+
+
+@pytest.mark.parametrize("nvidia", [True, False])
+def test_options_with_a_folder_of_drop_ins_are_merged_over_the_base(nvidia: bool) -> None:
+    wish = Wish(
+        privileged_without_host_devices="true", binary="/opt/nvidia/nvidia-container-runtime", default=True, cdi="false"
+    )
+    start = replace(rancher(FOLDER, nvidia=nvidia), binaries={wish.binary: {"exists": True, "executable": True}})
+    configured, plan = there_and_back(start, wish)
+    (change,) = plan.files
+    assert change.path == f"{etc()}/config-v3.toml.d/80-kubegpu-sharing.toml"
+    data = rendered(configured)
+    assert runtimes(data)["nvidia"] == {
+        "runtime_type": "io.containerd.runc.v2",
+        "privileged_without_host_devices": True,
+        "options": {"BinaryName": wish.binary, "SystemdCgroup": True},
+    }
+    assert data["plugins"][V3]["enable_cdi"] is False
+    assert data["plugins"][V3]["containerd"]["default_runtime_name"] == "nvidia"
+
+
+def test_drop_in_that_the_base_caught_up_with_stays_and_needs_no_other_restart() -> None:
+    start = rancher(FOLDER, nvidia=False)
+    configured = after(start, plan_runtime(Wish(), start))
+    assert f"{etc()}/config-v3.toml.d/80-kubegpu-sharing.toml" in texts(configured)
+    restarted = with_file(configured, f"{etc()}/config.toml", generated(FOLDER))
+    assert not plan_runtime(Wish(), restarted).changed
+
+
+@ALL
+def test_name_of_its_own_is_added_by_what_the_version_has(release: tuple[str, str]) -> None:
+    configured, plan = there_and_back(rancher(release), Wish(name="gpu"))
+    (change,) = plan.files
+    where = {OLD: "config.toml.tmpl", SECOND: "config-v3.toml.tmpl", FOLDER: "config-v3.toml.d/80-kubegpu-sharing.toml"}
+    assert change.path == f"{etc()}/{where[release]}"
+    assert runtimes(rendered(configured))["gpu"] == {
+        "runtime_type": "io.containerd.runc.v2",
+        "options": {"BinaryName": BINARY, "SystemdCgroup": True},
+    }
+    if release != FOLDER:
+        assert (change.content or "").startswith(BASE)
+
+
+def test_own_template_stays_when_its_table_is_in_the_config_of_the_next_start() -> None:
+    start = rancher(SECOND)
+    configured = after(start, plan_runtime(Wish(name="gpu"), start))
+    table = f"[plugins.'{V3}'.containerd.runtimes.gpu]\n  runtime_type = \"io.containerd.runc.v2\"\n"
+    restarted = with_file(configured, f"{etc()}/config.toml", generated(SECOND) + table)
+    assert not plan_runtime(Wish(name="gpu"), restarted).changed
+
+
+TEMPLATE = (
+    BASE
+    + f"\n# runsc, by hand\n[plugins.'{V3}'.containerd.runtimes.runsc]\n  runtime_type = \"io.containerd.runsc.v1\"\n"
+)
+
+
+def test_template_that_is_there_keeps_every_line_and_gets_a_block() -> None:
+    path = f"{etc()}/config-v3.toml.tmpl"
+    configured, _plan = there_and_back(
+        rancher(SECOND, {path: TEMPLATE}), Wish(name="gpu", privileged_without_host_devices="true")
+    )
+    assert (configured.text(path) or "").startswith(TEMPLATE)
+    assert set(runtimes(rendered(configured))) == {"runc", "nvidia", "runsc", "gpu"}
+    assert runtimes(rendered(configured))["gpu"]["privileged_without_host_devices"] is True
+
+
+def test_old_template_that_containerd_2_falls_back_to_is_edited_with_the_old_schema() -> None:
+    """A new config-v3.toml.tmpl beside it would make k3s pass the old one over, with all that stands in it."""
+    path = f"{etc()}/config.toml.tmpl"
+    text = TEMPLATE.replace(V3, V2)
+    start = with_file(rancher(SECOND, {path: text}), f"{etc()}/config.toml", generated(OLD))
+    configured, plan = there_and_back(start, Wish(name="gpu"))
+    assert [change.path for change in plan.files] == [path]
+    assert f'"{V2}".containerd.runtimes.gpu' in (configured.text(path) or "")
+
+
+def test_concrete_template_is_refused() -> None:
+    path = f"{etc()}/config-v3.toml.tmpl"
+    (problem,) = plan_runtime(Wish(name="gpu"), rancher(SECOND, {path: generated(SECOND)})).problems
+    assert path in problem
+    assert '{{ template "base" . }}' in problem
+
+
+def test_table_that_the_template_has_already_is_refused_with_its_line() -> None:
+    path = f"{etc()}/config-v3.toml.tmpl"
+    (problem,) = plan_runtime(Wish(name="runsc"), rancher(SECOND, {path: TEMPLATE})).problems
+    assert "line 4 declares it already" in problem
+
+
+@pytest.mark.parametrize("release", [OLD, SECOND])
+@pytest.mark.parametrize(
+    "wish", [Wish(privileged_without_host_devices="true"), Wish(binary="/opt/nvidia/nvidia-container-runtime")]
+)
+def test_table_of_the_base_is_never_declared_in_a_template(release: tuple[str, str], wish: Wish) -> None:
+    (problem,) = plan_runtime(wish, rancher(release)).problems
+    assert "table nvidia already exists" in problem
+    assert "choose another name" in problem
+
+
+def test_default_of_a_name_of_its_own_needs_the_folder() -> None:
+    (problem,) = plan_runtime(Wish(name="gpu", default=True), rancher(SECOND)).problems
+    assert "gpu the default runtime" in problem
+    configured, _plan = there_and_back(rancher(FOLDER), Wish(name="gpu", default=True))
+    assert rendered(configured)["plugins"][V3]["containerd"]["default_runtime_name"] == "gpu"
+    assert not (configured.names(f"{config()}.d"))
+
+
+def test_cdi_that_containerd_has_anyway_needs_nothing() -> None:
+    assert not plan_runtime(Wish(cdi="true"), rancher(SECOND)).changed
+    assert not plan_runtime(Wish(cdi="false"), rancher(OLD)).changed
+    assert "enable_cdi true" in plan_runtime(Wish(cdi="true"), rancher(OLD)).problems[0]
+
+
+def test_base_that_the_version_lacks_is_refused() -> None:
+    observation = replace(rancher(OLD), version="v1.26.7+k3s1")
+    assert any("has no base" in problem for problem in plan_runtime(Wish(name="gpu"), observation).problems)
+
+
+def test_change_of_options_is_absent_and_then_present() -> None:
+    start = rancher(SECOND, {f"{etc()}/config-v3.toml.tmpl": TEMPLATE})
+    first = after(start, plan_runtime(Wish(name="gpu"), start))
+    second = after(first, plan_runtime(Wish(name="card", default=False), first))
+    assert texts(second) == texts(after(start, plan_runtime(Wish(name="card"), start)))
+    plain = after(second, plan_runtime(Wish(), second))
+    assert texts(plain) == texts(start)
+
+
+def test_block_without_a_record_is_kept_and_not_declared_twice() -> None:
+    start = rancher(SECOND, {f"{etc()}/config-v3.toml.tmpl": TEMPLATE})
+    lost = replace(after(start, plan_runtime(Wish(name="gpu"), start)), record=None)
+    plan = plan_runtime(Wish(name="gpu"), lost)
+    assert not plan.problems
+    assert not plan.changed
+
+
+def test_template_that_somebody_edited_beside_ours_loses_ours_alone() -> None:
+    path = f"{etc()}/config-v3.toml.tmpl"
+    start = rancher(SECOND, {path: TEMPLATE})
+    configured = after(start, plan_runtime(Wish(name="gpu"), start))
+    edited = with_file(configured, path, (configured.text(path) or "") + "# later\n")
+    assert not plan_runtime(Wish(name="gpu"), edited).changed
+    assert after(edited, plan_runtime(ABSENT, edited)).text(path) == TEMPLATE + "# later\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        (config(), "a: [1\nb: 2\n", f"Reading {config()}:2:"),
+        (config(), "- a\n", "no mapping of options"),
+        (f"{etc()}/config.toml", "version = = 3\n", f"Reading {etc()}/config.toml:1:"),
+    ],
+)
+def test_broken_file_is_told_with_its_place_and_nothing_is_written(path: str, text: str, message: str) -> None:
+    observation = rancher(SECOND)
+    plan = plan_runtime(Wish(default=True), replace(observation, files={**observation.files, path: seen(path, text)}))
+    assert any(message in problem for problem in plan.problems), plan.problems
+
+
+@pytest.mark.parametrize(
+    ("files", "argv"),
+    [
+        ({config(): "docker: true\n"}, ()),
+        ({}, ("--docker",)),
+        ({}, ("--container-runtime-endpoint", "unix:///run/crio/crio.sock")),
+    ],
+)
+def test_pods_in_another_engine_are_told(files: dict[str, Any], argv: tuple[str, ...]) -> None:
+    (problem,) = plan_runtime(Wish(), rancher(SECOND, files, argv=argv)).problems
+    assert re.search("containerd, crio or docker", problem)
+
+
+def test_other_data_directory_is_where_the_files_are_written() -> None:
+    observation = replace(rancher(SECOND), config_path="/srv/k3s/agent/etc/containerd/config.toml")
+    observation = with_file(observation, "/srv/k3s/agent/etc/containerd/config.toml", generated(SECOND))
+    (change,) = plan_runtime(Wish(name="gpu"), observation).files
+    assert change.path == "/srv/k3s/agent/etc/containerd/config-v3.toml.tmpl"
