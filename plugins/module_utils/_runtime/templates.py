@@ -22,6 +22,10 @@ _GO_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _HEADER = re.compile(r"^[ \t]*\[(?!\[)\s*(?P<path>[^#\n]*?)\s*\][ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _PART = re.compile(r"""\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^."'\s]+))\s*(?:\.|$)""")
 
+_LINE = re.compile(
+    r"^[ \t]*(?P<key>[A-Za-z0-9_-]+)[ \t]*=[ \t]*(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^#\r\n]+)", re.MULTILINE
+)
+
 Path = Tuple[str, ...]
 
 
@@ -50,6 +54,13 @@ def section(text: str, path: Path) -> Optional[Tuple[int, int]]:
             end = headers[at + 1].start() if at + 1 < len(headers) else len(text)
             return min(found.end() + 1, end), end
     return None
+
+
+def values(text: str, path: Path) -> Dict[str, str]:
+    """The keys of a table with their values as they are written, of those that stand on one line. {} without the table."""
+    found = section(text, path)
+    body = text[slice(*found)] if found else ""
+    return {line["key"]: line["value"].strip() for line in _LINE.finditer(body)}
 
 
 @dataclass(frozen=True)

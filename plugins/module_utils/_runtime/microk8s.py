@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan the nvidia runtime of MicroK8s, in the template of its containerd. Pure. PRIVATE to the collection.
+
+At every start sed fills the template's ``${...}`` in. So the template is edited as text; the runtime is made like runc, with the
+very words that stand there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import List, Optional, Tuple
+
+from .draft import Draft, Step
+from .laws import edit
+from .observation import Observation
+from .plan import Probe, RuntimePlan
+from .templates import Setting, TemplateEditor, find_table, section, values
+from .toml_reading import show
+from .toolkit_config import OPERATOR, add_toolkit_config
+from .wish import Wish
+
+PATH = "/var/snap/microk8s/current/args/containerd-template.toml"
+SOCKET = "/var/snap/microk8s/common/run/containerd.sock"
+PLUGINS = ("io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri")
+_VERSION = re.compile(r"^[ \t]*version[ \t]*=[ \t]*(\d+)", re.MULTILINE)
+
+
+def plan(wish: Wish, observation: Observation) -> RuntimePlan:
+    """See ``engines.Engine``."""
+    draft = Draft("microk8s", wish, observation)
+    path = observation.config_path or PATH
+    seen = observation.file(path)
+    add_toolkit_config(draft)
+    text = _without_ours(draft, path)
+    if text is None:
+        _tell_missing(draft, path)
+    else:
+        _edit(draft, path, text)
+    if wish.present and wish.take_over and seen.exists:
+        draft.notes.append("take_over says nothing here: the template is one file that all share.")
+    return draft.plan(Probe("microk8s", observation.socket or SOCKET, wish.restart_seconds))
+
+
+def _without_ours(draft: Draft, path: str) -> Optional[str]:
+    seen = draft.observation.file(path)
+    if seen.content is None:
+        return None
+    return edit(seen, draft.recorded_of(seen), TemplateEditor(path), False).text
+
+
+def _tell_missing(draft: Draft, path: str) -> None:
+    seen = draft.observation.file(path)
+    if not draft.wish.present:
+        draft.notes.append(f"There is no {path}; nothing is to be taken out.")
+        return
+    draft.problems.append(
+        f"Reading {path}: {seen.problem or 'it is missing'}. MicroK8s makes containerd's config of it at every start; reinstall the "
+        "snap, or name the engine that runs on this node."
+    )
+
+
+def _edit(draft: Draft, path: str, text: str) -> None:
+    wish, seen = draft.wish, draft.observation.file(path)
+    above = _cri(draft, path, text) if wish.present else ()
+    editor = TemplateEditor(path)
+    if above:
+        default = values(text, (*above, "containerd")).get("default_runtime_name", "").strip("\"'")
+        draft.kept["default_runtime"] = default
+        if not wish.default and default == wish.name:
+            draft.notes.append(f"{wish.name} is the default runtime by a line that is not ours. It stays so.")
+        block, settings = _wanted(draft, path, text, above)
+        editor = TemplateEditor(path, block, settings)
+    edited = edit(seen, draft.recorded_of(seen), editor, wish.present)
+    done = f"define the runtime {wish.name} in" if wish.present else f"take {wish.name} out of"
+    draft.add(Step(edited, f"{done} MicroK8s' template"))
+
+
+def _cri(draft: Draft, path: str, text: str) -> Tuple[str, ...]:
+    """The CRI plugin's table; () if the template has none that we know, with the problem told."""
+    for plugin in PLUGINS:
+        if find_table(text, ("plugins", plugin)) is not None:
+            return "plugins", plugin
+    found = _VERSION.search(text)
+    version = f"of version {found.group(1)}" if found else "without a version, which is version 1"
+    draft.problems.append(
+        f"Editing {path}: it is a template {version} and has no table of {' or '.join(PLUGINS)}. Upgrade MicroK8s, or put its own "
+        "template back (from /snap/microk8s/current/default-args/)."
+    )
+    return ()
+
+
+def _wanted(draft: Draft, path: str, text: str, above: Tuple[str, ...]) -> Tuple[str, Tuple[Setting, ...]]:
+    """Our block, and our lines in tables that are there."""
+    wish = draft.wish
+    settings: List[Setting] = []
+    lines: List[str] = []
+    asked = [(above, "enable_cdi", wish.cdi)] if wish.cdi != "inherit" else []
+    asked += [((*above, "containerd"), "default_runtime_name", f'"{wish.name}"')] if wish.default else []
+    for table, key, value in asked:
+        if section(text, table) is not None:
+            settings.append(Setting(table, key, value))
+        else:
+            lines += [f"[{show(table)}]", f"  {key} = {value}", ""]
+    runtime = (*above, "containerd", "runtimes", wish.name)
+    if find_table(text, runtime) is None:
+        lines += _table(wish, text, above, runtime)
+    else:
+        _look_at_table(draft, path, text, runtime)
+    return "\n".join(lines) + "\n" if lines else "", tuple(settings)
+
+
+def _table(wish: Wish, text: str, above: Tuple[str, ...], runtime: Tuple[str, ...]) -> List[str]:
+    """Lines of the runtime, made like runc."""
+    runc = (*above, "containerd", "runtimes", "runc")
+    table = {"runtime_type": '"io.containerd.runc.v2"', **values(text, runc)}
+    if wish.privileged_without_host_devices != "inherit":
+        table["privileged_without_host_devices"] = wish.privileged_without_host_devices
+    options = {**values(text, (*runc, "options")), "BinaryName": f'"{wish.binary}"'}
+    return [
+        f"[{show(runtime)}]",
+        *[f"  {key} = {value}" for key, value in table.items()],
+        "",
+        f"[{show((*runtime, 'options'))}]",
+        *[f"  {key} = {value}" for key, value in options.items()],
+    ]
+
+
+def _look_at_table(draft: Draft, path: str, text: str, runtime: Tuple[str, ...]) -> None:
+    """A table of this name that is not ours: fine if it is what the wish wants, else refused."""
+    wish = draft.wish
+    binary = values(text, (*runtime, "options")).get("BinaryName", "").strip("\"'")
+    privileged = values(text, runtime).get("privileged_without_host_devices", "false")
+    wanted = wish.privileged_without_host_devices
+    if binary == wish.binary and wanted in ("inherit", privileged):
+        draft.notes.append(f"{path} defines the runtime {wish.name} as it shall be, and not by us. It stays so.")
+        return
+    owner = "NVIDIA's GPU Operator" if binary.startswith(OPERATOR) else "somebody else"
+    draft.problems.append(
+        f"Defining the runtime {wish.name} in {path}: line {find_table(text, runtime)} has a table of that name already, made by "
+        f"{owner} (BinaryName {binary!r}, privileged_without_host_devices {privileged}), and a table that is declared twice stops "
+        "containerd. Choose another name, or take theirs out ('microk8s disable gpu' where the add-on made it)."
+    )

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""MicroK8s: its template keeps its variables, and sed makes of it what containerd can read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import tomlkit
+from unit.plugins.module_utils._runtime.nodes import BINARY, after, node, sample, there_and_back, with_file
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
+
+PATH = "/var/snap/microk8s/current/args/containerd-template.toml"
+UNIT = "snap.microk8s.daemon-containerd.service"
+CRI = "io.containerd.grpc.v1.cri"
+TEXT = sample("microk8s-template.toml")
+ABSENT = Wish(state="absent")
+OPERATORS = (
+    f'[plugins."{CRI}".containerd.runtimes.nvidia]\n  runtime_type = "io.containerd.runc.v2"\n'
+    f'[plugins."{CRI}".containerd.runtimes.nvidia.options]\n  BinaryName = "/usr/local/nvidia/toolkit/nvidia-container-runtime"\n'
+)
+
+
+def microk8s(text: str | None = TEXT) -> Observation:
+    return node("microk8s", {PATH: text}, units={UNIT: ()}, config_path=PATH, version="1.7.27")
+
+
+def rendered(observation: Observation) -> dict[str, Any]:
+    """What the snap's start script makes of the template: sed puts values for its variables."""
+    text = observation.text(PATH) or ""
+    for name, value in {
+        "SNAP_DATA": "/var/snap/microk8s/7180",
+        "SNAPSHOTTER": "overlayfs",
+        "RUNTIME_TYPE": "io.containerd.runc.v2",
+        "RUNTIME": "runc",
+        "SNAP": "/snap/microk8s/7180",
+    }.items():
+        text = text.replace("${" + name + "}", value)
+    cri: dict[str, Any] = tomlkit.parse(text).unwrap()["plugins"][CRI]
+    return cri
+
+
+@pytest.mark.parametrize(
+    "text", [TEXT, TEXT.rstrip("\n"), TEXT.replace("\n", "\r\n"), TEXT.replace(f'"{CRI}"', f"'{CRI}'")]
+)
+def test_present_adds_a_runtime_like_runc_and_keeps_every_line(text: str) -> None:
+    configured, plan = there_and_back(microk8s(text), Wish())
+    assert (configured.text(PATH) or "").startswith(text)
+    assert "${RUNTIME_TYPE}" in (configured.text(PATH) or "")[len(text) :]
+    wanted = rendered(microk8s(text))
+    wanted["containerd"]["runtimes"]["nvidia"] = {
+        "runtime_type": "io.containerd.runc.v2",
+        "options": {"BinaryName": BINARY},
+    }
+    assert rendered(configured) == wanted
+    assert plan.units == (UNIT,)
+    assert plan.probe is not None
+    assert (plan.probe.kind, plan.probe.socket) == ("microk8s", "/var/snap/microk8s/common/run/containerd.sock")
+
+
+def test_present_with_all_options_sets_them_in_the_tables_that_are_there() -> None:
+    wish = Wish(default=True, cdi="true", privileged_without_host_devices="true")
+    configured, _plan = there_and_back(microk8s(), wish)
+    cri = rendered(configured)
+    assert cri["enable_cdi"] is True
+    assert cri["containerd"]["default_runtime_name"] == "nvidia"
+    assert cri["containerd"]["runtimes"]["nvidia"]["privileged_without_host_devices"] is True
+    assert (configured.text(PATH) or "").count("${RUNTIME}") == TEXT.count("${RUNTIME}") - 1
+
+
+def test_present_where_a_table_is_not_spelled_out_declares_it() -> None:
+    text = f'version = 2\n[plugins."{CRI}".containerd.runtimes.runc]\n  runtime_type = "io.containerd.runc.v2"\n'
+    configured, _plan = there_and_back(microk8s(text), Wish(default=True, cdi="false"))
+    assert rendered(configured)["enable_cdi"] is False
+    assert rendered(configured)["containerd"]["default_runtime_name"] == "nvidia"
+
+
+def test_options_of_runc_go_along() -> None:
+    table = (
+        f'[plugins."{CRI}".containerd.runtimes.runc.options]\n  SystemdCgroup = true # ours\n  BinaryName = "runc"\n'
+    )
+    configured, _plan = there_and_back(microk8s(TEXT + table), Wish())
+    assert rendered(configured)["containerd"]["runtimes"]["nvidia"]["options"] == {
+        "SystemdCgroup": True,
+        "BinaryName": BINARY,
+    }
+
+
+def test_table_of_the_operator_is_refused_with_its_line_and_owner() -> None:
+    (problem,) = plan_runtime(Wish(), microk8s(TEXT + OPERATORS)).problems
+    assert f"line {TEXT.count(chr(10)) + 1} has a table" in problem
+    assert "GPU Operator" in problem
+    assert "microk8s disable gpu" in problem
+
+
+def test_table_of_somebody_else_that_is_as_it_shall_be_stays_theirs() -> None:
+    binary = "/usr/local/nvidia/toolkit/nvidia-container-runtime"
+    start = replace(microk8s(TEXT + OPERATORS), binaries={binary: {"exists": True, "executable": True}})
+    assert not plan_runtime(Wish(binary=binary), start).changed
+    configured, plan = there_and_back(start, Wish(binary=binary, default=True))
+    assert rendered(configured)["containerd"]["default_runtime_name"] == "nvidia"
+    assert any("not by us" in note for note in plan.notes)
+
+
+def test_other_name_beside_the_operators() -> None:
+    configured, _plan = there_and_back(microk8s(TEXT + OPERATORS), Wish(name="gpu"))
+    assert {"nvidia", "gpu"} <= set(rendered(configured)["containerd"]["runtimes"])
+
+
+def test_absent_after_the_snap_changed_the_file_takes_out_ours_alone() -> None:
+    wish = Wish(default=True)
+    configured = after(microk8s(), plan_runtime(wish, microk8s()))
+    text = (configured.text(PATH) or "").replace("pause:3.7", "pause:3.9")
+    edited = with_file(configured, PATH, text)
+    assert not plan_runtime(wish, edited).changed
+    assert after(edited, plan_runtime(ABSENT, edited)).text(PATH) == TEXT.replace("pause:3.7", "pause:3.9")
+
+
+def test_default_that_somebody_changed_since_stays_and_is_told() -> None:
+    configured = after(microk8s(), plan_runtime(Wish(default=True), microk8s()))
+    edited = with_file(configured, PATH, (configured.text(PATH) or "").replace('name = "nvidia"', 'name = "kata"'))
+    plan = plan_runtime(ABSENT, edited)
+    assert after(edited, plan).text(PATH) == TEXT.replace('name = "${RUNTIME}"', 'name = "kata"')
+    assert any("was changed since it was set here" in told for told in plan.warnings)
+
+
+def test_block_without_a_record_is_not_declared_twice() -> None:
+    configured = after(microk8s(), plan_runtime(Wish(), microk8s()))
+    plan = plan_runtime(Wish(), replace(configured, record=None))
+    assert not plan.problems
+    assert not plan.changed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, f"Reading {PATH}: it is missing"),
+        ("[plugins]\n  [plugins.cri]\n    [plugins.cri.containerd]\n", "without a version, which is version 1"),
+    ],
+)
+def test_unusable_template_is_refused(text: str | None, message: str) -> None:
+    plan = plan_runtime(Wish(), microk8s(text))
+    assert message in plan.problems[0]
+    assert not plan.files
+
+
+def test_absent_where_nothing_is_changes_nothing() -> None:
+    for text in (None, TEXT):
+        plan = plan_runtime(ABSENT, microk8s(text))
+        assert not plan.changed
+        assert not plan.problems
