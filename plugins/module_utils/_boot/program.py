@@ -6,6 +6,7 @@
 restore [--state-dir DIR] [--ready-path FILE] [--nvml-library FILE] [--host-service UNIT] ...
 start-services [--ready-path FILE]
 export-usage --path FILE [--nvml-library FILE] ...
+runtime apply|settle --request FILE
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.restore impo
     restore_at_boot,
     start_services,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.settling import runtime_command
 
 
 def main(arguments: Sequence[str], version: str) -> int:
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str], version: str) -> int:
     command = options.pop("command")
     if command == "export-usage":
         return export_usage(Export(**options))
+    if command == "runtime":
+        return runtime_command(options["step"], options["request"])
     restore = Restore(**_restore_options(options))
     return restore_at_boot(restore) if command == "restore" else start_services(restore)
 
@@ -37,7 +41,8 @@ def _restore_options(options: Dict[str, Any]) -> Dict[str, Any]:
 
 def _parser(version: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="kubegpu-sharing", description="Keeps a node's MIG layout over reboots, and tells who uses its GPUs."
+        prog="kubegpu-sharing",
+        description="Keeps a node's MIG layout over reboots, tells who uses its GPUs, and changes settings of its container runtime.",
     )
     parser.add_argument("--version", action="version", version=f"kubegpu.sharing {version}")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -50,6 +55,13 @@ def _parser(version: str) -> argparse.ArgumentParser:
     export = commands.add_parser("export-usage", help="write who uses how much GPU memory, for node_exporter")
     export.add_argument("--path", required=True, help="file of node_exporter's textfile collector, NAME.prom")
     _add_paths(export, Export(""), "nvml_library", "proc_root", "kubelet_root", "log_root", "lock_path")
+    runtime = commands.add_parser(
+        "runtime", help="change the container runtime's settings, and undo it unless it is confirmed"
+    )
+    runtime.add_argument(
+        "step", choices=["apply", "settle"], help="settle: put right what an apply that ended has left"
+    )
+    runtime.add_argument("--request", required=True, help="file with the change")
     return parser
 
 

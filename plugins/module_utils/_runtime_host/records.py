@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of what is ours on a node, as a file. What it means is for the control node to say. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import (
+    SCHEMA_VERSION,
+    read_document,
+    remove_durably,
+    write_document,
+    write_durably,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observing import RECORD
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """:param path: where it is, here."""
+
+    path: str
+
+    @classmethod
+    def of(cls, root: Root, state_dir: str) -> RecordFile:
+        """Of a node."""
+        return cls(os.path.join(root.real(state_dir), RECORD))
+
+    def text(self) -> Optional[str]:
+        """As it stands, None if it is not there."""
+        try:
+            with open(self.path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+                return file.read()
+        except OSError:
+            return None
+
+    def write(self, record: Optional[Mapping[str, Any]]) -> None:
+        """Make it the new one, or have none.
+
+        :raises KubeGpuError: it cannot be written.
+        """
+        if record is None:
+            self._remove()
+        elif read_document(self.path)[0] != {**record, "schema_version": SCHEMA_VERSION}:
+            write_document(self.path, record)
+
+    def put_back(self, text: Optional[str]) -> Optional[str]:
+        """Make it what it was; what hinders that."""
+        try:
+            if text is None:
+                self._remove()
+            elif self.text() != text:
+                write_durably(self.path, text)
+        except (KubeGpuError, OSError) as error:
+            return f"The record {self.path} could not be put back: {error}"
+        return None
+
+    def _remove(self) -> None:
+        try:
+            remove_durably(self.path)
+        except OSError as error:
+            raise KubeGpuError(f"Removing {self.path} failed: {error.strerror}. Run with become.") from error

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands of the program that changes a node's container runtime on its own. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Dict, Mapping
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import detached, pending
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.applying import Application
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import read_document
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.going_back import GoingBack
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.probing import Probe
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.request import Request, read_request
+
+_LOCK_SECONDS = 60.0
+
+
+def apply_request(path: str) -> int:
+    """The command "runtime apply": 0 if the change stands and was confirmed."""
+    params = _read(path)
+    request = read_request(params)
+    files = detached.Files.of(request.root, request.state_dir, request.run)
+
+    def confirm(result: Mapping[str, Any]) -> bool:
+        files.tell(detached.WAITING, result)
+        return detached.wait_for_word(files, float(params["confirm_seconds"]))
+
+    try:
+        with _lock(request, params, float(params["lock_wait_seconds"])):
+            result = Application(request).carry_out(confirm)
+    except KubeGpuError as error:
+        return _failed(files, error)
+    files.tell(detached.CONFIRMED, {**result.to_dict(), "actions": result.actions, "changed": bool(result.actions)})
+    return 0
+
+
+def settle_request(path: str) -> int:
+    """The command "runtime settle", run when the other has ended: what it left half done, because it was killed, is put back."""
+    params = _read(path)
+    request = read_request(params)
+    files = detached.Files.of(request.root, request.state_dir, request.run)
+    if files.told().get("phase") in detached.ENDS:
+        return 0
+    # From now on nobody can confirm what is about to be undone.
+    word = files.claim("expired")
+    try:
+        with _lock(request, params, _LOCK_SECONDS):
+            marker = pending.Pending.of(request.root, request.state_dir).read()
+            if marker is not None and marker.get("run") == request.run:
+                _settle(request, marker, confirmed=word == detached.CONFIRMED)
+            # It ended between the last thing it did and saying so, or did nothing at all.
+            ended = detached.CONFIRMED if word == detached.CONFIRMED else detached.FAILED
+            files.tell(ended, {"msg": "The program that made the change ended before it had said what became of it."})
+            return 0
+    except KubeGpuError as error:
+        return _failed(files, error)
+
+
+def _settle(request: Request, marker: Dict[str, Any], confirmed: bool) -> None:
+    """Finish what was confirmed, and undo what was not.
+
+    :raises KubeGpuError: it was undone.
+    """
+    if confirmed and marker["phase"] == pending.CONFIRMING:
+        Application(request).finish(marker)
+        return
+    units = list(marker.get("units") or ())
+    has_read = marker["phase"] in (pending.RESTARTING, pending.CONFIRMING, pending.ROLLING_BACK)
+    back = GoingBack(request, marker, Probe(request.probe, units, request.root), frozenset(), None)
+    raise back.unfinished(restart=bool(units) and bool(has_read or marker.get("restart_owed")))
+
+
+def _failed(files: detached.Files, error: KubeGpuError) -> int:
+    phase = detached.ROLLED_BACK if error.facts.get("rolled_back") else detached.FAILED
+    facts: Dict[str, Any] = {"msg": error.msg, **error.facts}
+    files.tell(phase, facts)
+    sys.stderr.write(f"{error.msg}\n")
+    return 1
+
+
+def _lock(request: Request, params: Mapping[str, Any], seconds: float) -> HostLock:
+    doing = f"change the settings of {request.engine}"
+    return HostLock(request.run, doing, request.root.real(params["lock_path"]), seconds)
+
+
+def _read(path: str) -> Dict[str, Any]:
+    params, problem = read_document(path)
+    if params is None:
+        raise KubeGpuError(problem or f"{path} is not there.")
+    return {name: params.get(name) for name in detached.OPTIONS}
+
+
+def runtime_command(step: str, path: str) -> int:
+    """Run one of the commands; its exit status."""
+    try:
+        return apply_request(os.path.abspath(path)) if step == "apply" else settle_request(os.path.abspath(path))
+    except KubeGpuError as error:
+        sys.stderr.write(f"{error.msg}\n")
+        return 1

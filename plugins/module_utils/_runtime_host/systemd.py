@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Units of systemd: what they are, starting them anew, what they log. PRIVATE to the collection.
+
+Never reloads systemd's own configuration: that can take GPUs away from containers that run.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import commands
+
+_PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "ExecStart")
+_ASK_SECONDS = 20.0
+_EXEC = re.compile(r"path=(?P<path>.*?) ; argv\[\]=(?P<argv>.*?) ; ")
+_CURSOR = re.compile(r"^-- cursor: (.+)$", re.MULTILINE)
+_CHATTER = re.compile(r"\blevel=\"?(info|debug|trace)\b")
+_LONGEST_LINE = 1000
+RUNS = ("active", "activating", "reloading")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit as systemd has it loaded. :param argv: of the first program that it starts, empty if not known."""
+
+    name: str
+    load: str
+    active: str
+    sub: str
+    enabled: str
+    pid: int
+    program: Optional[str]
+    argv: Sequence[str]
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs or is about to."""
+        return self.active in RUNS
+
+    def to_dict(self) -> Dict[str, Any]:
+        """As an observation has it."""
+        shown = {"name": self.name, "load": self.load, "active": self.active, "sub": self.sub, "enabled": self.enabled}
+        return {**shown, "argv": list(self.argv)}
+
+
+def read_units(names: Sequence[str]) -> List[Unit]:
+    """Those units, in one call; one with several names comes once. A unit that is not there has the load state "not-found".
+
+    :raises KubeGpuError: systemd does not answer.
+    """
+    done = commands.run(
+        ["systemctl", "show", "--no-pager", f"--property={','.join(_PROPERTIES)}", *names], _ASK_SECONDS
+    )
+    blocks = [_properties(block) for block in done.stdout.split("\n\n") if block.strip()]
+    if done.rc or len(blocks) != len(names):
+        raise KubeGpuError(
+            f"Asking systemd of this node about its services failed: {done.complaint()} A runtime that systemd does not run "
+            "cannot be started anew. See that systemd answers ('systemctl is-system-running')."
+        )
+    return list({unit.name: unit for unit in map(_unit, blocks)}.values())
+
+
+def restart(unit: str, seconds: float) -> Optional[str]:
+    """Start a unit anew and wait for it. What went wrong, None if nothing did."""
+    # One that was started too often in a short time would not be started at all, though what made it fail may be gone.
+    commands.run(["systemctl", "reset-failed", unit], _ASK_SECONDS)
+    done = commands.run(["systemctl", "restart", unit], seconds)
+    return done.complaint() if done.rc else None
+
+
+def cursor() -> Optional[str]:
+    """Where the journal ends at this moment. No time of day: clocks jump."""
+    done = commands.run(["journalctl", "--no-pager", "--quiet", "-n", "1", "-o", "cat", "--show-cursor"], _ASK_SECONDS)
+    found = _CURSOR.search(done.stdout)
+    return found.group(1) if found else None
+
+
+def log_lines(units: Sequence[str], after: Optional[str], count: int = 20) -> List[str]:
+    """The last lines that units logged since then, and of many rather those that tell of trouble. None if the journal cannot be read."""
+    argv = ["journalctl", "--no-pager", "--quiet", "-o", "cat", *[f"--unit={unit}" for unit in units]]
+    # After a cursor, a number of lines would be counted from there.
+    done = commands.run([*argv, *([f"--after-cursor={after}"] if after else ["-n", str(count)])], _ASK_SECONDS)
+    lines = [line[:_LONGEST_LINE] for line in done.stdout.splitlines() if line.strip()]
+    if len(lines) > count:
+        lines = [line for line in lines if not _CHATTER.search(line)] or lines
+    return lines[-count:]
+
+
+def command_line(pid: int) -> List[str]:
+    """Of a process, empty if it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return [word.decode("utf-8", "replace") for word in file.read().split(b"\0") if word]
+    except OSError:
+        return []
+
+
+def _properties(block: str) -> Dict[str, str]:
+    found: Dict[str, str] = {}
+    for line in block.splitlines():
+        name, _equals, value = line.partition("=")
+        found.setdefault(name, value)  # a unit may start several programs: the first
+    return found
+
+
+def _unit(block: Mapping[str, str]) -> Unit:
+    started = _EXEC.search(block.get("ExecStart", ""))
+    pid = int(block.get("MainPID", "") or 0)
+    argv = started.group("argv").split() if started else []
+    if pid and any("$" in word for word in argv):
+        # Variables of the unit; what it runs with is told by the process alone.
+        argv = command_line(pid) or argv
+    return Unit(
+        name=block.get("Id", ""),
+        load=block.get("LoadState", ""),
+        active=block.get("ActiveState", ""),
+        sub=block.get("SubState", ""),
+        enabled=block.get("UnitFileState", ""),
+        pid=pid,
+        program=started.group("path") if started else None,
+        argv=argv,
+    )

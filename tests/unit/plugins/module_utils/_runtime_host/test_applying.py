@@ -1,0 +1,408 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changing a runtime's settings on a node with real files: it serves with the new ones, or with the old ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from unit.plugins.fakes.runtime_node import (
+    BREAK,
+    CONFIG,
+    DROP_IN,
+    FLAP,
+    HANG,
+    NO_CRI,
+    UNIT,
+    UNREADABLE,
+    RuntimeNode,
+    change,
+    make_plan,
+)
+from unit.plugins.fakes.runtime_node import pending as marker
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock, HostLockError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import going_back, pending, swap
+
+from .conftest import Step
+
+pytestmark = pytest.mark.node_side
+
+OLD = "version = 2\n"
+NEW = f"{OLD}# ours\n"
+RESTART = [f"systemctl reset-failed {UNIT}", f"systemctl restart {UNIT}"]
+RECORD = "/var/lib/kubegpu-sharing/runtime/record.json"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and attributes of files take root")
+
+
+def stands_as_before(node: RuntimeNode) -> bool:
+    return node.read(CONFIG) == OLD and node.loaded == OLD and node.is_active and not node.leftovers()
+
+
+def test_change_is_written_and_the_runtime_reads_it(node: RuntimeNode, step: Step) -> None:
+    outcome = step(make_plan(change(node, DROP_IN, "drop-in\n", make_directory=True), change(node, CONFIG, NEW)))
+    assert outcome.changed
+    assert outcome.facts["restarted"]
+    assert node.loaded == f"{NEW}drop-in\n"
+    assert node.calls == RESTART
+    assert not node.leftovers()
+    assert [node.read(path) for path in outcome.facts["backups"]] == [OLD]
+
+
+def test_check_mode_says_the_same_and_writes_nothing(node: RuntimeNode, step: Step) -> None:
+    before = sorted(node.root.rglob("*"))
+    outcome = step(make_plan(change(node, CONFIG, NEW)), check_mode=True)
+    assert outcome.actions == (f"write {CONFIG}",)
+    assert sorted(node.root.rglob("*")) == before
+    assert stands_as_before(node)
+    assert not node.calls
+
+
+def test_plan_without_a_change_restarts_nothing(node: RuntimeNode, step: Step) -> None:
+    outcome = step(make_plan(restart=False, actions=[]))
+    assert not outcome.changed
+    assert not node.calls
+
+
+def test_plan_that_changes_what_is_read_by_nobody_yet_restarts_nothing(node: RuntimeNode, step: Step) -> None:
+    assert step(make_plan(change(node, CONFIG, NEW), restart=False)).changed
+    assert node.read(CONFIG) == NEW
+    assert not node.calls
+    assert not node.leftovers()
+
+
+def test_removed_file_is_gone_and_comes_back_where_the_runtime_does_not_start(node: RuntimeNode, step: Step) -> None:
+    node.write(DROP_IN, "drop-in\n")
+    node.load()
+    step(make_plan(change(node, DROP_IN, None)))
+    assert node.read(DROP_IN) is None
+    node.write(DROP_IN, "drop-in\n")
+    node.load()
+    with pytest.raises(KubeGpuError):
+        step(make_plan(change(node, DROP_IN, None), change(node, CONFIG, BREAK)))
+    assert node.read(DROP_IN) == "drop-in\n"
+    assert node.loaded == f"{OLD}drop-in\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (BREAK, "systemctl restart containerd.service ended with 1"),
+        (NO_CRI, "its CRI plugin, which the kubelet talks to, is not loaded"),
+        (FLAP, "was started again by systemd right after the restart"),
+    ],
+)
+def test_runtime_that_does_not_serve_gets_its_old_files_back(
+    node: RuntimeNode, step: Step, content: str, why: str
+) -> None:
+    plan = make_plan(
+        change(node, DROP_IN, "drop-in\n", make_directory=True),
+        change(node, CONFIG, content),
+        probe={"kind": "cri", "seconds": 0.3},
+    )
+    with pytest.raises(KubeGpuError) as refused:
+        step(plan)
+    assert why in refused.value.msg
+    assert "The old files are back, and containerd serves with them." in refused.value.msg
+    assert refused.value.facts["rolled_back"]
+    assert refused.value.facts["restored"]
+    assert stands_as_before(node)
+    assert not node.path(DROP_IN).parent.exists()
+    assert node.read(RECORD) is None
+    assert node.calls == RESTART * 2
+
+
+def test_error_has_what_the_runtime_logged(node: RuntimeNode, step: Step) -> None:
+    (node.programs.parent / "state/journal").write_text("yesterday's trouble\n", encoding="utf-8")
+    with pytest.raises(KubeGpuError) as refused:
+        step(make_plan(change(node, CONFIG, BREAK)))
+    assert refused.value.facts["log_lines"][-1] == "failed to load TOML: BREAK"
+    assert "\n  failed to load TOML: BREAK" in refused.value.msg
+    assert "yesterday" not in refused.value.msg
+
+
+def test_restart_that_hangs_is_ended_in_time(node: RuntimeNode, step: Step) -> None:
+    begun = time.monotonic()
+    with pytest.raises(KubeGpuError, match="restart containerd.service did not end in time"):
+        step(make_plan(change(node, CONFIG, HANG), probe={"kind": "cri", "seconds": 0.5}))
+    assert time.monotonic() - begun < 20
+    assert stands_as_before(node)
+
+
+def test_runtime_that_starts_with_neither_is_said_loudly_and_tried_again_by_the_next_run(
+    node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(going_back, "_LEAST_SECONDS", 0.2)
+    node.die()
+    with pytest.raises(KubeGpuError) as refused:
+        step(make_plan(change(node, CONFIG, NEW), probe={"kind": "cri", "seconds": 0.2}))
+    assert "CONTAINERD DOES NOT SERVE ON THIS NODE, THOUGH ITS OLD FILES ARE BACK" in refused.value.msg
+    assert f"journalctl -u {UNIT}" in refused.value.msg
+    assert not refused.value.facts["restored"]
+    assert node.read(CONFIG) == OLD
+    assert (marker(node) or {})["phase"] == "rolling_back"
+    (node.programs.parent / "state/dead").unlink()
+    outcome = step(make_plan(actions=[]))
+    assert outcome.actions == ("restart containerd.service",) or "run r1 left" in outcome.actions[0]
+    assert stands_as_before(node)
+
+
+def test_file_that_was_changed_since_is_not_touched(node: RuntimeNode, step: Step) -> None:
+    plan = make_plan(change(node, CONFIG, NEW), change(node, "/etc/containerd/other.toml", "x"))
+    node.write(CONFIG, "somebody else's\n")
+    node.write("/etc/containerd/other.toml", "theirs\n")
+    for check_mode in (True, False):
+        with pytest.raises(InputError) as refused:
+            step(plan, check_mode=check_mode)
+        assert len(refused.value.problems) == 2
+        assert "was changed by somebody else since the change was planned" in refused.value.problems[0]
+        assert "was made by somebody else" in refused.value.problems[1]
+    assert node.read(CONFIG) == "somebody else's\n"
+    assert not node.calls
+    assert not node.leftovers()
+
+
+def test_file_that_is_changed_in_the_last_moment_is_not_touched_and_the_others_come_back(
+    node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = swap.Swap.stage
+
+    def stage_and_meddle(self: swap.Swap, one: object, noted: dict[str, object]) -> None:
+        staged(self, one, noted)  # type: ignore[arg-type]  # whatever it is, it is handed on
+        node.path(CONFIG).unlink()
+        node.write(CONFIG, "somebody else's\n")
+
+    monkeypatch.setattr(swap.Swap, "stage", stage_and_meddle)
+    with pytest.raises(KubeGpuError, match="was changed by somebody else"):
+        step(make_plan(change(node, DROP_IN, "x", make_directory=True), change(node, CONFIG, NEW)))
+    assert node.read(CONFIG) == "somebody else's\n"
+    assert node.read(DROP_IN) is None
+    assert not node.calls
+
+
+def test_written_files_that_are_read_otherwise_than_their_candidate_are_taken_back_before_any_restart(
+    node: RuntimeNode, step: Step
+) -> None:
+    program = str(node.path("/usr/bin/containerd"))
+    argv = [program, "--config", str(node.path(CONFIG))]
+    good = {"argv": argv, "stdout": f'imports = ["elsewhere",\n "and there"]\n{NEW}'}
+    with pytest.raises(KubeGpuError, match=r"not read the written files .* \+ # ours.* was not restarted"):
+        step(make_plan(change(node, CONFIG, NEW)), dump={**good, "stdout": "imports = []\nversion = 2\n[lost]\n"})
+    with pytest.raises(KubeGpuError, match="expecting a value"):
+        step(make_plan(change(node, CONFIG, UNREADABLE)), dump=good)
+    assert stands_as_before(node)
+    assert not node.calls
+    step(make_plan(change(node, CONFIG, NEW)), dump=good)
+    assert node.loaded == NEW
+
+
+def test_link_stays_and_what_it_leads_to_is_replaced(node: RuntimeNode, step: Step) -> None:
+    node.write("/srv/settings/containerd.toml", OLD)
+    node.path(CONFIG).unlink()
+    node.path(CONFIG).symlink_to("../../srv/settings/containerd.toml")
+    with pytest.raises(InputError, match="is a symbolic link now"):
+        step(make_plan(change(node, CONFIG, NEW)))
+    step(make_plan(change(node, "/srv/settings/containerd.toml", NEW)))
+    assert node.path(CONFIG).is_symlink()
+    assert node.loaded == NEW
+
+
+def test_mode_and_attributes_of_a_file_stay(node: RuntimeNode, step: Step) -> None:
+    node.path(CONFIG).chmod(0o640)
+    try:
+        os.setxattr(node.path(CONFIG), "user.label", b"kept")
+        labelled = True
+    except OSError:
+        labelled = False
+    step(make_plan(change(node, CONFIG, NEW)))
+    assert node.path(CONFIG).stat().st_mode & 0o7777 == 0o640
+    assert not labelled or os.getxattr(node.path(CONFIG), "user.label") == b"kept"
+
+
+def test_old_file_comes_back_as_the_very_file_that_it_was(node: RuntimeNode, step: Step) -> None:
+    """Its second name is put back, which takes no space, and keeps what nobody thought of."""
+    inode = node.path(CONFIG).stat().st_ino
+    with pytest.raises(KubeGpuError):
+        step(make_plan(change(node, CONFIG, BREAK)))
+    assert node.path(CONFIG).stat().st_ino == inode
+
+
+def test_nothing_that_a_runtime_may_read_lies_beside_its_settings_while_it_is_restarted(
+    node: RuntimeNode, step: Step
+) -> None:
+    node.write(DROP_IN, "drop-in\n")
+    pipe = node.hold_restart()
+    seen: list[list[str]] = []
+
+    def look() -> None:
+        with open(pipe, "w", encoding="utf-8") as held:
+            seen.append(sorted(path.name for path in node.path("/etc").rglob("*") if path.is_file()))
+            held.write("go\n")
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    step(make_plan(change(node, DROP_IN, "new\n"), change(node, CONFIG, NEW)))
+    watcher.join(10)
+    assert seen == [[os.path.basename(DROP_IN), "config.toml"]]
+
+
+def test_second_run_at_the_same_time_is_refused(node: RuntimeNode, step: Step) -> None:
+    with HostLock("r0", "change settings", str(node.path("/run/lock/kubegpu-sharing.lock"))):
+        for name in ("applied", "staged"):
+            with pytest.raises(HostLockError, match="held by run r0"):
+                step(make_plan(change(node, CONFIG, NEW)), step=name)
+    assert stands_as_before(node)
+
+
+def test_backups_are_as_many_as_wanted(node: RuntimeNode, step: Step) -> None:
+    for count in range(4):
+        step(make_plan(change(node, CONFIG, f"{OLD}# {count}\n")), keep_backups=2)
+    kept = sorted(path.name for path in node.path("/var/lib/kubegpu-sharing/runtime/backups").iterdir())
+    assert kept == ["00003-r1", "00004-r1"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        ({"schema_version": 2}, "schema version 2"),
+        ({"problems": ["cri is disabled"]}, "The plan itself was refused: cri is disabled"),
+        ({"units": ["rm -rf"]}, "'rm -rf' is no name of a service"),
+        ({"units": []}, "names no service"),
+        ({"files": [{"path": "etc/x", "content": "", "after": ""}]}, "'etc/x' is no absolute path"),
+        ({"files": [{"path": "/etc/../x", "content": "", "after": ""}]}, "no absolute path"),
+        ({"files": [{"path": "/etc/x", "content": "a", "after": "b"}]}, "its checksum differs"),
+    ],
+)
+def test_plan_that_is_not_whole_is_refused(node: RuntimeNode, step: Step, spoil: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError) as refused:
+        step(make_plan(**spoil))
+    assert words in refused.value.msg
+    assert stands_as_before(node)
+
+
+def test_run_that_cannot_be_a_name_is_refused(step: Step) -> None:
+    with pytest.raises(InputError, match="run is '../x'"):
+        step(make_plan(), run="../x")
+
+
+def test_candidate_is_read_and_gone(node: RuntimeNode, step: Step) -> None:
+    candidate = "/etc/containerd/.kubegpu-candidate-1234abcd.toml"
+    argv = [str(node.path("/usr/bin/containerd")), "--config", candidate, "config", "dump"]
+    for left in (False, True):
+        if left:
+            node.write("/etc/containerd/.kubegpu-candidate-of-a-run-that-was-killed.toml", "x")
+        answer = step({"staging": {"files": [{"path": candidate, "content": NEW}], "argv": argv}}, step="staged")
+        assert answer.facts["dump"]["stdout"].endswith(NEW)
+        assert not answer.changed
+        assert [path.name for path in node.path("/etc/containerd").iterdir()] == ["config.toml"]
+
+
+def test_candidate_never_takes_the_place_of_a_file(node: RuntimeNode, step: Step) -> None:
+    with pytest.raises(InputError, match="is no place for a candidate"):
+        step({"staging": {"files": [{"path": CONFIG, "content": "x"}], "argv": ["true"]}}, step="staged")
+    assert stands_as_before(node)
+
+
+@pytest.fixture
+def small_disk(node: RuntimeNode) -> Iterator[Path]:
+    """A file system of its own below /etc/containerd, with the config and little room."""
+    directory = node.path("/etc/containerd")
+    text = node.read(CONFIG) or ""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(directory)], check=True)
+    node.write(CONFIG, text)
+    yield directory
+    subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+@as_root
+def test_disk_without_room_is_told_before_anything_is_written(node: RuntimeNode, step: Step, small_disk: Path) -> None:
+    (small_disk / "filler").write_bytes(b"x" * 120 * 1024)
+    for check_mode in (True, False):
+        with pytest.raises(InputError, match="bytes left, and .* are needed"):
+            step(make_plan(change(node, CONFIG, NEW)), check_mode=check_mode)
+    assert stands_as_before(node)
+
+
+@as_root
+def test_disk_that_fills_up_meanwhile_leaves_everything_as_it_was(
+    node: RuntimeNode, step: Step, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = pending.Pending.begin
+
+    def begin_and_fill(self: pending.Pending, run: str, facts: dict[str, object]) -> dict[str, object]:
+        with pytest.raises(OSError):
+            (small_disk / "filler").write_bytes(b"x" * 200 * 1024)
+        return begin(self, run, facts)
+
+    monkeypatch.setattr(pending.Pending, "begin", begin_and_fill)
+    new = NEW * 1000
+    with pytest.raises(KubeGpuError, match="No space left on device. Make space") as refused:
+        step(make_plan(change(node, CONFIG, new)))
+    assert not refused.value.facts["rolled_back"]
+    assert stands_as_before(node)
+
+
+@as_root
+def test_old_file_comes_back_though_the_disk_is_full(node: RuntimeNode, step: Step, small_disk: Path) -> None:
+    pipe = node.hold_restart()
+
+    def fill() -> None:
+        for _attempt in range(2):
+            with open(pipe, "w", encoding="utf-8") as held:
+                with pytest.raises(OSError):
+                    (small_disk / "filler").write_bytes(b"x" * 200 * 1024)
+                held.write("go\n")
+
+    filler = threading.Thread(target=fill)
+    filler.start()
+    with pytest.raises(KubeGpuError, match="The old files are back"):
+        step(make_plan(change(node, CONFIG, BREAK)))
+    filler.join(10)
+    assert stands_as_before(node)
+
+
+@as_root
+def test_read_only_file_system_is_told_before_anything_is_written(node: RuntimeNode, step: Step) -> None:
+    directory = str(node.path("/etc/containerd"))
+    subprocess.run(["mount", "--bind", directory, directory], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", directory], check=True)
+        for check_mode in (True, False):
+            with pytest.raises(InputError, match="the file system of .* is read-only"):
+                step(make_plan(change(node, CONFIG, NEW)), check_mode=check_mode)
+    finally:
+        subprocess.run(["umount", "-l", directory], check=True)
+    assert stands_as_before(node)
+
+
+@as_root
+def test_file_that_is_a_mount_is_told_before_anything_is_written(node: RuntimeNode, step: Step, tmp_path: Path) -> None:
+    other = tmp_path / "mounted.toml"
+    other.write_text(OLD, encoding="utf-8")
+    subprocess.run(["mount", "--bind", str(other), str(node.path(CONFIG))], check=True)
+    try:
+        with pytest.raises(InputError, match="is a mount of its own"):
+            step(make_plan(change(node, CONFIG, NEW)), check_mode=True)
+    finally:
+        subprocess.run(["umount", "-l", str(node.path(CONFIG))], check=True)
+
+
+@as_root
+def test_immutable_file_is_told_before_anything_is_written(node: RuntimeNode, step: Step) -> None:
+    if subprocess.run(["chattr", "+i", str(node.path(CONFIG))], capture_output=True, check=False).returncode:
+        pytest.skip("this file system has no attribute for immutable files")
+    try:
+        for check_mode in (True, False):
+            with pytest.raises(InputError, match="is it immutable"):
+                step(make_plan(change(node, CONFIG, NEW)), check_mode=check_mode)
+    finally:
+        subprocess.run(["chattr", "-i", str(node.path(CONFIG))], check=True)
+    assert stands_as_before(node)

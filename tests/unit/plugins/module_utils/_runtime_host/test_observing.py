@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is found of a node's container runtime."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import UnixStreamServer
+from typing import Any
+
+import pytest
+from unit.plugins.fakes.runtime_node import CONFIG, DROP_IN, UNREADABLE, RuntimeNode, checksum
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observing import Look, observe
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
+
+pytestmark = pytest.mark.node_side
+
+DOCKERS = 'disabled_plugins = ["cri"]\n'
+
+
+def look(node: RuntimeNode, engine: str = "auto", **more: Any) -> dict[str, Any]:
+    return observe(Look(engine=engine, root=Root(str(node.root)), **more))
+
+
+def test_containerd_is_found_with_its_version_its_files_and_their_sum(node: RuntimeNode) -> None:
+    found = look(node)
+    assert (found["engine"], found["version"], found["problem"]) == ("containerd", "1.6.20~ds1", None)
+    assert found["files"][CONFIG]["sha256"] == checksum("version = 2\n")
+    assert found["files"][CONFIG]["writable"]
+    assert found["files"]["/etc/nvidia-container-runtime/config.toml"]["type"] == "missing"
+    assert found["dump"]["stdout"].endswith("version = 2\n")
+    assert found["pending"] is None
+    assert found["lock_free"]
+    assert [unit["active"] for unit in found["candidates"][0]["units"]] == ["active"]
+
+
+def test_config_is_the_one_that_the_service_names(node: RuntimeNode) -> None:
+    node.set_flags(" --log-level=info --config /srv/containerd.toml")
+    node.write("/srv/containerd.toml", "version = 3\n")
+    found = look(node)
+    assert found["config_path"] == "/srv/containerd.toml"
+    assert found["files"]["/srv/containerd.toml"]["content"] == "version = 3\n"
+    assert found["dump"]["stdout"].endswith("version = 3\n")
+
+
+def test_imported_files_are_read_and_those_that_they_import(node: RuntimeNode) -> None:
+    imports = 'imports = [ # mine\n  "conf.d/*.toml", \'/srv/one.toml\',\n]\n[plugins]\nimports = ["/no"]\n'
+    node.write(CONFIG, imports)
+    node.write(DROP_IN, 'imports = ["../config.toml", "/srv/two.toml"]\n')
+    node.write("/etc/containerd/conf.d/.hidden.toml", "")
+    node.write("/etc/containerd/conf.d/README", "")
+    node.write("/srv/two.toml", "x = 1\n")
+    found = look(node)
+    assert {"/etc/containerd/conf.d/.hidden.toml", DROP_IN, "/srv/one.toml", "/srv/two.toml"} <= set(found["files"])
+    assert found["files"]["/srv/one.toml"]["type"] == "missing"
+    assert "/no" not in found["files"]
+    assert found["listings"]["/etc/containerd/conf.d"] == [".hidden.toml", "80-kubegpu-sharing.toml", "README"]
+
+
+def test_what_is_no_readable_file_is_said(node: RuntimeNode) -> None:
+    node.path(CONFIG).write_bytes(b"\xff\xfe")
+    node.path(DROP_IN).mkdir(parents=True)
+    node.write("/etc/containerd/conf.d/link.toml.real", "x = 1\n")
+    node.path("/etc/containerd/conf.d/link.toml").symlink_to("link.toml.real")
+    files = look(node)["files"]
+    assert "is no UTF-8 text" in files[CONFIG]["problem"]
+    assert files[DROP_IN]["type"] == "directory"
+    link = files["/etc/containerd/conf.d/link.toml"]
+    assert (link["link"], link["content"]) == ("/etc/containerd/conf.d/link.toml.real", "x = 1\n")
+
+
+def test_dump_that_fails_is_told_and_the_rest_is_there(node: RuntimeNode) -> None:
+    node.write(CONFIG, UNREADABLE)
+    found = look(node)
+    assert found["dump"]["rc"] == 1
+    assert "expecting a value" in found["dump"]["stderr"]
+    assert found["version"] == "1.6.20~ds1"
+
+
+def test_node_without_a_runtime_says_so(node: RuntimeNode) -> None:
+    (node.programs.parent / "state/units/containerd.service").unlink()
+    found = look(node)
+    assert found["engine"] is None
+    assert "No container runtime was found on this node" in found["problem"]
+    assert "The engine crio is not on this node" in look(node, "crio")["problem"]
+
+
+def test_node_on_which_systemd_does_not_answer_says_so(node: RuntimeNode) -> None:
+    (node.programs / "systemctl").write_text("#!/bin/sh\necho 'System has not been booted with systemd' >&2\nexit 1\n")
+    assert "System has not been booted with systemd" in look(node)["problem"]
+
+
+def test_two_runtimes_that_run_are_told_apart_by_the_kubelet_alone(node: RuntimeNode) -> None:
+    node.set_unit("crio.service", "active")
+    problem = look(node)["problem"]
+    assert "nothing tells which one the kubelet uses" in problem
+    assert "containerd or crio" in problem
+    node.write("/var/lib/kubelet/config.yaml", "kind: x\ncontainerRuntimeEndpoint: unix:///var/run/crio/crio.sock\n")
+    assert look(node)["engine"] == "crio"
+    assert look(node, "containerd")["engine"] == "containerd"
+
+
+def test_runtime_that_runs_is_meant_and_not_one_that_does_not(node: RuntimeNode) -> None:
+    node.set_unit("docker.service", "inactive")
+    assert look(node)["engine"] == "containerd"
+
+
+def test_containerd_that_only_serves_docker_is_not_meant(node: RuntimeNode) -> None:
+    node.set_unit("docker.service", "active")
+    assert "More than one" in look(node)["problem"]
+    node.write(CONFIG, DOCKERS)
+    assert look(node)["engine"] == "docker"
+
+
+@pytest.mark.parametrize(
+    ("unit", "engine", "role"),
+    [
+        ("k3s.service", "k3s", "server"),
+        ("k3s-agent.service", "k3s", "agent"),
+        ("rke2-server.service", "rke2", "server"),
+    ],
+)
+def test_node_of_k3s_and_rke2_is_found_with_its_role_and_files(
+    node: RuntimeNode, unit: str, engine: str, role: str
+) -> None:
+    node.set_unit("containerd.service", "inactive")
+    node.set_unit(unit, "active")
+    base = f"/var/lib/rancher/{engine}/agent/etc/containerd"
+    node.write(f"/etc/rancher/{engine}/config.yaml", "token: x\n")
+    node.write(f"/etc/rancher/{engine}/config.yaml.d/10-site.yaml", "debug: true\n")
+    node.write(f"{base}/config-v3.toml.d/x.toml", "version = 3\n")
+    found = look(node)
+    assert (found["engine"], found["candidates"][-1]["role"]) == (engine, role)
+    assert found["config_path"] == f"{base}/config.toml"
+    assert found["files"][f"/etc/rancher/{engine}/config.yaml.d/10-site.yaml"]["content"] == "debug: true\n"
+    assert found["listings"][f"{base}/config-v3.toml.d"] == ["x.toml"]
+
+
+def test_data_directory_of_k3s_is_where_its_config_says(node: RuntimeNode) -> None:
+    node.set_unit("containerd.service", "inactive")
+    node.set_unit("k3s.service", "active")
+    node.write("/etc/rancher/k3s/config.yaml", "data-dir: /srv/k3s\n")
+    assert look(node)["config_path"] == "/srv/k3s/agent/etc/containerd/config.toml"
+
+
+class Docker(BaseHTTPRequestHandler):
+    """The two answers that are asked for."""
+
+    ANSWERS = {
+        "/info": b'{"LiveRestoreEnabled": false, "Swarm": {"LocalNodeState": "active"}, "Runtimes": {"runc": {}}}',
+        "/containers/json": b'[{"Id": "abc", "Names": ["/train-0"]}]',
+        "/_ping": b"OK",
+    }
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.ANSWERS[self.path])
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Nobody reads it."""
+
+    def address_string(self) -> str:
+        return "socket"
+
+
+@pytest.fixture
+def docker(node: RuntimeNode, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    node.set_unit("containerd.service", "inactive")
+    node.set_unit("docker.service", "active")
+    node.path("/var/run").mkdir(parents=True)
+    path = node.path("/var/run/docker.sock")
+    # A path of a socket is short: it is made by a name relative to its directory.
+    monkeypatch.chdir(path.parent)
+    server = UnixStreamServer("docker.sock", Docker)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield path
+    server.shutdown()
+    server.server_close()
+
+
+def test_docker_says_whether_its_restart_kills_containers_and_which(node: RuntimeNode, docker: Path) -> None:
+    if len(str(docker)) > 100:
+        pytest.skip("the path of the test's directory is longer than that of a socket may be")
+    node.write("/etc/docker/daemon.json", "{}\n")
+    found = look(node)
+    assert found["config_path"] == "/etc/docker/daemon.json"
+    assert found["live"]["live_restore"] is False
+    assert found["live"]["swarm"] is True
+    assert found["live"]["containers"] == ["train-0"]
+    assert found["candidates"][-1]["socket"] == "/var/run/docker.sock"
+
+
+def test_socket_without_a_service_cannot_be_restarted(node: RuntimeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    (node.programs.parent / "state/units/containerd.service").unlink()
+    node.path("/run/crio").mkdir(parents=True)
+    monkeypatch.chdir(node.path("/run/crio"))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("crio.sock")
+        found = look(node)
+    assert found["engine"] == "crio"
+    assert "systemd has no unit crio.service" in found["problem"]
+
+
+def test_programs_are_told_with_what_they_link_to(node: RuntimeNode) -> None:
+    node.write("/opt/toolkit/nvidia-container-runtime", "#!/bin/sh\n")
+    node.path("/opt/toolkit/nvidia-container-runtime").chmod(0o755)
+    node.path("/usr/bin/nvidia-container-runtime").symlink_to("/opt/toolkit/nvidia-container-runtime")
+    found = look(node, binaries=("/opt/toolkit/nvidia-container-runtime", "/opt/none"))["binaries"]
+    assert found["/opt/toolkit/nvidia-container-runtime"] == {"exists": True, "executable": True, "link": None}
+    assert not found["/opt/none"]["exists"]
+
+
+def test_change_under_way_and_one_that_was_left_are_told(node: RuntimeNode) -> None:
+    state = "/var/lib/kubegpu-sharing/runtime"
+    node.write(f"{state}/pending.json", '{"schema_version": 1, "run": "r0", "phase": "restarting", "files": {}}')
+    node.write(f"{state}/record.json", "not json")
+    with HostLock("r1", "change", str(node.path("/run/lock/kubegpu-sharing.lock"))):
+        found = look(node)
+    assert not found["lock_free"]
+    assert found["pending"]["run"] == "r0"
+    assert found["pending"]["owed"]
+    assert "record.json is no JSON" in found["record_problem"]
+
+
+def test_marker_that_cannot_be_read_is_a_change_all_the_same(node: RuntimeNode) -> None:
+    node.write("/var/lib/kubegpu-sharing/runtime/pending.json", "{")
+    assert look(node)["pending"]["owed"]
+
+
+def test_marker_of_a_run_that_replaced_nothing_owes_nothing(node: RuntimeNode) -> None:
+    files = f'{{"{CONFIG}": {{"before": "{checksum(node.read(CONFIG))}", "after": "x"}}}}'
+    node.write(
+        "/var/lib/kubegpu-sharing/runtime/pending.json",
+        f'{{"schema_version": 1, "run": "r0", "phase": "preparing", "files": {files}}}',
+    )
+    assert not look(node)["pending"]["owed"]
+    node.write(CONFIG, "somebody has written since\n")
+    assert look(node)["pending"]["owed"]
