@@ -71,7 +71,7 @@ def _layout(draft: Draft, configs: Configs, series: int) -> Layout:
     version = configs.main.version or _NEW_FILE[series]
     recorded: Dict[str, Any] = {}
     for one in draft.recorded.values():
-        recorded.update({key: one.ours[key] for key in ("source", "restored") if key in one.ours})
+        recorded.update({key: one.ours[key] for key in ("name", "source", "restored") if key in one.ours})
     if not draft.wish.present:
         return Layout(plugin_name(version), version, Wanted())
     cri = effective_cri(draft.observation, configs)
@@ -81,7 +81,7 @@ def _layout(draft: Draft, configs: Configs, series: int) -> Layout:
             f"No runtime of containerd is a runc whose table could be copied, so that {draft.wish.name} has containerd's "
             "defaults. Where the kubelet's cgroup driver is systemd, set SystemdCgroup in the default runtime first."
         )
-    return Layout(plugin_name(version), version, needed, tuple(others(draft.wish, cri)))
+    return Layout(plugin_name(version), version, needed, tuple(others(draft.wish, cri, recorded)))
 
 
 def _touched(draft: Draft) -> List[Path]:
@@ -102,7 +102,9 @@ def _found(draft: Draft, configs: Configs) -> None:
         imported=[one.seen.path for one in configs.imported],
         replaced=instead,
     )
-    kind = f"of version {main.version}" if main.version else ("empty" if main.seen.exists else "missing")
+    kind = "missing"
+    if main.seen.exists:
+        kind = "not readable" if main.error else f"of version {main.version}" if main.version else "without a version"
     draft.notes.append(f"containerd {draft.observation.version} with {main.seen.path}, which is {kind}")
     if main.seen.link:
         draft.notes.append(

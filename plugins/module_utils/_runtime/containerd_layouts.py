@@ -48,6 +48,7 @@ class Layout:
         """For the record: what a later run cannot see any more."""
         touched = [self.runtime(name), *(path for path, value in self.needed.under(self.plugin))]
         return {
+            "name": name,
             "source": self.needed.source,
             "restored": list(self.needed.restored),
             "touched": [list(path) for path in touched],

@@ -51,9 +51,9 @@ def wanted(wish: Wish, cri: Mapping[str, Any], recorded: Mapping[str, Any]) -> W
     """What the wish needs beside what containerd has.
 
     :param cri: the CRI plugin's table as it takes effect.
-    :param recorded: {source, restored} of a former run: its own result hides what it began from.
+    :param recorded: {name, source, restored} of a former run: its own result hides what it began from.
     """
-    source = _source(wish, cri, recorded.get("source"))
+    source = _source(wish, cri, recorded)
     table = lookup(cri, runtime_path(source)) if source else None
     values: List[Tuple[Path, Any]] = []
     if wish.cdi != "inherit":
@@ -70,15 +70,16 @@ def wanted(wish: Wish, cri: Mapping[str, Any], recorded: Mapping[str, Any]) -> W
     return Wanted(tuple(values), source, tuple(restored))
 
 
-def _source(wish: Wish, cri: Mapping[str, Any], recorded: Optional[str]) -> Optional[str]:
+def _source(wish: Wish, cri: Mapping[str, Any], recorded: Mapping[str, Any]) -> Optional[str]:
     """The runtime to copy: the default one, unless that is the one to be made, or no runc at all (a virtual machine)."""
     tables = lookup(cri, ("containerd", "runtimes"))
     runtimes: Mapping[str, Any] = tables if isinstance(tables, Mapping) else {}
     default = lookup(cri, ("containerd", "default_runtime_name"))
-    first = recorded if default == wish.name else default
+    own = (wish.name, recorded.get("name"))
+    first = recorded.get("source") if default in own else default
     for name in [first, "runc", "crun", *runtimes]:
         table = runtimes.get(name) if isinstance(name, str) else None
-        if name != wish.name and isinstance(table, Mapping) and table.get("runtime_type") == RUNC_SHIM:
+        if name not in own and isinstance(table, Mapping) and table.get("runtime_type") == RUNC_SHIM:
             return str(name)
     return None
 
@@ -106,14 +107,15 @@ def _said(table: Mapping[str, Any]) -> Dict[Path, Any]:
     }
 
 
-def others(wish: Wish, cri: Mapping[str, Any]) -> List[Tuple[Path, Any]]:
-    """All values of the other runtimes that take effect."""
+def others(wish: Wish, cri: Mapping[str, Any], recorded: Mapping[str, Any]) -> List[Tuple[Path, Any]]:
+    """All values of the runtimes that take effect and are not ours; of the built-in one without any."""
     tables = lookup(cri, ("containerd", "runtimes"))
-    runtimes = tables if isinstance(tables, Mapping) and tables else {"runc": {"runtime_type": RUNC_SHIM}}
+    runtimes = tables if isinstance(tables, Mapping) else {}
+    foreign = {name: table for name, table in runtimes.items() if name not in (wish.name, recorded.get("name"))}
     return [
         ((*runtime_path(str(name)), *path), value)
-        for name, table in runtimes.items()
-        if name != wish.name and isinstance(table, Mapping)
+        for name, table in (foreign or {"runc": {"runtime_type": RUNC_SHIM}}).items()
+        if isinstance(table, Mapping)
         for path, value in _said(table).items()
     ]
 

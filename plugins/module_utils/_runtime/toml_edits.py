@@ -169,6 +169,12 @@ def _put_in_table(text: str, statements: Sequence[Statement], path: Path, raw: s
 def _put_in_new_table(text: str, statements: Sequence[Statement], path: Path, raw: str) -> str:
     table = path[:-1]
     headers = [one for one in statements if one.header]
+    below = [one for one in headers if one.path[: len(table)] == table]
+    if below:
+        # A table before those within it: some readers take it the other way round for a table that stands twice.
+        first = below[0]
+        lines = [f"{first.indent}[{show(table)}]", f"{first.indent}{_STEP}{show_key(path[-1])} = {raw}", ""]
+        return _insert(text, _above_comments(text, first.start), lines)
     near = max((_common(one.path, table) for one in headers), default=0)
     beside = [one for one in headers if near and _common(one.path, table) == near]
     if not beside:
@@ -181,6 +187,16 @@ def _put_in_new_table(text: str, statements: Sequence[Statement], path: Path, ra
         indent += _STEP * (len(table) - len(like[-1].path))
     end = max([last.end, *(one.end for one in _section(statements, last))])
     return _insert(text, end, ["", f"{indent}[{show(table)}]", f"{indent}{_STEP}{show_key(path[-1])} = {raw}"])
+
+
+def _above_comments(text: str, at: int) -> int:
+    """The beginning of the comment lines that stand directly before a line."""
+    while at:
+        start = text.rfind("\n", 0, at - 1) + 1
+        if not text[start:at].lstrip().startswith("#"):
+            break
+        at = start
+    return at
 
 
 def _section(statements: Sequence[Statement], header: Statement) -> List[Statement]:

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
@@ -28,16 +32,47 @@ def parse(text: str, name: str) -> Dict[str, Any]:
     :param name: of the file, for the message.
     :raises TomlError: "Reading <name>:<line>:<column>: ...".
     """
+    data, error = _read(text[1:] if text.startswith(BOM) else text)
+    if error is not None:
+        raise TomlError(f"Reading {name}{error} The file is as it was; correct it there.")
+    return copy.deepcopy(data)
+
+
+def _standard() -> Optional[Callable[[str], Dict[str, Any]]]:
+    """Python's own reader, from 3.11 on: ten times as fast as the one that keeps the style."""
+    if find_spec("tomllib") is None:
+        return None
+    loads: Callable[[str], Dict[str, Any]] = import_module("tomllib").loads
+    return loads
+
+
+_LOADS = _standard()
+
+
+@lru_cache(maxsize=16)
+def _read(text: str) -> Tuple[Dict[str, Any], Optional[str]]:
+    """The data, or where and why it is none: one plan looks at the same few texts several times."""
+    reason = ""
+    if _LOADS is not None:
+        try:
+            return _LOADS(text), None
+        except ValueError as error:
+            reason = str(error)
     try:
-        return tomlkit.parse(text[1:] if text.startswith(BOM) else text).unwrap()
+        data: Dict[str, Any] = tomlkit.parse(text).unwrap()
     except ParseError as error:
-        what = str(error).split(" at line ")[0]
-        raise TomlError(
-            f"Reading {name}:{error.line}:{error.col + 1}: {what}. The file is as it was; correct that place."
-        ) from error
+        what = str(error).split(" at line ")[0].rstrip(".")
+        return {}, f":{error.line}:{error.col + 1}: {what}."
     except (TOMLKitError, ValueError) as error:
-        # A key that stands twice, for example, of which no position is told.
-        raise TomlError(f"Reading {name}: {error}. The file is as it was; correct it.") from error
+        # A key that stands twice, for example, of whose position only Python's own reader tells.
+        reason = reason or str(error)
+    return (data, None) if not reason else ({}, _placed(reason))
+
+
+def _placed(reason: str) -> str:
+    """The reason of Python's own reader with its position in front."""
+    found = re.fullmatch(r"(.*) \(at line ([0-9]+), column ([0-9]+)\)", reason)
+    return f":{found.group(2)}:{found.group(3)}: {found.group(1)}." if found else f": {reason}."
 
 
 def flatten(data: Mapping[str, Any], above: Path = ()) -> Dict[Path, Any]:
