@@ -129,8 +129,10 @@ class RuntimeHost:
             return
 
     def _run(self, module: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        # Files of a runtime may have passwords of registries in them, which the host's log is to show to nobody.
+        variables = {**self.task_vars, "ansible_no_target_syslog": True}
         result: dict[str, Any] = self.action._execute_module(
-            module_name=module, module_args=dict(options), task_vars=self.task_vars
+            module_name=module, module_args=dict(options), task_vars=variables
         )
         plain: dict[str, Any] = to_plain(result)
         if plain.get("unreachable"):

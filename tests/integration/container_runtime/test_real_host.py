@@ -38,6 +38,9 @@ def test_role_adds_the_handler_once_and_takes_it_out_to_the_byte(node: RealHost)
     assert 'sandbox_image = "registry.example/pause:3.9"' in dumped
     assert dumped.count("SystemdCgroup = true") == 2
 
+    # Such a file may have passwords in it.
+    assert node.sh("journalctl --no-pager | grep -c 'Ask before you change it'") == "0"
+
     stamps = node.sh(STAMPS)
     again = node.play("-vvv")
     assert again.code == 0, again.said
