@@ -28,7 +28,7 @@ test-gpu: setup ## Compare what GPUs of this machine report with the tables, and
 lint: setup-test ## Run the linters and the type checker
 	@$(CHECKS) lint
 
-bench: setup ## Measure plan, no-op rollout, the emptying of a node, MIG layouts and sampling, on simulated nodes
+bench: setup ## Measure plan, no-op rollout, the emptying of a node, MIG layouts, sampling and container runtimes, on simulated nodes
 	@$(PYTHON) -m benchmarks
 
 cluster: setup ## Start the simulated reference cluster for hands-on use with inventories/demo

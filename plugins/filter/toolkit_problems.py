@@ -17,7 +17,7 @@ options:
   _input:
     description:
       - C(manager), which is C(apt), C(dnf), or empty where the node has neither; C(version), C(apt_url), C(dnf_url), C(key) and
-        C(key_sha256) as the role M(kubegpu.sharing.nvidia_container_runtime#role) has them.
+        C(key_sha256) as the role P(kubegpu.sharing.nvidia_container_runtime#role) has them.
     type: dict
     required: true
 """

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what planning, rolling out and emptying nodes, planning MIG layouts and sampling GPU memory cost. It measures and judges
-nothing: machines are noisy.
+"""Prints what planning, rolling out and emptying nodes, planning MIG layouts, sampling GPU memory and keeping container runtimes
+ready cost. It measures and judges nothing: machines are noisy.
 
 Arguments: the sizes of the fleets in nodes (default 1000 5000), ``eviction`` for the emptying of a node alone, ``mig`` for MIG
-layouts alone, or ``usage`` for the sampling alone.
+layouts alone, ``usage`` for the sampling alone, or ``runtime`` for container runtimes alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks import bench_eviction, bench_mig, bench_mig_calls, bench_plan_core, bench_usage
+from benchmarks import bench_eviction, bench_mig, bench_mig_calls, bench_plan_core, bench_runtime, bench_usage
 from benchmarks.fleet import Cost, Fleet, measure, reference_rollout
 
 SIZES = (1000, 5000)
@@ -26,14 +26,9 @@ HEADERS = ["run", "wall s", "peak MiB", "GET", "other", "MB sent", "tasks x host
 
 def main() -> None:
     """Run what is wanted and print the tables."""
-    if sys.argv[1:] == ["eviction"]:
-        bench_eviction.main()
-        return
-    if sys.argv[1:] == ["mig"]:
-        _mig()
-        return
-    if sys.argv[1:] == ["usage"]:
-        bench_usage.main()
+    alone = {"eviction": bench_eviction.main, "mig": _mig, "usage": bench_usage.main, "runtime": bench_runtime.main}
+    if len(sys.argv) == 2 and sys.argv[1] in alone:
+        alone[sys.argv[1]]()
         return
     sizes = tuple(int(argument) for argument in sys.argv[1:]) or SIZES
     bench_plan_core.main()
@@ -61,6 +56,8 @@ def main() -> None:
     _mig()
     print(flush=True)
     bench_usage.main()
+    print(flush=True)
+    bench_runtime.main()
 
 
 def _mig() -> None:
