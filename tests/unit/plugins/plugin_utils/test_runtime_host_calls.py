@@ -64,7 +64,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def host(action: ScriptedAction, **params: Any) -> RuntimeHost:
-    return RuntimeHost(action, {**PARAMS, **params}, {"inventory_hostname": "gpu-1"})  # type: ignore[arg-type]  # does what is asked of it
+    return RuntimeHost(action, {**PARAMS, **params}, {"inventory_hostname": "gpu-1"})
 
 
 def test_detached_change_is_confirmed_after_a_connection_that_broke() -> None:
