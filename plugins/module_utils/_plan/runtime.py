@@ -59,7 +59,7 @@ class NodeRuntime:
     def is_server(self) -> bool:
         """Restarting it takes a part of the control plane away meanwhile."""
         units = {str(unit).partition(".service")[0] for unit in self.document.get("units") or ()}
-        return self.restarts and (self.document.get("role") == "server" or bool(units & _SERVER_UNITS))
+        return self.restarts and bool(self.document.get("server") or units & _SERVER_UNITS)
 
     @property
     def problems(self) -> list[str]:

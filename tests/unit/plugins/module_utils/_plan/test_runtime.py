@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 import pytest
-from unit.plugins.module_utils._plan import fleet
+from unit.plugins.module_utils._plan import fleet, mig_fleet
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._plan.planner import build_plan, plan_diff
@@ -128,14 +128,30 @@ def test_runtime_that_is_not_restarted_takes_no_pod() -> None:
     assert entry["reasons"] == ["containerd 1.6.20~ds1 to be set up"]
 
 
-def test_pods_that_an_eviction_would_lose_refuse_the_plan_until_the_operator_agrees() -> None:
-    wanted = request({"n0": OWED}, pods=[fleet.pod("job")])
+@pytest.mark.parametrize("settled", [True, False])
+def test_pods_that_an_eviction_would_lose_refuse_the_plan_until_the_operator_agrees(settled: bool) -> None:
+    wanted = request({"n0": OWED}, settled, pods=[fleet.pod("job")])
     assert refusal(wanted) == [
         "node n0: containerd 1.6.20~ds1 is restarted, but of the pods that would have to go (ml/job) no controller would make them "
         "anew. Remove them, or set kubegpu_evict_force to lose them."
     ]
     assert entry_of(replace(wanted, evict_force=True))["evict"]["pods"]
     assert build_plan(replace(wanted, runtime_disruption="none"))["nodes"]["n0"]["changed"]
+
+
+def test_mig_devices_and_runtime_change_together() -> None:
+    pods = [fleet.pod("job", owner=OWNED), fleet.pod("web", {}, owner=OWNED)]
+    held = [mig_fleet.allocation(pods[0], "GPU-h20-0", resource="nvidia.com/gpu")]
+    wanted = mig_fleet.request([mig_fleet.h20()], {"devices": {"1g.12gb": 7}}, fleet.node(1, pods), held)
+    plan = build_plan(replace(wanted, runtimes={"h20": OWED}))
+    evict = plan["nodes"]["h20"]["evict"]
+    assert (evict["scope"], evict["devices"]) == ("all", ["GPU-h20-0"])
+    assert [pod["name"] for pod in evict["pods"]] == ["job", "web"]
+    told = [warning for warning in plan["warnings"] if "will be evicted" in warning]
+    assert ["ml/web" in warning and "is restarted, so" in warning for warning in told] == [False, True]
+    alone = build_plan(wanted)["nodes"]["h20"]
+    assert plan["nodes"]["h20"]["mig"] == alone["mig"]
+    assert (alone["evict"]["scope"], [pod["name"] for pod in alone["evict"]["pods"]]) == ("affected", ["job"])
 
 
 def test_sharing_and_runtime_change_together() -> None:
@@ -233,7 +249,7 @@ def test_wishes_that_cannot_be_are_refused(fields: dict[str, Any], problem: str)
 
 @pytest.mark.parametrize(
     "server",
-    [{"engine": "k3s", "units": ["k3s.service"]}, {"engine": "rke2", "units": ["rke2-server"]}, {"role": "server"}],
+    [{"engine": "k3s", "units": ["k3s.service"]}, {"engine": "rke2", "units": ["rke2-server"]}, {"server": True}],
 )
 def test_servers_of_a_control_plane_are_never_out_of_service_together(server: dict[str, Any]) -> None:
     servers = {f"n{number}": {**OWED, **server} for number in range(3)}
