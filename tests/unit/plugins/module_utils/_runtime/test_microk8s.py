@@ -31,9 +31,8 @@ def microk8s(text: str | None = TEXT) -> Observation:
     return node("microk8s", {PATH: text}, units={UNIT: ()}, config_path=PATH, version="1.7.27")
 
 
-def rendered(observation: Observation) -> dict[str, Any]:
+def fill_in(text: str) -> str:
     """What the snap's start script makes of the template: sed puts values for its variables."""
-    text = observation.text(PATH) or ""
     for name, value in {
         "SNAP_DATA": "/var/snap/microk8s/7180",
         "SNAPSHOTTER": "overlayfs",
@@ -42,7 +41,12 @@ def rendered(observation: Observation) -> dict[str, Any]:
         "SNAP": "/snap/microk8s/7180",
     }.items():
         text = text.replace("${" + name + "}", value)
-    cri: dict[str, Any] = tomlkit.parse(text).unwrap()["plugins"][CRI]
+    return text
+
+
+def rendered(observation: Observation) -> dict[str, Any]:
+    """The CRI plugin's table as containerd gets it."""
+    cri: dict[str, Any] = tomlkit.parse(fill_in(observation.text(PATH) or "")).unwrap()["plugins"][CRI]
     return cri
 
 
