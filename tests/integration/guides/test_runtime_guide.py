@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the guide on container runtimes prints: the diff that is shown, refusals in these words, settings that are complete,
+playbooks that Ansible takes, and a table of what was run that says no more than what is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from unit.plugins.module_utils._runtime.nodes import BINARY, node
+
+from ansible_collections.kubegpu.sharing.plugins.filter.toolkit_problems import toolkit_problems
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import compare
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
+
+ROOT = Path(__file__).resolve().parents[3]
+GUIDE = (ROOT / "docs/docsite/rst/guide_make_containerd_ready_for_gpus.rst").read_text("utf-8")
+MAIN, DROP_IN = "/etc/containerd/config.toml", "/etc/containerd/conf.d/99-nvidia.toml"
+CRI = 'plugins."io.containerd.grpc.v1.cri"'
+NVIDIA = f'[{CRI}.containerd.runtimes.nvidia]\n  runtime_type = "io.containerd.runc.v2"\n'
+IMPORTING = 'version = 2\nimports = ["/etc/containerd/conf.d/*.toml"]\n'
+# The package of Debian 12 brings this.
+DEBIAN = """\
+version = 2
+
+[plugins]
+  [plugins."io.containerd.grpc.v1.cri"]
+    [plugins."io.containerd.grpc.v1.cri".cni]
+      bin_dir = "/usr/lib/cni"
+      conf_dir = "/etc/cni/net.d"
+  [plugins."io.containerd.internal.v1.opt"]
+    path = "/var/lib/containerd/opt"
+"""
+# What containerd makes of it: a default that no file has named.
+RUNC = f'[{CRI}.containerd]\n  default_runtime_name = "runc"\n[{CRI}.containerd.runtimes.runc]\n  runtime_type = "io.containerd.runc.v2"\n'
+
+
+def dump(text: str) -> dict[str, Any]:
+    return {"argv": ["containerd", "config", "dump"], "rc": 0, "stdout": text, "stderr": ""}
+
+
+def containerd(main: str | None, drop_in: str | None = None) -> Observation:
+    """A node with containerd 1.6."""
+    listings = {"/etc/containerd/conf.d": ["99-nvidia.toml"] if drop_in else []}
+    return node(
+        "containerd",
+        {MAIN: main, DROP_IN: drop_in},
+        version="1.6.20~ds1",
+        config_path=MAIN,
+        program="/usr/bin/containerd",
+        listings=listings,
+        dump=dump(f"version = 2\n{RUNC}"),
+    )
+
+
+def problems(observation: Observation, **wish: Any) -> str:
+    return "\n".join(plan_runtime(Wish(**wish), observation).problems)
+
+
+def compared(before: str, after: str) -> str:
+    plan = plan_runtime(Wish(), containerd(DEBIAN))
+    return "\n".join(compare(plan, dump(before), dump(after)))
+
+
+def locked(directory: Path) -> str:
+    path = str(directory / "lock")
+    with HostLock("one", "change", path), pytest.raises(KubeGpuError) as refused, HostLock("other", "change", path):
+        pass
+    return str(refused.value)
+
+
+def refusals(directory: Path) -> dict[str, str]:
+    """By the words in the guide's table, what is really said."""
+    docker = node("docker", {"/etc/docker/daemon.json": "{}"}, live={"live_restore": False, "containers": ["db"]})
+    bare = replace(containerd(DEBIAN), binaries={BINARY: {"exists": False}})
+    return {
+        "it has a table of the CRI plugin": problems(containerd(IMPORTING, f"version = 2\n[{CRI}]\n  x = 1\n")),
+        "what is not ours would change, so nothing is written": compared("a = 1\n", "a = 2\n"),
+        "what is ours does not take effect": compared("a = 1\n", "a = 1\n"),
+        "disabled_plugins has": problems(containerd('version = 2\ndisabled_plugins = ["cri"]\n')),
+        "defines the runtime nvidia there, and would write it again": problems(
+            containerd(IMPORTING, f"version = 2\n{NVIDIA}")
+        ),
+        "it declares version 1": problems(containerd("version = 1\n")),
+        f"Reading {MAIN}:12:7": problems(containerd(DEBIAN + "\n\nname  !\n")),
+        "it is not on the node, and every pod of runtime nvidia would fail to start": problems(bare),
+        "Restarting Docker would end": problems(docker),
+        "the lock … of this host is held by run …": re.sub("lock .* of this", "lock … of this", locked(directory)),
+    }
+
+
+def blocks() -> Iterator[Any]:
+    """The YAML that is printed, in order."""
+    for found in re.finditer(r"^\.\. code-block:: yaml\n\n((?:(?: {4}.*)?\n)+)", GUIDE, re.MULTILINE):
+        yield yaml.safe_load(textwrap.dedent(found[1]))
+
+
+def test_refusals_are_in_the_words_of_the_guide(tmp_path: Path) -> None:
+    table = GUIDE.partition("   * - It says\n")[2].partition("The node can tell")[0]
+    said = refusals(tmp_path)
+    assert re.findall(r"   \* - ``(.+)``\n", table) == list(said)
+    for words, problem in said.items():
+        assert re.sub("held by run …", "held by", words) in problem, words
+
+
+def test_diff_is_that_of_the_guide() -> None:
+    plan = plan_runtime(Wish(), containerd(DEBIAN))
+    assert not plan.problems
+    (diff,) = plan.diff
+    before, after = diff["before"].splitlines(), diff["after"].splitlines()
+    added = [f"+{line}" for line in after if line not in before or not line]
+    shown = [line[4:] for line in GUIDE.splitlines() if re.match(r"    \+(?!\+)", line)]
+    assert [line for line in shown if line != "+"] == [line for line in added if line != "+"]
+    assert [f"'To do: {action}'" for action in plan.actions] == re.findall("- ('To do: .*')", GUIDE)
+
+
+@pytest.mark.parametrize("manager", ["apt", "dnf"])
+def test_settings_of_the_toolkit_are_complete(manager: str) -> None:
+    (printed,) = [one for one in blocks() if isinstance(one, dict) and "kubegpu_runtime_install_toolkit" in one]
+    names = ("version", "apt_url", "dnf_url", "key", "key_sha256")
+    settings = {name: printed[f"kubegpu_runtime_toolkit_{name}"] for name in names}
+    assert toolkit_problems({**settings, "manager": manager}) == []
+
+
+def test_playbooks_are_such_that_ansible_takes_them(tmp_path: Path) -> None:
+    plays = [block for block in blocks() if isinstance(block, list)]
+    assert len(plays) == 3
+    paths = [tmp_path / f"{number}.yml" for number in range(len(plays))]
+    for path, content in zip(paths, plays):
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "--syntax-check", "-i", "localhost,"]
+    done = subprocess.run(
+        [*command, *map(str, paths)], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_table_says_of_a_containerd_that_it_was_run_if_a_scenario_has_it() -> None:
+    scenario = yaml.safe_load((ROOT / "molecule/nvidia_container_runtime/molecule.yml").read_text("utf-8"))
+    hosts = scenario["provisioner"]["inventory"]["host_vars"].values()
+    run = re.findall(r"   \* - containerd\n     - (\S+) .*\n     - Run\n", GUIDE)
+    assert len(run) == len(hosts)
+    for host, version in zip(sorted(hosts, key=lambda one: one["test_containerd"]), sorted(run)):
+        assert version.startswith(host["test_containerd"])
+    # Of everything else it says less.
+    assert len(re.findall(r"     - Run\n", GUIDE)) == len(run)
