@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hosts import packages
 from hosts.host import start, stop
 from hosts.packages import HostsUnavailableError
+from simulator.cluster import SimulatedCluster
 
 from .real_host import CONFIG, ORIGINAL, STATE, RealHost
+
+SCENARIO = {"name": "small", "nodes": [{"name": "gpu-1", "gpus": [{"card": "T4", "count": 1}]}]}
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +48,13 @@ def node(machine: RealHost) -> Iterator[RealHost]:
     machine.sh(f"rm -rf {STATE}; rm -f /etc/systemd/system/containerd.service.d/cut.conf; systemctl daemon-reload")
     machine.write(CONFIG, ORIGINAL)
     machine.sh("systemctl reset-failed; systemctl restart containerd")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
+    """A cluster of one node, gpu-1."""
+    directory = tmp_path_factory.mktemp("cluster")
+    scenario = directory / "small.yml"
+    scenario.write_text(yaml.safe_dump(SCENARIO), encoding="utf-8")
+    with SimulatedCluster.start(scenario, directory, speed=50) as running:
+        yield running

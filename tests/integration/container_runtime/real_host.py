@@ -103,9 +103,11 @@ class RealHost:
         play = {"hosts": "all", "gather_facts": False, "tasks": [task], "vars": settings}
         playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
         known = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=5"
-        options = ["--inventory", f"{self.host.address},", "--user", self.host.user, "--private-key", self.host.key]
-        python = ["--extra-vars", "ansible_python_interpreter=/usr/bin/python3"]
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), *options, *python, str(playbook), *arguments]
+        inventory = self.directory / "inventory"
+        # Of this host alone: the control node has a Python of its own.
+        inventory.write_text(f"{self.host.address} ansible_python_interpreter=/usr/bin/python3\n", encoding="utf-8")
+        options = ["--inventory", str(inventory), "--user", self.host.user, "--private-key", self.host.key]
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), *options, str(playbook), *arguments]
         environment = {
             **os.environ,
             "ANSIBLE_SSH_COMMON_ARGS": known,

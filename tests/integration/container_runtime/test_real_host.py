@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+
+from simulator.cluster import SimulatedCluster
 
 from .real_host import CONFIG, STATE, RealHost
 
 STAMPS = (
     f"stat -c '%n %i %Y %y' {CONFIG} {STATE}/record.json; systemctl show -p ActiveEnterTimestampMonotonic containerd"
 )
+CLASSES, PODS = "/apis/node.k8s.io/v1/runtimeclasses", "/api/v1/namespaces/default/pods"
 LOADED = "Using module file"
 
 
@@ -85,3 +89,27 @@ def test_role_writes_for_a_rollout_what_it_would_do_and_does_nothing_else(node: 
     assert node.handlers() == "kata nvidia runc"
     again = node.play(kubegpu_runtime_expected_digest=document["digest"])
     assert (again.code, again.changed) == (0, 0), again.said
+
+
+def test_absent_is_refused_before_anything_is_touched_while_pods_use_the_class(
+    node: RealHost, cluster: SimulatedCluster
+) -> None:
+    client = cluster.client()
+    settings: dict[str, Any] = {"kubegpu_runtime_class": True, "kubegpu_kubeconfig": str(cluster.kubeconfig)}
+    made = node.play(**settings)
+    assert (made.code, made.changed) == (0, 2), made.said
+    assert [one["handler"] for one in client.items(CLASSES)] == ["nvidia"]
+    spec = {"runtimeClassName": "nvidia", "containers": [{"name": "c", "image": "x"}]}
+    client.create(PODS, {"metadata": {"name": "train"}, "spec": spec})
+
+    running = node.sh("systemctl show -p MainPID containerd")
+    refused = node.play(kubegpu_runtime_state="absent", **settings)
+    assert refused.code != 0
+    assert "pods use the RuntimeClass nvidia: default/train." in refused.words
+    assert node.sh("systemctl show -p MainPID containerd") == running
+    assert node.handlers() == "kata nvidia runc"
+
+    client.delete(f"{PODS}/train")
+    gone = node.play(kubegpu_runtime_state="absent", **settings)
+    assert (gone.code, gone.changed) == (0, 2), gone.said
+    assert (client.items(CLASSES), node.handlers()) == ([], "kata runc")

@@ -18,16 +18,6 @@ from simulator.cluster import SimulatedCluster
 
 CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
 PODS = "/api/v1/namespaces/default/pods"
-SCENARIO = {"name": "small", "nodes": [{"name": "gpu-1", "gpus": [{"card": "T4", "count": 1}]}]}
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
-    directory = tmp_path_factory.mktemp("cluster")
-    scenario = directory / "small.yml"
-    scenario.write_text(yaml.safe_dump(SCENARIO), encoding="utf-8")
-    with SimulatedCluster.start(scenario, directory, speed=50) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
