@@ -11,9 +11,12 @@ that is started with crun cannot be looked after with runc.
 from __future__ import annotations
 
 import posixpath
+from contextlib import suppress
 from typing import Any, Dict, Mapping
 
-import tomlkit
+# Used on the control node only, where it is required.
+with suppress(ImportError):
+    import tomlkit
 
 from .crio_config import Configs, CrioFile, of_nvidia, read_configs
 from .draft import HEADER, Draft, Step

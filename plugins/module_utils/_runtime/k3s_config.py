@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-import yaml
+# Used on the control node only, where it is required.
+with suppress(ImportError):
+    import yaml
 
 from .draft import Draft, version_of
 from .observation import SeenFile

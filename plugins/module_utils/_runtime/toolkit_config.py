@@ -10,11 +10,14 @@ not say is the toolkit's default: a file that is made holds ours alone.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Tuple
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
+# Used on the control node only, where it is required.
+with suppress(ImportError):
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
 
 from .draft import Draft, Step
 from .laws import edit
