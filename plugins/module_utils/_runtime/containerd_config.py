@@ -21,6 +21,8 @@ DROP_IN = "80-kubegpu-sharing.toml"
 # Where the GPU Operator's toolkit container puts its executables on a node.
 _OPERATOR = "/usr/local/nvidia/toolkit"
 _VERSION = re.compile(r"v?([0-9]+)\.([0-9]+)(?:\.([0-9]+))?")
+# 1.6 looks for a relative pattern in the directory that it runs in, and not beside the file that has it.
+_GLOBS_BESIDE = (1, 7, 0)
 _GLOB = re.compile(r"[*?\[]")
 
 Version = Tuple[int, int, int]
@@ -117,12 +119,16 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 def expand(imports: Sequence[str], directory: str, observation: Observation, new: Sequence[str] = ()) -> List[str]:
-    """The paths that imports name, in the order in which containerd reads them.
+    """The paths that imports name, in the order in which containerd reads them. What cannot be told stays as it is written.
 
     :param new: paths that are not there yet and will be.
     """
     found: List[str] = []
+    beside = (parse_version(observation.version) or _GLOBS_BESIDE) >= _GLOBS_BESIDE
     for entry in imports:
+        if _GLOB.search(entry) and not entry.startswith("/") and not beside:
+            found.append(entry)
+            continue
         pattern = absolute(entry, directory)
         above, name = posixpath.split(pattern)
         if not _GLOB.search(name) or _GLOB.search(above):

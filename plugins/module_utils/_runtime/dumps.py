@@ -108,16 +108,16 @@ def _not_ours(ours: Ours, new: Mapping[Path, Any]) -> List[str]:
 
 def _lost(ours: Ours, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> List[str]:
     """What is not ours and would be different."""
-    changed = []
+    changed: Dict[str, None] = {}
     for path in [*old, *(path for path in new if path not in old)]:
         foreign = path[0] not in _ABOUT_FILES and not _under(path, ours.tables) and not _under(path, ours.gone)
         if foreign and not _equal(path, old.get(path, _NOTHING), new.get(path, _NOTHING)):
-            changed.append(f"{show(path)}: {_shown(old, path)} -> {_shown(new, path)}")
+            changed[_difference(path, old, new)] = None
     if not changed:
         return []
     return [
         "Comparing the engine's merged config before and after: what is not ours would change, so nothing is written. "
-        f"It would be lost or different: {_some(changed)}. On containerd 1.x an imported file replaces the whole table of a "
+        f"It would be lost or different: {_some(list(changed))}. On containerd 1.x an imported file replaces the whole table of a "
         "plugin: have such a file merged into the main one."
     ]
 
@@ -132,6 +132,14 @@ def _dangling(new: Mapping[Path, Any]) -> List[str]:
         f"Checking the engine's merged config: its default runtime would be {default}, of which there would be no table any more. "
         "Set another default_runtime_name first."
     ]
+
+
+def _difference(path: Path, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> str:
+    """What became of a value; of a table that vanished with all that was in it, that one alone."""
+    for length in range(3, len(path)):
+        if path not in new and not any(other[:length] == path[:length] for other in new):
+            return f"all of {show(path[:length])}"
+    return f"{show(path)}: {_shown(old, path)} -> {_shown(new, path)}"
 
 
 def _equal(path: Path, old: Any, new: Any) -> bool:
