@@ -9,9 +9,12 @@ New lines have the text's own kind of line break, and the indentation of what st
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, List, Optional, Sequence, Tuple
 
-import tomlkit
+# Used on the control node only, where it is required.
+with suppress(ImportError):
+    import tomlkit
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_places import (
     Statement,

@@ -10,10 +10,13 @@ text has to be TOML already, which ``toml_reading.parse`` tells; here only place
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Iterator, List, Tuple
 
-import tomlkit
+# Used on the control node only, where it is required.
+with suppress(ImportError):
+    import tomlkit
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import BOM, Path
 

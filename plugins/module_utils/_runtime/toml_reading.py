@@ -8,13 +8,16 @@ from __future__ import annotations
 import copy
 import json
 import re
+from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
-import tomlkit
-from tomlkit.exceptions import ParseError, TOMLKitError
+# Used on the control node only, where it is required.
+with suppress(ImportError):
+    import tomlkit
+    from tomlkit.exceptions import ParseError, TOMLKitError
 
 Path = Tuple[str, ...]
 
