@@ -140,7 +140,7 @@ volume_mount_pods:
   elements: str
 missing_links:
   description:
-    - Devices of the host that systemd cannot allow by their number, because C(/dev/char) has no link to them.
+    - Devices of the host that container runtimes cannot tell systemd of, because C(/dev/char) has no link to them.
     - Null if the host has no such device files.
   returned: success
   type: list

@@ -107,9 +107,9 @@ def describe(found: Mapping[str, Any], missing_links: Optional[Sequence[str]]) -
     )
     if missing_links:
         return text + (
-            f"systemd cannot allow {', '.join(missing_links)}, because /dev/char has no link to them: 'nvidia-ctk system "
-            "create-dev-char-symlinks --create-all' makes them, until the next boot; let it run at every boot. "
-            "Let the device plugin pass the devices themselves as well (passDeviceSpecs: true)."
+            f"A container runtime cannot tell systemd of {', '.join(missing_links)}, because /dev/char has no link to them: 'nvidia-ctk system "
+            "create-dev-char-symlinks --create-all' makes them, until the next boot; let it run at every boot, before pods come. "
+            "Let the device plugin pass the devices themselves as well (passDeviceSpecs: true), or nobody tells systemd of them."
         )
     return text + (
         "So that it does not come again, let the device plugin pass the devices themselves to the runtime (passDeviceSpecs: true) or use CDI, "

@@ -56,7 +56,9 @@ def number_of(name: str, directory: int) -> Optional[str]:
 
 
 def find_missing_links(dev_root: str) -> Optional[List[str]]:
-    """Devices of the host without a link in ``char``, by which systemd finds a device of which it is told the number alone.
+    """Devices of the host that are found by their numbers neither in ``/dev/char`` nor in sysfs, which does not know NVIDIA's.
+
+    A container runtime names devices to systemd by number, and leaves out what it does not find so.
 
     :returns: such as "nvidia0 (195:0)"; None if the host has none of NVIDIA's device files there, or they cannot be read.
     """
@@ -70,7 +72,11 @@ def find_missing_links(dev_root: str) -> Optional[List[str]]:
         os.close(directory)
     if not numbers:
         return None
-    return [f"{name} ({number})" for name, number in numbers if not os.path.lexists(f"{dev_root}/char/{number}")]
+    return [f"{name} ({number})" for name, number in numbers if not _is_found(dev_root, number or "")]
+
+
+def _is_found(dev_root: str, number: str) -> bool:
+    return any(os.path.lexists(os.path.join(place, number)) for place in (f"{dev_root}/char", "/sys/dev/char"))
 
 
 def _list(directory: int) -> List[str]:
