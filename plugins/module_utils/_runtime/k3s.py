@@ -54,6 +54,11 @@ def plan_for(distribution: Distribution, wish: Wish, observation: Observation) -
     by_option = finds_by_itself(draft)
     if wish.present:
         _refuse_other_engine(draft, options)
+    elif by_option and wish.name in containerd.runtimes:
+        draft.notes.append(
+            f"{distribution.name} finds {wish.binary} by itself and keeps the runtime {wish.name}, until NVIDIA's container toolkit "
+            "is uninstalled."
+        )
     _decide_default(draft, distribution, said if by_option else [], wish.default and by_option)
     add_runtime(draft, containerd, default=wish.default and not by_option)
     add_toolkit_config(draft)

@@ -125,10 +125,10 @@ def add_toolkit_config(draft: Draft, low_level: str = "") -> None:
     :param low_level: executable that the engine's default runtime is, where the toolkit would take another one.
     """
     seen = draft.observation.file(PATH)
-    wish, recorded = draft.wish, draft.recorded_of(draft.observation.file(PATH))
-    switches = SWITCHES[wish.visible_devices] if wish.present else {}
+    wish, recorded = draft.wish, draft.recorded_of(seen)
+    switches, low_level = (SWITCHES[wish.visible_devices], low_level) if wish.present else ({}, "")
     operator = wish.binary.startswith(OPERATOR)
-    if operator and wish.present and (switches or low_level):
+    if operator and (switches or low_level):
         draft.problems.extend(_operator_problems(wish, switches))
         low_level, switches = "", {}
     if recorded is None and not switches and not low_level:
@@ -138,13 +138,13 @@ def add_toolkit_config(draft: Draft, low_level: str = "") -> None:
     except TomlError as error:
         draft.problems.append(str(error))
         return
-    edited = edit(seen, recorded, ToolkitEditor(switches, low_level if wish.present else ""), wish.present)
+    edited = edit(seen, recorded, ToolkitEditor(switches, low_level), wish.present)
     if edited.changed and recorded and "switches" in recorded.ours and not switches:
         draft.warnings.append(
             f"{PATH} accepts lists of devices as before again. A device plugin that hands them out as volume mounts has to go "
             "back to the environment variable, and GPU pods have to be made anew, or they lose their GPUs at their next start."
         )
-    draft.add(Step(edited, _said(switches, low_level, wish), restart=False))
+    draft.add(Step(edited, _said(switches, low_level), restart=False))
 
 
 def _operator_problems(wish: Wish, switches: Mapping[str, bool]) -> List[str]:
@@ -156,9 +156,9 @@ def _operator_problems(wish: Wish, switches: Mapping[str, bool]) -> List[str]:
     ]
 
 
-def _said(switches: Mapping[str, bool], low_level: str, wish: Wish) -> str:
+def _said(switches: Mapping[str, bool], low_level: str) -> str:
     parts = [f"set {key} to {str(value).lower()}" for key, value in switches.items()]
-    if low_level and wish.present:
+    if low_level:
         parts.append(f"put {low_level} first among the toolkit's runtimes")
     return " and ".join(parts) or "take out what was set in the toolkit's config"
 

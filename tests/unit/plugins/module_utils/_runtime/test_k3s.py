@@ -232,6 +232,12 @@ def test_executable_that_came_after_the_start_is_a_restart_and_no_file() -> None
     assert plan.actions == (f"restart k3s-agent.service: it looks for {BINARY} at its start only",)
 
 
+def test_absent_tells_that_the_distribution_keeps_what_it_finds_by_itself() -> None:
+    plan = plan_runtime(ABSENT, rancher(SECOND))
+    assert not plan.changed
+    assert any("until NVIDIA's container toolkit is uninstalled" in note for note in plan.notes)
+
+
 def test_missing_executable_that_is_allowed_needs_no_restart() -> None:
     observation = replace(rancher(SECOND, nvidia=False), binaries={BINARY: {"exists": False}})
     plan = plan_runtime(Wish(allow_missing_binary=True), observation)

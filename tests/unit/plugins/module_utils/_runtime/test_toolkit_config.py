@@ -151,3 +151,9 @@ def test_unchanged_without_a_record_does_not_even_look() -> None:
     plan = planned("this is = = no toml", Wish())
     assert not plan.changed
     assert not plan.problems
+
+
+def test_absent_without_a_record_bears_a_broken_file() -> None:
+    plan = planned("this is = = no toml", Wish(state="absent", visible_devices="volume_mounts"), "crun")
+    assert not plan.changed
+    assert not plan.problems
