@@ -79,8 +79,6 @@ class ActionModule(ActionBase):
             result.update(self._work(params, host, RuntimeHost(self, params, task_vars)))
         except KubeGpuError as error:
             result.update(failed=True, msg=error.msg, **{"changed": False, **error.facts})
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
     def _work(self, params: dict[str, Any], host: str, node: RuntimeHost) -> dict[str, Any]:
