@@ -20,10 +20,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.installing i
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import commands
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import (
-    make_directory,
     read_document,
     remove_durably,
     write_document,
+    write_durably,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.systemd import read_units
@@ -99,16 +99,16 @@ class Files:
 
     def claim(self, who: str) -> str:
         """Say the word, unless it was said. Whose word it is."""
-        make_directory(self.directory)
+        mine = f"{self.word}.{os.getpid()}"
+        write_durably(mine, who)
         try:
-            opened = os.open(self.word, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            # With its content at once: whoever finds it reads it.
+            os.link(mine, self.word)
         except FileExistsError:
             with open(self.word, encoding="utf-8") as file:
                 return file.read().strip()
-        with os.fdopen(opened, "w", encoding="utf-8") as file:
-            file.write(who)
-            file.flush()
-            os.fsync(file.fileno())
+        finally:
+            os.unlink(mine)
         return who
 
 

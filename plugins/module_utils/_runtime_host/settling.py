@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any, Dict, Mapping
@@ -44,7 +45,15 @@ def settle_request(path: str) -> int:
     """The command "runtime settle", run when the other has ended: what it left half done, because it was killed, is put back."""
     params = _read(path)
     request = read_request(params)
-    files = detached.Files.of(request.root, request.state_dir, request.run)
+    try:
+        return _settle_run(request, params, detached.Files.of(request.root, request.state_dir, request.run))
+    finally:
+        # It has whole files of settings in it, and nobody needs it any more.
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _settle_run(request: Request, params: Mapping[str, Any], files: detached.Files) -> int:
     if files.told().get("phase") in detached.ENDS:
         return 0
     # From now on nobody can confirm what is about to be undone.

@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A change that undoes itself unless it is confirmed: who says the word first, and what is left by a process that was killed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.plugins.fakes.runtime_node import BREAK, CONFIG, RuntimeNode, change, make_plan, pending
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.program import main
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import detached
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
+
+from .conftest import Step
+
+pytestmark = pytest.mark.node_side
+
+OLD, NEW = "version = 2\n", "version = 2\n# ours\n"
+STATE = "/var/lib/kubegpu-sharing/runtime"
+_RUN = "r1"
+
+
+class Unit:
+    """The transient unit: systemd-run notes what it was given, and the test runs it when it wants."""
+
+    def __init__(self, node: RuntimeNode, step: Step) -> None:
+        self._node = node
+        self._step = step
+        self.files = detached.Files.of(Root(str(node.root)), STATE, _RUN)
+        self._noted = node.programs.parent / "systemd-run"
+        program = node.programs / "systemd-run"
+        program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {self._noted}\n', encoding="utf-8")
+        program.chmod(0o755)
+        (node.programs / "program.pyz").touch()
+
+    def start(self, new: str, **options: Any) -> dict[str, Any]:
+        plan = make_plan(change(self._node, CONFIG, new))
+        program = str(self._node.programs / "program.pyz")
+        return self._step(plan, detached=True, program=program, **options).facts
+
+    def run(self, command: str = "apply") -> int:
+        return main(["runtime", command, "--request", self.files.request], "0")
+
+    @property
+    def arguments(self) -> list[str]:
+        return self._noted.read_text(encoding="utf-8").splitlines()
+
+    def set_active(self) -> None:
+        self._node.set_unit(detached.unit_of(_RUN), "active")
+
+    def set_gone(self) -> None:
+        self._node.set_unit(detached.unit_of(_RUN), "inactive")
+
+    def result(self) -> dict[str, Any]:
+        return self._step(None, step="result").facts
+
+
+@pytest.fixture
+def unit(node: RuntimeNode, step: Step) -> Unit:
+    return Unit(node, step)
+
+
+def test_change_is_handed_to_a_unit_that_clears_up_after_itself(node: RuntimeNode, unit: Unit) -> None:
+    assert unit.start(NEW)["unit"] == "kubegpu-runtime-r1.service"
+    assert "--unit=kubegpu-runtime-r1.service" in unit.arguments
+    assert any(one.startswith("--property=ExecStopPost=") and "runtime settle" in one for one in unit.arguments)
+    assert unit.arguments[-4:] == ["runtime", "apply", "--request", unit.files.request]
+    assert Path(unit.files.request).stat().st_mode & 0o777 == 0o600
+    assert node.read(CONFIG) == OLD
+
+
+def test_change_that_is_confirmed_stands(node: RuntimeNode, unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit.start(NEW, confirm_seconds=30.0)
+    unit.set_active()
+    told = detached.Files.tell
+
+    def tell_and_confirm(self: detached.Files, phase: str, result: Any = None) -> None:
+        told(self, phase, result)
+        if phase == detached.WAITING:
+            assert unit.result()["phase"] == "waiting"
+            assert node.loaded == NEW
+            assert detached.confirm(Root(str(node.root)), STATE, _RUN)
+
+    monkeypatch.setattr(detached.Files, "tell", tell_and_confirm)
+    assert unit.run() == 0
+    assert unit.result()["phase"] == "confirmed"
+    assert unit.result()["result"]["restarted"]
+    assert (node.loaded, pending(node)) == (NEW, None)
+    assert not detached.confirm(Root(str(node.root)), STATE, _RUN)
+
+
+def test_change_that_is_not_confirmed_is_undone(node: RuntimeNode, unit: Unit, step: Step) -> None:
+    unit.start(NEW, confirm_seconds=0.2)
+    assert unit.run() == 1
+    assert unit.result()["phase"] == "rolled_back"
+    assert "was not confirmed in time" in unit.result()["result"]["msg"]
+    assert (node.read(CONFIG), node.loaded, node.leftovers()) == (OLD, OLD, [])
+    with pytest.raises(KubeGpuError, match="cannot be confirmed: it is rolled back"):
+        step(None, step="confirmed")
+
+
+def test_change_with_which_the_runtime_does_not_serve_is_undone_and_says_why(node: RuntimeNode, unit: Unit) -> None:
+    unit.start(BREAK)
+    assert unit.run() == 1
+    assert unit.result()["phase"] == "rolled_back"
+    assert "failed to load TOML: BREAK" in unit.result()["result"]["log_lines"]
+    assert node.loaded == OLD
+
+
+def test_change_that_is_refused_has_failed(node: RuntimeNode, unit: Unit) -> None:
+    unit.start(NEW)
+    node.write(CONFIG, "somebody else's\n")
+    assert unit.run() == 1
+    assert unit.result()["phase"] == "failed"
+    assert node.read(CONFIG) == "somebody else's\n"
+
+
+def killed_while_it_waits(unit: Unit) -> None:
+    pid = os.fork()
+    if pid == 0:
+        detached.wait_for_word = lambda files, seconds: os.kill(os.getpid(), 9)  # type: ignore[assignment,return-value]  # it ends
+        unit.run()
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == 9
+
+
+def test_process_that_was_killed_while_it_waits_is_undone_by_the_second_one(node: RuntimeNode, unit: Unit) -> None:
+    unit.start(NEW)
+    killed_while_it_waits(unit)
+    assert (node.loaded, (pending(node) or {})["phase"]) == (NEW, "confirming")
+    assert unit.result()["phase"] == "lost"
+    assert unit.run("settle") == 1
+    assert unit.result()["phase"] == "rolled_back"
+    assert (node.read(CONFIG), node.loaded, node.leftovers()) == (OLD, OLD, [])
+    assert not os.path.exists(unit.files.request)
+
+
+def test_process_that_was_killed_after_it_was_confirmed_is_finished_by_the_second_one(
+    node: RuntimeNode, unit: Unit
+) -> None:
+    unit.start(NEW)
+    killed_while_it_waits(unit)
+    unit.files.claim(detached.CONFIRMED)
+    assert unit.run("settle") == 0
+    assert unit.result()["phase"] == "confirmed"
+    assert (node.loaded, node.leftovers()) == (NEW, [])
+
+
+def test_second_process_leaves_alone_what_ended_well(node: RuntimeNode, unit: Unit) -> None:
+    unit.start(NEW, confirm_seconds=0.0)
+    unit.run()
+    calls = node.calls
+    assert unit.run("settle") == 0
+    assert node.calls == calls
+
+
+def test_unit_that_is_at_work_is_not_started_twice(unit: Unit) -> None:
+    unit.set_active()
+    with pytest.raises(KubeGpuError, match=r"kubegpu-runtime-r1\.service is at work on this node already"):
+        unit.start(NEW)
+
+
+def test_program_that_is_not_there_is_told_before_anything_is_changed(node: RuntimeNode, step: Step) -> None:
+    with pytest.raises(KubeGpuError, match=r"The program /no\.pyz is not on this node"):
+        step(make_plan(change(node, CONFIG, NEW)), detached=True, program="/no.pyz")
+    assert node.read(CONFIG) == OLD
+
+
+def test_detached_plan_without_a_change_starts_nothing(node: RuntimeNode, step: Step) -> None:
+    outcome = step(make_plan(restart=False, actions=[]), detached=True, program="/no.pyz")
+    assert not outcome.changed
+    assert "started" not in outcome.facts
+
+
+def test_word_is_the_first_one_s(unit: Unit) -> None:
+    assert unit.files.claim("expired") == "expired"
+    assert unit.files.claim(detached.CONFIRMED) == "expired"
+
+
+def test_run_of_which_nothing_is_known_is_told_so(step: Step) -> None:
+    with pytest.raises(KubeGpuError, match="knows of no detached change for run r7"):
+        step(None, step="result", run="r7")
