@@ -36,14 +36,13 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - By node C(digest) of the change that was planned, C(live_loss) (whether containers may end with the runtime, since the node was
-      emptied before) and C(pods_stay) (whether GPU pods may have stayed on the node).
+    - By node C(digest) of the change that was planned and C(live_loss) (whether containers may end with the runtime, since the node was
+      emptied before).
   type: dict
   sample:
     gpu-1:
       digest: 3b1f0c9d5e
       live_loss: true
-      pods_stay: false
 """
 
 import json
@@ -64,11 +63,7 @@ def runtime_steps(plan_path: Any, nodes: Sequence[str]) -> dict[str, Any]:
         raise AnsibleFilterError(f"runtime_steps: {plan_path} cannot be read as the file of a plan: {error}") from error
     found = {node: (entries.get(node) or {}).get("runtime") for node in to_plain(nodes)}
     return {
-        node: {
-            "digest": runtime["digest"],
-            "live_loss": runtime["live_loss"],
-            "pods_stay": runtime["disruption"] == "none",
-        }
+        node: {"digest": runtime["digest"], "live_loss": runtime["live_loss"]}
         for node, runtime in found.items()
         if runtime
     }

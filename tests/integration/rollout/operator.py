@@ -67,8 +67,13 @@ class Operator:
         """Where the runs leave facts, plans and journals."""
         return self.directory / "work"
 
-    def write_inventory(self, hosts: Sequence[str], variables: Mapping[str, Any]) -> None:
-        """Hosts of the group gpu_nodes, as folders of the simulated cluster, and the operator's variables."""
+    def write_inventory(
+        self, hosts: Sequence[str], variables: Mapping[str, Any], of_hosts: Mapping[str, Any] | None = None
+    ) -> None:
+        """Hosts of the group gpu_nodes, as folders of the simulated cluster, and the operator's variables.
+
+        :param of_hosts: variables of that group besides.
+        """
         node_dir = f"{self.cluster.directory}/nodes/{{{{ kubegpu_node_name | default(inventory_hostname) }}}}"
         inventory = {
             "all": {
@@ -101,6 +106,7 @@ class Operator:
                     "kubegpu_mig_state_dir": f"{node_dir}/root/var/lib/kubegpu-sharing/mig",
                     "kubegpu_mig_lock_path": f"{node_dir}/host.lock",
                     "kubegpu_mig_ready_path": f"{node_dir}/root/run/kubegpu-sharing/mig-ready",
+                    **(of_hosts or {}),
                 },
             },
         }

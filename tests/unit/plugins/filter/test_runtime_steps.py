@@ -26,8 +26,8 @@ def test_runtime_steps_tells_the_nodes_of_the_wave_whose_runtime_is_set_up(tmp_p
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps({"nodes": {**nodes, "gpu-5": entry("all", "cc")}}), encoding="utf-8")
     assert runtime_steps(str(plan), ["gpu-1", "gpu-2", "gpu-3", "gpu-4", "gpu-6"]) == {
-        "gpu-1": {"digest": "aa", "live_loss": True, "pods_stay": False},
-        "gpu-3": {"digest": "bb", "live_loss": False, "pods_stay": True},
+        "gpu-1": {"digest": "aa", "live_loss": True},
+        "gpu-3": {"digest": "bb", "live_loss": False},
     }
 
 
