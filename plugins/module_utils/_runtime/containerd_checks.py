@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Iterator, List, Mapping
 
 from .containerd_config import Configs, Version, owner, parse_version
-from .containerd_foreign import rivals, taken_over
+from .containerd_foreign import rivals
 from .draft import Draft
 from .observation import MISSING
 
@@ -99,8 +99,8 @@ def _disabled(configs: Configs) -> Iterator[str]:
 
 def _others(draft: Draft, configs: Configs, installed: Version) -> Iterator[str]:
     wish = draft.wish
-    known = taken_over(draft)
-    defining = [one for one in rivals(wish.name, configs) if one.seen.target not in known]
+    # One that was taken over defines it no more, unless its owner wrote it anew.
+    defining = rivals(wish.name, configs)
     for one in defining:
         if not wish.take_over:
             yield (
@@ -110,7 +110,7 @@ def _others(draft: Draft, configs: Configs, installed: Version) -> Iterator[str]
     if installed[0] > 1:
         return
     for one in configs.imported:
-        if one.cri and one not in defining and one.seen.target not in known:
+        if one.cri and one not in defining:
             yield (
                 f"Reading {one.seen.path}, which {configs.main.seen.path} imports: it has a table of the CRI plugin. containerd "
                 f"{draft.observation.version} replaces the main file's whole table by it, so that nothing set there takes effect. Move "
