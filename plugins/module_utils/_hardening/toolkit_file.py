@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
+# On the control node, where this runs, it is there.
+with suppress(ImportError):
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import ENVIRONMENT, VOLUME_MOUNTS
 

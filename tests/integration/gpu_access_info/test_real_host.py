@@ -25,6 +25,8 @@ SECONDS = 60
 # Nobody drives the first; the second is /dev/loop-control, which opens and does nothing, and which no container gets unasked.
 # sysfs, by which a runtime can tell as well that there is a device of a number, does not know NVIDIA's.
 DEVICES = "mknod /dev/nvidiactl c 195 255; mknod /dev/nvidia0 c 10 237; mount -t tmpfs tmpfs /sys/dev/char"
+# As the device plugin has it done with the device list strategy "volume-mounts".
+NAMED_BY_MOUNT = "--mount type=bind,src=/dev/null,dst=/var/run/nvidia-container-devices/GPU-1,options=bind:ro"
 SYSTEMD, LINKED, CGROUPFS, HOLDING, ENDING = (f"{number}" * 64 for number in range(1, 6))
 
 
@@ -124,7 +126,7 @@ def test_daemon_reload_takes_gpus_from_containers_in_systemds_cgroups_and_from_n
 
     # Where the devices are found by their numbers, runc tells systemd of them, which then forgets nothing.
     machine.sh("ln -s ../nvidia0 /dev/char/10:237; ln -s ../nvidiactl /dev/char/195:255")
-    machine.start(LINKED, by_systemd(LINKED), "--runc-systemd-cgroup")
+    machine.start(LINKED, by_systemd(LINKED), "--runc-systemd-cgroup", NAMED_BY_MOUNT)
     machine.sh(f"ctr -n k8s.io tasks kill -s KILL {ENDING}; systemctl daemon-reload")
 
     after = machine.look(before["containers"])
@@ -132,6 +134,7 @@ def test_daemon_reload_takes_gpus_from_containers_in_systemds_cgroups_and_from_n
     assert [one["container_id"] for one in after["gone"]] == [ENDING]
     assert "nlp/worker-1 (container main): /dev/nvidia0, /dev/nvidiactl" in after["message"]
     assert after["missing_links"] == []
+    assert (before["volume_mount_pods"], after["volume_mount_pods"]) == ([], [uid(LINKED)])
     refused = machine.sh(f"! ctr -n k8s.io tasks exec --exec-id a {SYSTEMD} cat /dev/nvidiactl 2>&1")
     assert "Operation not permitted" in refused
     # To a first look, what a container has open tells that it was allowed to.

@@ -17,6 +17,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._access.cgroups im
     find_groups,
 )
 
+pytestmark = pytest.mark.node_side
+
 V1 = "33 31 0:31 / /sys/fs/cgroup/devices rw,nosuid shared:9 - cgroup cgroup rw,devices\n"
 TOGETHER = "33 31 0:31 / /sys/fs/cgroup/cpu,devices rw - cgroup cgroup rw,cpu,devices\n"
 V2 = "35 24 0:28 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"

@@ -11,6 +11,8 @@ import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._access.comparing import compare, describe
 
+pytestmark = pytest.mark.node_side
+
 OPEN: dict[str, str | None] = {"nvidiactl": None, "nvidia0": None, "nvidia-uvm-tools": None}
 
 
