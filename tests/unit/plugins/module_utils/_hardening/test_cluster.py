@@ -15,7 +15,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._hardening.strateg
 BEFORE, STARTED, AFTER = "2026-03-01T11:00:00Z", "2026-03-01T12:00:00Z", "2026-03-01T13:00:00Z"
 IMAGE = "nvcr.io/nvidia/k8s-device-plugin:v0.17.0"
 FILE = "version: v1\nflags: {plugin: {deviceListStrategy: [volume-mounts]}}\n"
-MOUNTED = {
+MOUNTED: dict[str, Any] = {
     "volumes": [{"name": "config", "configMap": {"name": "plugin"}}],
     "args": ["--config-file=/config/config.yaml"],
     "volumeMounts": [{"name": "config", "mountPath": "/config"}],
@@ -52,7 +52,7 @@ def plugin(volumes: Any = (), sidecar: bool = False, **container: Any) -> dict[s
     return pod({"image": IMAGE, **privileged, **container}, *others, volumes=list(volumes))
 
 
-def config_map(immutable: bool = False, changed: str = BEFORE, **data: str) -> dict[str, Any]:
+def config_map(immutable: bool = False, changed: str = BEFORE, data: dict[str, str] | None = None) -> dict[str, Any]:
     metadata = {"creationTimestamp": BEFORE, "managedFields": [{"time": BEFORE}, {"time": changed}]}
     return {"metadata": metadata, "data": data or {"config.yaml": FILE}, "immutable": immutable}
 
@@ -75,7 +75,9 @@ def strategy(one: dict[str, Any], found: dict[str, Any] | None = None, **labels:
 
 
 ENV = [{"name": "DEVICE_LIST_STRATEGY", "value": "envvar"}]
-FROM_ELSEWHERE = [{"name": "DEVICE_LIST_STRATEGY", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}}]
+FROM_ELSEWHERE: list[Any] = [
+    {"name": "DEVICE_LIST_STRATEGY", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}}
+]
 
 
 @pytest.mark.parametrize(
@@ -114,8 +116,8 @@ def test_command_line_beats_environment_beats_file(one: dict[str, Any], expected
         (plugin(env=FROM_ELSEWHERE), None, "taken from other objects"),
         (plugin(envFrom=[{"configMapRef": {"name": "a"}}]), None, "taken from other objects"),
         (plugin(**MOUNTED), None, "the ConfigMap kube-system/plugin, and cannot be read there"),
-        (plugin(**MOUNTED), config_map(**{"other.yaml": FILE}), "cannot be read there"),
-        (plugin(**MOUNTED), config_map(**{"config.yaml": "a: ["}), "cannot be read there"),
+        (plugin(**MOUNTED), config_map(data={"other.yaml": FILE}), "cannot be read there"),
+        (plugin(**MOUNTED), config_map(data={"config.yaml": "a: ["}), "cannot be read there"),
         (plugin(args=["--config-file=/etc/plugin.yaml"]), None, "a file that is not in the cluster"),
         (
             plugin(**MOUNTED),
@@ -157,7 +159,7 @@ def test_plugin_that_does_not_run_is_not_known(state: dict[str, Any]) -> None:
 def test_sidecar_chooses_by_the_nodes_label(data: dict[str, str], label: str, expected: tuple[str, ...]) -> None:
     one = plugin(volumes=MOUNTED["volumes"], sidecar=True, args=["--config-file=/config/config.yaml"])
     labels = {"nvidia.com/device-plugin.config": label} if label else {}
-    assert strategy(one, config_map(**data), **labels).values == expected
+    assert strategy(one, config_map(data=data), **labels).values == expected
 
 
 def test_template_tells_what_the_next_pod_does() -> None:
@@ -182,8 +184,8 @@ def test_template_tells_what_the_next_pod_does() -> None:
     assert found == {"kube-system/good": ("volume-mounts",), "kube-system/back": ("envvar",)}
 
 
-GPU = {"resources": {"limits": {"nvidia.com/gpu": 1}}}
-ADMIN = {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}
+GPU: dict[str, Any] = {"resources": {"limits": {"nvidia.com/gpu": 1}}}
+ADMIN: dict[str, Any] = {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}
 
 
 @pytest.mark.parametrize(
@@ -210,8 +212,8 @@ def test_static_pod_is_known_by_both_of_its_ids() -> None:
 
 ALL = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]
 VOID = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}]
-EXPORTER = {"image": "nvcr.io/nvidia/k8s/dcgm-exporter:4.2.3-ubuntu22.04"}
-NULL_MOUNT = {"volumeMounts": [{"name": "null", "mountPath": "/var/run/nvidia-container-devices/all"}]}
+EXPORTER: dict[str, Any] = {"image": "nvcr.io/nvidia/k8s/dcgm-exporter:4.2.3-ubuntu22.04"}
+NULL_MOUNT: dict[str, Any] = {"volumeMounts": [{"name": "null", "mountPath": "/var/run/nvidia-container-devices/all"}]}
 
 
 @pytest.mark.parametrize(
