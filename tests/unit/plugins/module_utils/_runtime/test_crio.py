@@ -137,6 +137,14 @@ def test_present_options_are_written_and_keys_of_the_other_executable_are_not_co
     }
 
 
+def test_present_is_like_the_default_that_is_read_last_and_keeps_its_root() -> None:
+    kata = '[crio.runtime]\ndefault_runtime = "runsc"\n[crio.runtime.runtimes.runsc]\nruntime_root = "/srv/runsc"\n'
+    start = crio({PACKAGED: sample("crio-10-crio.conf"), f"{DIRECTORY}/20-site.conf": kata})
+    configured, plan = there_and_back(start, Wish())
+    assert plan.kept["like"] == "runsc"
+    assert effective(configured)[1]["nvidia"]["runtime_root"] == "/srv/runsc"
+
+
 def test_present_hundreds_of_drop_ins_stay_as_they_are() -> None:
     files: dict[str, str | None] = {
         f"{DIRECTORY}/{n:03}-x.conf": f"[crio.image]\npause_image = 'p{n}'\n" for n in range(300)

@@ -105,6 +105,17 @@ def test_absent_after_somebody_else_edited_takes_out_ours_alone() -> None:
     assert back.text(PATH) == sample("docker-daemon.json").replace('"100m"', '"7m"')
 
 
+def test_absent_after_somebody_else_edited_gives_back_a_value_that_was_there_before() -> None:
+    start = docker('{"runtimes": {"nvidia": {"path": "/opt/old"}}, "debug": false}')
+    configured = after(start, plan_runtime(Wish(), start))
+    assert content(configured)["runtimes"]["nvidia"]["path"] == BINARY
+    edited = with_file(configured, PATH, str(configured.text(PATH)).replace("false", "true"))
+    assert content(after(edited, plan_runtime(ABSENT, edited))) == {
+        "runtimes": {"nvidia": {"path": "/opt/old"}},
+        "debug": True,
+    }
+
+
 def test_absent_after_somebody_changed_ours_leaves_it_and_tells() -> None:
     start = docker(sample("docker-daemon.json"))
     configured = after(start, plan_runtime(Wish(default=True), start))
@@ -163,8 +174,9 @@ def test_restart_that_would_end_containers_is_refused_with_their_names(
         docker('{"live-restore": true}', live=None),
         docker("{}", live=None, argv=("--live-restore",)),
         docker("{}", live=None, argv=("--live-restore=true",)),
+        docker("{}", live=None, argv=("--live-restore", "--debug")),
     ],
-    ids=["nothing runs", "file says so", "flag", "flag with a value"],
+    ids=["nothing runs", "file says so", "flag", "flag with a value", "flag before another"],
 )
 def test_restart_that_ends_nothing_is_planned(observation: Observation) -> None:
     assert not plan_runtime(Wish(), observation).problems

@@ -320,11 +320,31 @@ def test_old_template_that_containerd_2_falls_back_to_is_edited_with_the_old_sch
     assert f'"{V2}".containerd.runtimes.gpu' in (configured.text(path) or "")
 
 
-def test_concrete_template_is_refused() -> None:
-    path = f"{etc()}/config-v3.toml.tmpl"
-    (problem,) = plan_runtime(Wish(name="gpu"), rancher(SECOND, {path: generated(SECOND)})).problems
+@pytest.mark.parametrize(
+    ("template", "release"), [("config-v3.toml.tmpl", SECOND), ("config.toml.tmpl", OLD), ("config.toml.tmpl", SECOND)]
+)
+def test_concrete_template_is_refused(template: str, release: tuple[str, str]) -> None:
+    path = f"{etc()}/{template}"
+    text = generated(SECOND if "v3" in template else OLD)
+    start = with_file(rancher(release, {path: text}), f"{etc()}/config.toml", text)
+    (problem,) = plan_runtime(Wish(name="gpu"), start).problems
     assert path in problem
     assert '{{ template "base" . }}' in problem
+
+
+def test_old_template_beside_the_new_one_counts_for_nothing() -> None:
+    files: dict[str, str | None] = {
+        f"{etc()}/config-v3.toml.tmpl": TEMPLATE,
+        f"{etc()}/config.toml.tmpl": "version = 2\n",
+    }
+    (change,) = plan_runtime(Wish(name="gpu"), rancher(SECOND, files)).files
+    assert change.path == f"{etc()}/config-v3.toml.tmpl"
+
+
+def test_drop_in_for_containerd_1_would_lose_the_network_and_is_refused() -> None:
+    text = generated(OLD).replace("version = 2\n", f'version = 2\nimports = ["{etc()}/config.toml.d/*.toml"]\n')
+    (problem,) = plan_runtime(Wish(name="gpu"), rancher(OLD, {f"{etc()}/config.toml": text})).problems
+    assert "network's settings would be lost" in problem
 
 
 def test_table_that_the_template_has_already_is_refused_with_its_line() -> None:

@@ -107,6 +107,7 @@ def test_table_of_somebody_else_that_is_as_it_shall_be_stays_theirs() -> None:
     binary = "/usr/local/nvidia/toolkit/nvidia-container-runtime"
     start = replace(microk8s(TEXT + OPERATORS), binaries={binary: {"exists": True, "executable": True}})
     assert not plan_runtime(Wish(binary=binary), start).changed
+    assert plan_runtime(Wish(binary=binary, privileged_without_host_devices="true"), start).problems
     configured, plan = there_and_back(start, Wish(binary=binary, default=True))
     assert rendered(configured)["containerd"]["default_runtime_name"] == "nvidia"
     assert any("not by us" in note for note in plan.notes)

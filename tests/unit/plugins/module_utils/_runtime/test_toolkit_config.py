@@ -101,6 +101,14 @@ def test_absent_after_somebody_else_edited_takes_out_ours_alone() -> None:
     )
 
 
+def test_absent_of_a_list_that_somebody_extended_leaves_what_was_in_it_before() -> None:
+    plan = planned(sample("toolkit_1_17.toml"), Wish(), "crun")
+    edited = str(result(plan)).replace('["crun", "runc"]', '["crun", "runc", "kata"]')
+    back = planned(edited, Wish(state="absent"), before=plan)
+    assert not back.changed
+    assert any("The list of runtimes" in told for told in back.warnings)
+
+
 def test_absent_after_somebody_changed_our_value_leaves_it_and_tells() -> None:
     plan = planned(sample("toolkit_1_14.toml"), HARDENED)
     content = result(plan)
