@@ -355,11 +355,11 @@ def test_old_file_comes_back_though_the_disk_is_full(node: RuntimeNode, step: St
     pipe = node.hold_restart()
 
     def fill() -> None:
-        for _attempt in range(2):
-            with open(pipe, "w", encoding="utf-8") as held:
-                with pytest.raises(OSError):
-                    (small_disk / "filler").write_bytes(b"x" * 200 * 1024)
-                held.write("go\n")
+        with open(pipe, "w", encoding="utf-8") as held:
+            node.release()
+            with pytest.raises(OSError):
+                (small_disk / "filler").write_bytes(b"x" * 200 * 1024)
+            held.write("go\n")
 
     filler = threading.Thread(target=fill)
     filler.start()

@@ -20,11 +20,9 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root
 
 pytestmark = pytest.mark.node_side
 
-Install = Callable[[str, str], None]
-
 
 @pytest.fixture
-def install(node: RuntimeNode) -> Install:
+def install(node: RuntimeNode) -> Callable[[str, str], None]:
     """Put a program on the path."""
 
     def put(name: str, text: str) -> None:
@@ -94,7 +92,9 @@ def test_answer_that_is_an_error_is_none(node: RuntimeNode, answer: Callable[[by
     assert "is answered by 503: starting" in str(problem(probe("docker", "docker.service", path)))
 
 
-def test_tool_that_failed_before_says_nothing_about_the_change(node: RuntimeNode, install: Install) -> None:
+def test_tool_that_failed_before_says_nothing_about_the_change(
+    node: RuntimeNode, install: Callable[[str, str], None]
+) -> None:
     install("crictl", "echo 'unknown service runtime.v1alpha2' >&2; exit 1")
     one = probe("cri")
     assert one.answering() == {"ctr"}
@@ -102,7 +102,7 @@ def test_tool_that_failed_before_says_nothing_about_the_change(node: RuntimeNode
     assert "unknown service" in str(problem(one, frozenset({"ctr", "crictl"})))
 
 
-def test_servers_have_to_be_ready_themselves(node: RuntimeNode, install: Install) -> None:
+def test_servers_have_to_be_ready_themselves(node: RuntimeNode, install: Callable[[str, str], None]) -> None:
     node.set_unit("k3s.service", "active")
     plugins = (
         "TYPE ID PLATFORMS STATUS\\nio.containerd.cri.v1 runtime linux/amd64 ok\\nio.containerd.grpc.v1 cri - ok\\n"
@@ -118,13 +118,17 @@ def test_servers_have_to_be_ready_themselves(node: RuntimeNode, install: Install
     assert probe("k3s", "k3s-agent.service").answering() == {"ctr", "crictl"}
 
 
-def test_part_of_a_newer_containerd_that_is_not_loaded_is_named(node: RuntimeNode, install: Install) -> None:
+def test_part_of_a_newer_containerd_that_is_not_loaded_is_named(
+    node: RuntimeNode, install: Callable[[str, str], None]
+) -> None:
     install("ctr", 'printf "io.containerd.cri.v1 images - error\\nio.containerd.cri.v1 runtime - ok\\n"')
     said = str(problem(probe("cri"), frozenset()))
     assert "is not loaded (io.containerd.cri.v1 images - error)" in said
 
 
-def test_containerd_without_that_part_is_told_so_at_once(node: RuntimeNode, install: Install) -> None:
+def test_containerd_without_that_part_is_told_so_at_once(
+    node: RuntimeNode, install: Callable[[str, str], None]
+) -> None:
     install("ctr", 'printf "io.containerd.content.v1 content - ok\\n"')
     begun = time.monotonic()
     said = probe("cri").wait(begun + 60, frozenset())
