@@ -40,6 +40,7 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
             _refuse_what_docker_cannot(draft, root)
         if not draft.problems:
             _edit(draft, path, editor)
+            _compare_with_daemon(draft)
     if draft.restarts:
         draft.problems.extend(_loss(draft, root))
     return draft.plan(Probe("docker", observation.socket or SOCKET, wish.restart_seconds))
@@ -147,6 +148,18 @@ def _edit(draft: Draft, path: str, editor: JsonEditor) -> None:
     edited = edit(seen, draft.recorded_of(seen), editor, wish.present)
     done = ", ".join(".".join(member) for member, _value_wanted in editor.members)
     draft.add(Step(edited, f"set {done}" if wish.present else f"take out what was put in for {wish.name}"))
+
+
+def _compare_with_daemon(draft: Draft) -> None:
+    """A file that says all, and a daemon that was started before it did: pods would not find the runtime."""
+    live, wish = draft.observation.live or {}, draft.wish
+    if not wish.present or draft.restarts:
+        return
+    runtimes, default = live.get("runtimes"), live.get("default_runtime")
+    if isinstance(runtimes, dict) and wish.name not in runtimes:
+        draft.restart_for = f"it runs without the runtime {wish.name}, which its file has"
+    elif wish.default and default not in (None, wish.name):
+        draft.restart_for = f"its default runtime is {default}, and its file says {wish.name}"
 
 
 def _loss(draft: Draft, root: Optional[Node]) -> List[str]:

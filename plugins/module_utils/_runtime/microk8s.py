@@ -38,9 +38,21 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
         _tell_missing(draft, path)
     else:
         _edit(draft, path, text)
+        _look_at_runc(draft, path, text)
     if wish.present and wish.take_over and seen.exists:
         draft.notes.append("take_over says nothing here: the template is one file that all share.")
     return draft.plan(Probe("microk8s", observation.socket or SOCKET, wish.restart_seconds))
+
+
+def _look_at_runc(draft: Draft, path: str, text: str) -> None:
+    for plugin in PLUGINS:
+        table = ("plugins", plugin, "containerd", "runtimes", "runc", "options")
+        binary = values(text, table).get("BinaryName", "").strip("\"'")
+        if "nvidia-container-runtime" in binary:
+            draft.warnings.append(
+                f"The runtime runc in {path} starts {binary}: every container of this node runs through it, not only those of "
+                f"{draft.wish.name}. Give it its own executable back there."
+            )
 
 
 def _without_ours(draft: Draft, path: str) -> Optional[str]:

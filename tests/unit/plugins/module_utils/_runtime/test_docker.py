@@ -182,6 +182,24 @@ def test_restart_that_ends_nothing_is_planned(observation: Observation) -> None:
     assert not plan_runtime(Wish(), observation).problems
 
 
+@pytest.mark.parametrize(
+    ("running", "why"),
+    [
+        ({"runtimes": {"runc": {}}, "default_runtime": "runc"}, "it runs without the runtime nvidia"),
+        ({"runtimes": {"runc": {}, "nvidia": {}}, "default_runtime": "runc"}, "its default runtime is runc"),
+        ({"runtimes": {"runc": {}, "nvidia": {}}, "default_runtime": "nvidia"}, None),
+        ({"runtimes": None}, None),
+    ],
+)
+def test_daemon_that_was_started_before_its_file_said_so_is_restarted(running: dict[str, Any], why: str | None) -> None:
+    text = json.dumps({"runtimes": {"nvidia": {"path": BINARY}}, "default-runtime": "nvidia"})
+    plan = plan_runtime(Wish(default=True), docker(text, live={**RESTORES, **running}))
+    assert not plan.problems
+    assert not plan.files
+    assert plan.restart is (why is not None)
+    assert why is None or why in plan.actions[0]
+
+
 def test_no_change_needs_no_live_restore() -> None:
     start = docker(json.dumps({"live-restore": False, "runtimes": {"nvidia": {"path": BINARY}}}), live=None)
     plan = plan_runtime(Wish(), start)

@@ -96,6 +96,13 @@ def test_options_of_runc_go_along() -> None:
     }
 
 
+def test_replaced_executable_of_runc_is_told_and_not_inherited() -> None:
+    table = f'[plugins."{CRI}".containerd.runtimes.runc.options]\n  BinaryName = "/opt/nvidia-container-runtime"\n'
+    configured, plan = there_and_back(microk8s(TEXT + table), Wish())
+    assert any("The runtime runc in" in warning for warning in plan.warnings)
+    assert rendered(configured)["containerd"]["runtimes"]["nvidia"]["options"] == {"BinaryName": BINARY}
+
+
 def test_table_of_the_operator_is_refused_with_its_line_and_owner() -> None:
     (problem,) = plan_runtime(Wish(), microk8s(TEXT + OPERATORS)).problems
     assert f"line {TEXT.count(chr(10)) + 1} has a table" in problem
