@@ -36,15 +36,16 @@ def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
         yield cluster, operator, runtimes
 
 
-def test_plan_tells_the_restart_and_another_wish_is_another_plan(hall: Hall) -> None:
+def test_check_mode_tells_the_restart_and_another_wish_is_another_plan(hall: Hall) -> None:
     cluster, operator, runtimes = hall
-    shown = words(operator.must_play("plan"))
+    before = cluster.position()
+    shown = words(operator.must_play("rollout", "--check"))
     assert "Container runtimes" in shown
     assert (
         "containerd 1.6.20~ds1 is restarted, so all its pods but those of DaemonSets will be evicted "
         "(kubegpu_runtime_disruption): nlp/nlp-"
     ) in shown
-    plan, before = operator.plan(), cluster.position()
+    plan = operator.plan()
     for entry in plan["nodes"].values():
         assert (entry["disruption"], entry["runtime"]["units"]) == ("all", ["containerd.service"])
         assert "containerd 1.6.20~ds1 to be set up and restarted" in entry["reasons"]
@@ -52,8 +53,9 @@ def test_plan_tells_the_restart_and_another_wish_is_another_plan(hall: Hall) -> 
     assert refused.returncode != 0
     assert f"but {plan['plan_id']} was to be rolled out, so nothing was changed" in words(refused)
     assert cluster.writes(before) == []
-    assert [runtime.restarts for runtime in runtimes.values()] == [0, 0]
-    assert [runtime.config.read_text(encoding="utf-8") for runtime in runtimes.values()] == [CONFIG, CONFIG]
+    for runtime in runtimes.values():
+        assert (runtime.restarts, runtime.config.read_text(encoding="utf-8")) == (0, CONFIG)
+        assert [path.name for path in runtime.config.parent.iterdir()] == [runtime.config.name]
 
 
 def test_runtime_that_does_not_come_back_on_the_emptied_node_gets_its_old_files_and_the_node_stays_out_of_service(
