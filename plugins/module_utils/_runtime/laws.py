@@ -97,8 +97,9 @@ def _base(seen: SeenFile, recorded: Optional[FileRecord], editor: Editor) -> Tup
         return seen.content, []
     if sha256(seen.content) == recorded.result_sha256:
         return recorded.original, []
-    if seen.content is None:
-        return None, []
+    if seen.content is None or sha256(seen.content) == recorded.original_sha256:
+        # A run that was killed noted what it would write, and did not reach this file; or somebody put it back.
+        return seen.content, []
     return editor.without_ours(seen.content, recorded.ours)
 
 
@@ -132,7 +133,10 @@ def whole(seen: SeenFile, text: Optional[str], present: bool) -> Edited:
 
 
 def recorded_files(observation: Observation, problems: List[str]) -> Dict[str, FileRecord]:
-    """What is known of each file: of the marker of an interrupted run, if the file is as that run wanted it, else of the record.
+    """What is known of each file.
+
+    A run that was interrupted has put its own record in the place of the one before it, which its marker keeps: that one is true of
+    the files that were not reached.
 
     :param problems: gets a sentence if the record cannot be read.
     """
@@ -145,14 +149,14 @@ def recorded_files(observation: Observation, problems: List[str]) -> Dict[str, F
                 f"Reading the record of what was put on this node: {error}. Without it, nothing can be taken out again; "
                 "move the record away to begin anew with the files as they are."
             )
-    begun = (observation.pending or {}).get("record")
-    if begun:
+    former = (observation.pending or {}).get("record")
+    if isinstance(former, Mapping):
         try:
-            interrupted = Record.from_dict(begun).files
+            entries = Record.from_dict(former).files
         except ValueError:
             # The files decide then, as without a record.
-            interrupted = {}
-        for path, one in interrupted.items():
+            entries = {}
+        for path, one in entries.items():
             if observation.file(path).sha256 == one.result_sha256:
                 known[path] = one
     return known

@@ -112,7 +112,8 @@ class Observation:
     :param dump: answer of the engine's own dump of its config: {argv, rc, stdout, stderr}.
     :param live: what the running engine tells about itself (Docker: live_restore, swarm, containers ...).
     :param record: what a former run noted, see ``record.Record``.
-    :param pending: marker of a run that was interrupted: {run, since, phase, files: {path: {before, after}}, record}.
+    :param pending: marker of a run that was interrupted: {run, since, phase, owed, files: {path: {before, after}}, record}, where
+        ``owed`` is whether the engine has to start anew, and ``record`` is that of before the run.
     """
 
     engine: Optional[str] = None

@@ -80,7 +80,7 @@ def _file_problems(plan: RuntimePlan, observation: Observation) -> List[str]:
 
 def _finishing(plan: RuntimePlan, observation: Observation) -> RuntimePlan:
     """What an interrupted run still owes: the engine may run with what is no longer in its files, or not at all."""
-    if observation.pending is None or plan.problems:
+    if observation.pending is None or not observation.pending.get("owed", True) or plan.problems:
         return plan
     when = observation.pending.get("since") or "an unknown time"
     owed = f"finish the run that was interrupted ({when}): restart {', '.join(plan.units or observation.units())}"

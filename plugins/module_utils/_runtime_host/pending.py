@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -109,4 +110,13 @@ def show(root: Root, marker: Optional[Mapping[str, Any]]) -> Optional[Dict[str, 
         for path, noted in (marker.get("files") or {}).items()
     }
     shown = {key: marker.get(key) for key in ("run", "since", "phase", "problem")}
-    return {**shown, "owed": is_owed(root, marker), "files": files}
+    return {**shown, "owed": is_owed(root, marker), "files": files, "record": _parsed(marker.get("record"))}
+
+
+def _parsed(record: Any) -> Optional[Dict[str, Any]]:
+    """The record from before the change: of files that were not reached, it alone tells what is ours in them."""
+    try:
+        found = json.loads(record) if isinstance(record, str) else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -207,32 +207,53 @@ def test_record_that_cannot_be_read_is_refused(record: Dict[str, Any]) -> None:
     assert "Reading the record" in problem(seen(record=record))
 
 
-def test_interrupted_run_owes_a_restart_though_files_are_as_wished() -> None:
-    made = plan(seen())
-    written = after(seen(), made.to_dict(), record=None)
-    written["pending"] = {
+def killed(told: Dict[str, Any], made: RuntimePlan, written: bool) -> Dict[str, Any]:
+    """What is seen after a run was killed: the record is written first, and its marker keeps the one before."""
+    there = after(told, made.to_dict()) if written else dict(told)
+    marker = {
         "run": "r",
         "since": "2026-03-01T12:00:00Z",
         "phase": "writing",
+        "owed": True,
         "files": {},
-        "record": made.record,
+        "record": told["record"],
     }
-    again = plan(written)
+    return {**there, "record": made.record, "pending": marker}
+
+
+def test_interrupted_run_owes_a_restart_though_files_are_as_wished() -> None:
+    there = killed(seen(), plan(seen()), written=True)
+    again = plan(there)
     assert not again.files
     assert again.restart
     assert again.changed
     assert again.actions == ("finish the run that was interrupted (2026-03-01T12:00:00Z): restart containerd.service",)
-    # The way back was in the marker.
-    undone = plan({**written, "pending": {**written["pending"]}}, state="absent")
-    assert [change.content for change in undone.files] == [PLAIN]
+    assert [change.content for change in plan(there, state="absent").files] == [PLAIN]
+
+
+def test_marker_of_a_run_that_owes_nothing_is_no_reason_to_restart() -> None:
+    there = killed(seen(), plan(seen()), written=True)
+    there["pending"]["owed"] = False
+    assert not plan(there).changed
 
 
 def test_interrupted_run_of_which_nothing_was_written_begins_anew() -> None:
     made = plan(seen())
-    pending = {"run": "r", "since": None, "phase": "begun", "files": {}, "record": made.record}
-    again = plan(seen(pending=pending))
+    again = plan(killed(seen(), made, written=False))
     assert again.files == made.files
     assert again.record == made.record
+    assert not plan(killed(seen(), made, written=False), state="absent").files
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_interrupted_change_of_options_leaves_the_way_back(written: bool) -> None:
+    there = after(seen(), plan(seen(), default=True).to_dict())
+    begun = killed(there, plan(there, privileged_without_host_devices="true"), written)
+    assert [change.content for change in plan(begun, state="absent").files] == [PLAIN]
+    other = plan(begun, privileged_without_host_devices="true")
+    assert plan(seen(), privileged_without_host_devices="true").files[0].content == (
+        other.files[0].content if not written else begun["files"][MAIN]["content"]
+    )
 
 
 def test_digest_is_of_what_would_be_done() -> None:
