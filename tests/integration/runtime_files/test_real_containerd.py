@@ -22,6 +22,9 @@ from hosts import packages
 from hosts.host import Host, execute, start, stop
 from hosts.packages import HostsUnavailableError
 
+INFO = "kubegpu.sharing.container_runtime_info"
+FILES = "kubegpu.sharing.runtime_files"
+NODE_PROGRAM = "kubegpu.sharing.node_program"
 CONFIG = "/etc/containerd/config.toml"
 STATE = "/var/lib/kubegpu-sharing/runtime"
 PROGRAM = "/usr/local/lib/kubegpu-sharing/kubegpu-sharing.pyz"
@@ -60,7 +63,7 @@ class Node:
         command += ["-u", self.host.user, "--private-key", self.host.key, "-t", str(self.directory / "answers")]
         command += [
             "-m",
-            f"kubegpu.sharing.{name}",
+            name,
             "-a",
             json.dumps(options) if options else "",
             *(["--check"] if check else []),
@@ -69,11 +72,11 @@ class Node:
         return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def observe(self) -> dict[str, Any]:
-        return self.module("container_runtime_info")["runtime"]
+        return self.module(INFO)["runtime"]
 
     def apply(self, new: str | None, **options: Any) -> dict[str, Any]:
         """Carry out a plan for the config; without one, a plan that only restarts."""
-        return self.module("runtime_files", **self.request(new, **options))
+        return self.module(FILES, **self.request(new, **options))
 
     def request(self, new: str | None, **options: Any) -> dict[str, Any]:
         old = self.sh(f"cat {CONFIG}") + "\n"
@@ -103,7 +106,7 @@ class Node:
 
     def phase(self) -> str:
         """Of a detached change."""
-        return self.module("runtime_files", step="result", run="r1")["phase"]
+        return self.module(FILES, step="result", run="r1")["phase"]
 
 
 def checksum(text: str) -> str:
@@ -149,10 +152,10 @@ def test_change_is_made_and_read_by_the_containerd_that_runs(node: Node) -> None
     candidate = f"{os.path.dirname(CONFIG)}/.kubegpu-candidate-00000000.toml"
     argv = ["/usr/bin/containerd", "--config", candidate, "config", "dump"]
     staging = {"files": [{"path": candidate, "content": NVIDIA}], "argv": argv}
-    dump = node.module("runtime_files", step="staged", plan={"staging": staging})["dump"]
+    dump = node.module(FILES, step="staged", plan={"staging": staging})["dump"]
     assert "runtimes.nvidia]" in dump["stdout"]
     pid = node.pid()
-    assert node.module("runtime_files", check=True, **node.request(NVIDIA))["changed"]
+    assert node.module(FILES, check=True, **node.request(NVIDIA))["changed"]
     assert node.pid() == pid
     answer = node.apply(NVIDIA, dump={"argv": before["dump"]["argv"], "stdout": dump["stdout"]})
     assert (answer["changed"], answer["restarted"]) == (True, True), answer.get("msg")
@@ -188,7 +191,7 @@ def test_run_that_is_killed_is_finished_by_the_next_one(node: Node) -> None:
         "systemctl daemon-reload"
     )
     try:
-        with node.begin("runtime_files", **node.request(NVIDIA)) as process:
+        with node.begin(FILES, **node.request(NVIDIA)) as process:
             wait_for(lambda: '"restarting"' in node.sh(f"cat {STATE}/pending.json 2>/dev/null"))
             node.sh(f"kill -9 $(sed -n 's/.*\"pid\": \\([0-9]*\\).*/\\1/p' {STATE}/pending.json)")
             process.communicate(timeout=SECONDS)
@@ -205,7 +208,7 @@ def test_run_that_is_killed_is_finished_by_the_next_one(node: Node) -> None:
 @pytest.fixture
 def begun(node: Node) -> Node:
     """A detached change that waits to be confirmed."""
-    assert node.module("node_program", path=PROGRAM).get("failed") is not True
+    assert node.module(NODE_PROGRAM, path=PROGRAM).get("failed") is not True
     answer = node.apply(NVIDIA, detached=True, program=PROGRAM, confirm_seconds=15)
     assert answer["unit"] == "kubegpu-runtime-r1.service"
     wait_for(lambda: '"waiting"' in node.sh(f"cat {STATE}/detached/result-r1.json"))
@@ -214,10 +217,10 @@ def begun(node: Node) -> Node:
 
 
 def test_detached_change_stands_once_it_is_confirmed(begun: Node) -> None:
-    assert begun.module("runtime_files", step="confirmed", run="r1")["changed"]
+    assert begun.module(FILES, step="confirmed", run="r1")["changed"]
     wait_for(lambda: begun.phase() == "confirmed")
     assert begun.serves(NVIDIA)
-    assert not begun.module("runtime_files", step="confirmed", run="r1")["changed"]
+    assert not begun.module(FILES, step="confirmed", run="r1")["changed"]
     assert begun.observe()["pending"] is None
 
 
@@ -225,7 +228,7 @@ def test_detached_change_is_taken_back_unless_it_is_confirmed(begun: Node) -> No
     # Also by whoever is too late.
     wait_for(lambda: begun.phase() == "rolled_back")
     assert begun.serves(ORIGINAL)
-    assert "it is rolled back" in begun.module("runtime_files", step="confirmed", run="r1")["msg"]
+    assert "it is rolled back" in begun.module(FILES, step="confirmed", run="r1")["msg"]
     assert begun.sh(f"ls {STATE}/detached/request-r1.json 2>&1").endswith("No such file or directory")
 
 
