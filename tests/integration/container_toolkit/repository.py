@@ -85,6 +85,11 @@ class Repository:
             self._gpg("--clearsign", "--output", "-", str(self._scratch / "Release"))
         )
 
+    def sign_detached(self, text: str) -> str:
+        """The signature of a text, with an armour."""
+        _write(self._scratch / "text", text)
+        return self._gpg("--armor", "--detach-sign", "--output", "-", str(self._scratch / "text"))
+
     def _gpg(self, *arguments: str) -> str:
         return _run("gpg", "--batch", "--quiet", "--passphrase", "", "--homedir", str(self._home), *arguments)
 

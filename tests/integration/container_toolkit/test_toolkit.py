@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Installing the NVIDIA container toolkit: apt of a real host asks a signed repository of ours; dnf is a stand-in."""
+"""Installing the NVIDIA container toolkit: apt and dnf of a real host ask signed repositories that are laid out as the vendor's."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -18,8 +19,12 @@ import yaml
 from integration.container_toolkit.repository import NAMES, Repository, served
 
 from hosts import packages
+from hosts.base import base
+from hosts.debian import Packages, unpacked
 from hosts.host import Host, execute, start, stop
-from hosts.packages import HostsUnavailableError
+from hosts.packages import HostsUnavailableError, codename
+
+pytestmark = pytest.mark.timeout(600)  # package managers on a loaded machine, several times in a test
 
 OLD, NEW = "1.17.8-1", "1.18.0-1"
 EARLIER = "libnvidia-container1"  # is on the host before the role is
@@ -28,12 +33,22 @@ INSTALLED = "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n' '*n
 OWN_FILES = "find /etc/apt /var/lib/kubegpu-sharing -name '*kubegpu-nvidia*' -o -name toolkit.json 2>/dev/null"
 # systemd tells of a unit whose file has changed since it was read: a reload would make it forget that.
 CHANGED_UNIT = "systemctl show --property=NeedDaemonReload --value canary.service"
-DNF = """#!/bin/sh
-echo "SYSTEMD_OFFLINE=$SYSTEMD_OFFLINE dnf $*" >> /srv/dnf.log
-for word in "$@"; do case $word in *-1.17.8-1) echo "${word%-1.17.8-1} 1.17.8-1 installed" >> /srv/rpms ;; esac; done
-case "$*" in *" remove "*) rm /srv/rpms ;; esac
+# The vendor's packages for dnf, cut to what matters here. Nothing else on the host is of rpm.
+SPEC = """\
+Name: {name}
+Version: {version}
+Release: 1
+Summary: stand-in
+License: none
+BuildArch: noarch
+Provides: /bin/sh
+%description
+Stand-in.
+%post
+systemctl daemon-reload
+%files
 """
-RPM = "#!/bin/sh\ncat /srv/rpms 2>/dev/null || { echo 'package nvidia-container-toolkit is not installed'; exit 4; }\n"
+RPMS = "/srv/rpm"
 
 
 class Toolkit:
@@ -77,6 +92,20 @@ class Toolkit:
     def run(self, command: str) -> str:
         return execute(self.host, command, 60)
 
+    def make_rpms(self) -> None:
+        """A signed repository for dnf, with both versions, on the host itself."""
+        for version, name in itertools.product((OLD, NEW), NAMES):
+            spec = SPEC.format(name=name, version=version.removesuffix("-1"))
+            build = f"rpmbuild -bb --quiet --define '_rpmdir {RPMS}' --define '_topdir /srv/build' /srv/{name}.spec"
+            self.run(f"cat > /srv/{name}.spec <<'END'\n{spec}END\n{build}")
+        index = f"{RPMS}/repodata/repomd.xml"
+        listed = self.run(f"mkdir -p /etc/yum.repos.d; createrepo_c -q {RPMS} && cat {index}") + "\n"
+        signature = self.repository.sign_detached(listed)
+        self.run(f"cat > {index} <<'END'\n{listed}END\ncat > {index}.asc <<'END'\n{signature}END\n")
+
+    def rpms(self) -> list[str]:
+        return sorted(self.run("rpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}\\n' | grep -v gpg-pubkey").split())
+
     def installed(self) -> dict[str, str]:
         return dict(line.split()[:2] for line in self.run(INSTALLED).splitlines())
 
@@ -94,6 +123,11 @@ def refused(output: str) -> str:
     return re.sub(r"\s+", " ", output)
 
 
+def dnf() -> Path:
+    """dnf and what makes its repositories, as files for a host."""
+    return unpacked(Packages(codename(), ("dnf", "createrepo-c", "rpm"), root=base() / "root"))
+
+
 @pytest.fixture(scope="module")
 def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolkit]:
     """The steps below share a host, as versions of a node follow each other."""
@@ -109,7 +143,7 @@ def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolkit]:
         for version in (OLD, NEW):
             repository.add(version)
         repository.sign()
-        host = start(directory / "host", "toolkit")
+        host = start(directory / "host", "toolkit", [dnf()])
         unit = "/etc/systemd/system/canary.service"
         execute(host, f"printf '[Service]\\nExecStart=/bin/sleep inf\\n' > {unit} && systemctl start canary", 30)
         execute(host, f"printf '[Unit]\\nDescription=changed\\n' >> {unit}", 30)
@@ -217,30 +251,23 @@ def test_toolkit_removal_takes_what_the_role_brought(toolkit: Toolkit) -> None:
     assert toolkit.run(CHANGED_UNIT) == "no"
 
 
-def test_toolkit_by_dnf_is_asked_for_as_pinned(toolkit: Toolkit) -> None:
-    for name, content in {"dnf": DNF, "rpm": RPM}.items():
-        toolkit.run(
-            f"cat > /usr/local/bin/{name} <<'END'\n{content}END\nchmod 755 /usr/local/bin/{name}; mkdir -p /etc/yum.repos.d"
-        )
-    settings = {"manager": "dnf", "dnf_url": "https://mirror.example.com/rpm/$basearch"}
+def test_toolkit_by_dnf_is_installed_as_pinned(toolkit: Toolkit) -> None:
+    toolkit.make_rpms()
+    settings = {"manager": "dnf", "dnf_url": f"file://{RPMS}"}
+    toolkit.run("echo '# changed again' >> /etc/systemd/system/canary.service")
+    assert toolkit.run(CHANGED_UNIT) == "yes"
     assert changed(toolkit.play(**settings)) > 0
-    repo = "/etc/yum.repos.d/kubegpu-nvidia-container-toolkit.repo"
-    lines = toolkit.run(f"cat {repo}").splitlines()
-    wanted = [f"{name}-{OLD}" for name in NAMES]
-    assert lines[0] == "[kubegpu-nvidia-container-toolkit]"
-    key = "/etc/pki/rpm-gpg/RPM-GPG-KEY-kubegpu-nvidia-container-toolkit"
-    assert set(lines) > {
-        "baseurl=https://mirror.example.com/rpm/$basearch",
-        "repo_gpgcheck=1",
-        "gpgcheck=0",
-        f"gpgkey=file://{key}",
-        f"includepkgs={' '.join(wanted)}",
-    }
-    assert toolkit.run(f"sha256sum {key}").split()[0] == toolkit.repository.key_sha256
-    (asked,) = toolkit.run("cat /srv/dnf.log").splitlines()
-    assert asked.startswith("SYSTEMD_OFFLINE=1 dnf -y ")
-    assert asked.endswith(f" install {' '.join(wanted)}")
+    assert toolkit.rpms() == sorted(f"{name}-{OLD}" for name in NAMES)
+    assert toolkit.run(CHANGED_UNIT) == "yes"
     assert changed(toolkit.play(**settings)) == 0
+    # An upgrade of the node leaves it alone.
+    assert "Nothing to do" in toolkit.run("dnf -y upgrade 2>&1")
+    assert changed(toolkit.play(**settings, version=NEW)) > 0
+    assert toolkit.rpms() == sorted(f"{name}-{NEW}" for name in NAMES)
+    toolkit.run(f"sed -i 's/<revision>/<revision>1/' {RPMS}/repodata/repomd.xml")
+    said = refused(toolkit.play(**settings))
+    assert "repomd.xml GPG signature verification error" in said
+    assert toolkit.rpms() == sorted(f"{name}-{NEW}" for name in NAMES)
     assert changed(toolkit.play(tasks="toolkit_remove", **settings)) > 0
-    assert toolkit.run("tail -n 1 /srv/dnf.log").endswith(f" remove {' '.join(NAMES)}")
-    assert toolkit.run(f"ls {repo} {key} 2>/dev/null") == ""
+    assert toolkit.rpms() == []
+    assert toolkit.run("ls /etc/yum.repos.d /etc/pki/rpm-gpg | grep kubegpu") == ""
