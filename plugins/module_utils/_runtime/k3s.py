@@ -23,6 +23,7 @@ from .k3s_runtimes import add_runtime, finds_by_itself
 from .laws import whole
 from .observation import Observation
 from .plan import Guard, Probe, RuntimePlan
+from .templates import BASE, uses_base
 from .toolkit_config import add_toolkit_config
 from .wish import Wish
 
@@ -140,7 +141,14 @@ def _decide_restart(draft: Draft, containerd: Containerd) -> None:
         return
     if not finds_by_itself(draft) or any(step.whole and step.edited.text for step in draft.steps):
         return
-    if draft.observation.binary(wish.binary).get("exists"):
+    text = containerd.template.content if containerd.template else None
+    if text and not uses_base(text) and "ExtraRuntimes" not in text:
+        draft.problems.append(
+            f"Adding {wish.name}: {draft.engine} finds {wish.binary} at its start and would write its table, but "
+            f"{containerd.template.path if containerd.template else ''} writes all of containerd's config itself and leaves that out. "
+            f"Begin it with {BASE.strip()} and keep only what differs, then run this again."
+        )
+    elif draft.observation.binary(wish.binary).get("exists"):
         draft.restart_for = f"it looks for {wish.binary} at its start only"
     else:
         draft.notes.append(f"{draft.engine} will find {wish.binary} at its first start after it was installed.")

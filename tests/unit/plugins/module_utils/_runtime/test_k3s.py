@@ -232,6 +232,15 @@ def test_executable_that_came_after_the_start_is_a_restart_and_no_file() -> None
     assert plan.actions == (f"restart k3s-agent.service: it looks for {BINARY} at its start only",)
 
 
+def test_concrete_template_that_leaves_out_what_k3s_finds_is_refused_and_not_restarted_for_ever() -> None:
+    path = f"{etc()}/config-v3.toml.tmpl"
+    text = generated(SECOND, nvidia=False)
+    (problem,) = plan_runtime(Wish(), rancher(SECOND, {path: text}, nvidia=False)).problems
+    assert path in problem
+    for found in (BASE, text + "{{ range $k, $v := .ExtraRuntimes }}{{ end }}"):
+        assert plan_runtime(Wish(), rancher(SECOND, {path: found}, nvidia=False)).restart
+
+
 def test_absent_tells_that_the_distribution_keeps_what_it_finds_by_itself() -> None:
     plan = plan_runtime(ABSENT, rancher(SECOND))
     assert not plan.changed
