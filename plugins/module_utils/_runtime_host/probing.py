@@ -168,7 +168,7 @@ def _plugins(argv: List[str]) -> Optional[str]:
         return done.complaint()
     states = [words for words in map(str.split, done.stdout.splitlines()) if len(words) > 2 and _is_cri(words)]
     bad = [" ".join(words) for words in states if words[-1] != "ok"]
-    if not states or bad:
+    if bad or not any(map(_is_api, states)):
         said = "; ".join(bad) or "no such plugin is listed"
         raise NotLoadedError(
             f"containerd answers, but its CRI plugin, which the kubelet talks to, is not loaded ({said})."
@@ -177,7 +177,12 @@ def _plugins(argv: List[str]) -> Optional[str]:
 
 
 def _is_cri(words: Sequence[str]) -> bool:
-    return words[0].startswith("io.containerd.cri.") or words[:2] == ["io.containerd.grpc.v1", "cri"]
+    return words[0].startswith("io.containerd.cri.") or _is_api(words)
+
+
+def _is_api(words: Sequence[str]) -> bool:
+    """Of the service that the kubelet calls. Since 2.0 what it rests on is listed apart, and is well without it."""
+    return words[:2] == ["io.containerd.grpc.v1", "cri"]
 
 
 def _succeeds(argv: List[str]) -> Optional[str]:

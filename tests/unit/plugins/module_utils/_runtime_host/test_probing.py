@@ -126,10 +126,18 @@ def test_part_of_a_newer_containerd_that_is_not_loaded_is_named(
     assert "is not loaded (io.containerd.cri.v1 images - error)" in said
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "io.containerd.content.v1 content - ok",
+        # 2.1 with disabled_plugins = ["io.containerd.grpc.v1.cri"]
+        "io.containerd.cri.v1 images - ok\\nio.containerd.cri.v1 runtime linux/amd64 ok",
+    ],
+)
 def test_containerd_without_that_part_is_told_so_at_once(
-    node: RuntimeNode, install: Callable[[str, str], None]
+    node: RuntimeNode, install: Callable[[str, str], None], listed: str
 ) -> None:
-    install("ctr", 'printf "io.containerd.content.v1 content - ok\\n"')
+    install("ctr", f'printf "{listed}\\n"')
     begun = time.monotonic()
     said = probe("cri").wait(begun + 60, frozenset())
     assert "no such plugin is listed" in str(said)
