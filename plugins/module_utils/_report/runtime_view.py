@@ -15,8 +15,9 @@ Node = Mapping[str, Any]
 HEADING = "Container runtimes"
 _NOTE = (
     "Each node is out of service meanwhile. If a runtime does not come back with its new files, the old ones do, the wave fails and the "
-    "node stays out of service. A server of k3s or RKE2 is the only one in its wave."
+    "node stays out of service."
 )
+_SERVERS_NOTE = " No wave has two servers of the control plane."
 _GONE = {
     "all": "all pods of the node evicted",
     "gpu_pods": "all GPU pods of the node evicted",
@@ -40,7 +41,8 @@ def runtime_section(plan: Mapping[str, Any], names: Sequence[str], limit: int) -
         Column("Restarted", wrap=True),
     ]
     rows = [(join_some(nodes, 8), *row) for row, nodes in alike.items()]
-    return Section(HEADING, _NOTE, capped_table(columns, rows, limit))
+    servers = any(plan["nodes"][name]["runtime"].get("server") for nodes in alike.values() for name in nodes)
+    return Section(HEADING, f"{_NOTE}{_SERVERS_NOTE if servers else ''}", capped_table(columns, rows, limit))
 
 
 def _title(runtime: Mapping[str, Any]) -> str:

@@ -55,6 +55,7 @@ def test_plan_says_who_is_disturbed_by_a_restart(wanted: PlanRequest, words: str
 
 
 def test_plan_names_no_label_of_ours_where_the_plugin_stays() -> None:
+    assert "control plane" not in render_text(show_plan(build_plan(request({"n0": OWED})), 50), Screen(120, 120))
     assert "label of our own DaemonSet" not in cells(request({"n0": OWED}))
     assert "containerd 1.6.20~ds1 to be set up and restarted" in cells(request({"n0": OWED}))
 
@@ -71,6 +72,7 @@ def test_plan_tells_what_is_done_to_alike_runtimes_in_one_row_and_fits_the_scree
     document = show_plan(build_plan(request({"n0": OWED, "n1": OWED, "n2": k3s})), 50)
     [section] = [section for section in document.sections if section.heading == "Container runtimes"]
     assert section.table is not None
+    assert section.text.endswith("No wave has two servers of the control plane.")
     assert [tuple(row) for row in section.table.rows] == [
         ("n0, n1", "containerd 1.6.20~ds1", "; ".join(OWED["actions"]), "containerd"),
         ("n2", "k3s", "write a file", "k3s.service"),
