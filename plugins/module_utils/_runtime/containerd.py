@@ -31,6 +31,11 @@ ENGINE = "containerd"
 # Version of a main file that is made: the newest that every containerd of the series reads.
 _NEW_FILE = {1: 2, 2: 3}
 
+_NO_PROGRAM = (
+    "Having containerd read the new config before it is written: its unit does not say which program it runs. Nothing is written "
+    "unseen; see that the unit has an ExecStart with containerd's path."
+)
+
 
 def plan(wish: Wish, observation: Observation) -> RuntimePlan:
     """What the wish needs of an observed containerd."""
@@ -60,7 +65,8 @@ def _planned(draft: Draft, configs: Configs, probe: Probe) -> RuntimePlan:
     add_toolkit_config(draft)
     drafted = draft.plan(probe, ours=replace(ours, tables=(*ours.tables, *_touched(draft))))
     if drafted.restart:
-        return replace(drafted, staging=staging(draft, configs, drafted))
+        staged = staging(draft, configs, drafted)
+        return replace(drafted, staging=staged) if staged else drafted.refused(_NO_PROGRAM)
     if draft.wish.present and draft.observation.dump is not None:
         # There is nothing to write, and yet another file may override ours.
         return drafted.refused(*not_in_effect(ours, draft.observation.dump))

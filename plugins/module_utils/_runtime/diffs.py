@@ -5,11 +5,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, Optional
+
+# Names under which engines keep what lets them into registries.
+_SECRET = re.compile(r"password|passwd|secret|token|auth", re.IGNORECASE)
+_LINE = re.compile(
+    r"""^(\s*["']?(?:[\w.-]*)(?:password|passwd|secret|token|auth)["']?\s*[=:]\s*)(?![\[{])\S.*?(,?)(\r?)$""",
+    re.M | re.I,
+)
+HIDDEN = "(not shown)"
+
+
+def is_secret(key: str) -> bool:
+    """Whether a key's value is not for logs."""
+    return bool(_SECRET.search(key))
+
+
+def without_secrets(text: str) -> str:
+    """A config as it may be shown."""
+    return _LINE.sub(lambda found: f'{found.group(1)}"{HIDDEN}"{found.group(2)}{found.group(3)}', text)
 
 
 def diff_entry(path: str, before: Optional[str], after: Optional[str]) -> Dict[str, str]:
-    """An entry for Ansible's ``diff``.
+    """An entry for Ansible's ``diff``, which goes into logs: values that let one into a registry are not shown.
 
     :param before: None: there is no file.
     :param after: None: there is to be no file.
@@ -17,6 +36,6 @@ def diff_entry(path: str, before: Optional[str], after: Optional[str]) -> Dict[s
     return {
         "before_header": path if before is not None else f"{path} (absent)",
         "after_header": path if after is not None else f"{path} (absent)",
-        "before": before or "",
-        "after": after or "",
+        "before": without_secrets(before or ""),
+        "after": without_secrets(after or ""),
     }

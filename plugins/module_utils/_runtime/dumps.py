@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.diffs import HIDDEN, is_secret
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Ours, RuntimePlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import (
     Path,
@@ -154,7 +155,9 @@ _ZEROS: Tuple[Any, ...] = ("", 0, [], {})
 
 
 def _shown(values: Mapping[Path, Any], path: Path) -> str:
-    return repr(values[path]) if path in values else "nothing"
+    if path not in values:
+        return "nothing"
+    return HIDDEN if is_secret(path[-1]) else repr(values[path])
 
 
 def _some(lines: Sequence[str]) -> str:

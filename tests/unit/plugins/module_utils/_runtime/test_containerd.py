@@ -273,6 +273,22 @@ def test_diff_shows_the_file_before_and_after() -> None:
     assert [one["before_header"] for one in fresh.diff] == [f"{DROP_IN} (absent)", f"{MAIN} (absent)"]
 
 
+def test_diff_shows_no_passwords() -> None:
+    auth = (
+        f'[{V2}.registry.configs."r".auth]\n  username = "u"\n  password = "hunter2" # old\n  identitytoken = \'abc\'\n'
+    )
+    made = plan(seen(PLAIN + auth))
+    shown = json.dumps(made.diff)
+    assert "hunter2" not in shown
+    assert "abc" not in shown
+    assert 'username = \\"u\\"' in shown
+    assert "hunter2" in (made.files[0].content or "")
+
+
+def test_containerd_that_cannot_be_asked_is_not_configured() -> None:
+    assert "Nothing is written unseen" in plan(seen(program=None)).problems[0]
+
+
 def test_runtime_is_a_copy_of_the_default_one() -> None:
     dump = (
         f'version = 2\n[{V2}.containerd]\ndefault_runtime_name = "crun"\n{RUNC}'

@@ -105,6 +105,13 @@ def test_dump_that_is_none_lets_nothing_be_written(
     assert said in told[0]
 
 
+def test_passwords_that_would_be_lost_are_not_shown() -> None:
+    secret = '[plugins.registry]\nurl = "r"\npassword = "hunter2"\n'
+    told = compared(BEFORE + secret.replace("hunter2", "other") + NVIDIA, BEFORE + secret)
+    assert "plugins.registry.password: (not shown) -> (not shown)" in told[0]
+    assert "hunter2" not in told[0]
+
+
 def test_many_differences_are_counted() -> None:
     told = compared("".join(f"x{number} = 1\n" for number in range(40)) + BEFORE + NVIDIA)
     assert "and 28 more" in told[0]

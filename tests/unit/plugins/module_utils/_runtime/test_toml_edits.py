@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime import toml_reading
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import (
     add_element,
     drop_element,
@@ -126,3 +127,27 @@ def test_statements_are_found_in_any_spelling(text: str) -> None:
 def test_text_that_is_no_toml_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="."):
         scan(text)
+
+
+@pytest.mark.parametrize("text", ["a = 1\r\n[t]\nb = { c = [1, 'x'] }\n", "\ufeff[[l]]\nd = 1979-05-27\n", ""])
+def test_reading_is_the_same_without_pythons_own_reader(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = parse(text, "text")
+    monkeypatch.setattr(toml_reading, "_LOADS", None)
+    toml_reading._read.cache_clear()
+    assert parse(text, "text") == fast
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("a = 1\nb = [1,\nc = 2\n", ":3:1: "), ("a = 1\na = 2\n", ": "), ('x = "a\n', ":1:7: "), ("[a\n", ":1:3: ")],
+)
+def test_place_of_what_is_no_toml_is_told_by_either_reader(
+    text: str, place: str, own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not own:
+        monkeypatch.setattr(toml_reading, "_LOADS", None)
+    toml_reading._read.cache_clear()
+    with pytest.raises(toml_reading.TomlError) as caught:
+        parse(text, "/etc/x.toml")
+    assert str(caught.value).startswith(f"Reading /etc/x.toml{place}" if place != ": " else "Reading /etc/x.toml:")
