@@ -152,12 +152,29 @@ def test_playbooks_are_such_that_ansible_takes_them(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_table_says_of_a_containerd_that_it_was_run_if_a_scenario_has_it() -> None:
-    scenario = yaml.safe_load((ROOT / "molecule/nvidia_container_runtime/molecule.yml").read_text("utf-8"))
-    hosts = scenario["provisioner"]["inventory"]["host_vars"].values()
-    run = re.findall(r"   \* - containerd\n     - (\S+) .*\n     - Run\n", GUIDE)
-    assert len(run) == len(hosts)
-    for host, version in zip(sorted(hosts, key=lambda one: one["test_containerd"]), sorted(run)):
-        assert version.startswith(host["test_containerd"])
-    # Of everything else it says less.
-    assert len(re.findall(r"     - Run\n", GUIDE)) == len(run)
+def hosts_of(scenario: str) -> dict[str, dict[str, Any]]:
+    """Variables by host."""
+    content = yaml.safe_load((ROOT / "molecule" / scenario / "molecule.yml").read_text("utf-8"))
+    found: dict[str, dict[str, Any]] = content["provisioner"]["inventory"]["host_vars"]
+    return found
+
+
+def test_table_says_of_a_runtime_that_it_was_run_if_a_scenario_has_it() -> None:
+    rows = re.findall(r"   \* - (\S+)\n     - (.+)\n     - (Run|Stand-in|Format|Refused)\n", GUIDE)
+    series = {host["test_containerd"] for host in hosts_of("nvidia_container_runtime").values()}
+    run = [(name, version) for name, version, tried in rows if tried == "Run"]
+    assert {version.split()[0] for name, version in run if name == "containerd"} == {
+        {"2": "2.1"}.get(one, one) for one in series
+    }
+    engines = hosts_of("nvidia_container_runtime_engines")
+    own = {name for name, host in engines.items() if "--package" in host.get("test_options", [])}
+    assert {name.lower() for name, _version in run} - {"containerd"} == own
+    inside = {
+        name: host["test_options"][1]
+        for name, host in engines.items()
+        if "--containerd" in host.get("test_options", [])
+    }
+    told = {name.lower().replace("-", ""): version for name, version, tried in rows if tried == "Stand-in"}
+    assert set(told) == set(engines) - own
+    for name, version in inside.items():
+        assert f"containerd {version}" in told[name]
