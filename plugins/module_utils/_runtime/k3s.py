@@ -23,7 +23,7 @@ from .k3s_runtimes import add_runtime, finds_by_itself
 from .laws import whole
 from .observation import Observation
 from .plan import Guard, Probe, RuntimePlan
-from .templates import BASE, uses_base
+from .templates import BASE
 from .toolkit_config import add_toolkit_config
 from .wish import Wish
 
@@ -60,7 +60,7 @@ def plan_for(distribution: Distribution, wish: Wish, observation: Observation) -
             f"{distribution.name} finds {wish.binary} by itself and keeps the runtime {wish.name}, until NVIDIA's container toolkit "
             "is uninstalled."
         )
-    _decide_default(draft, distribution, said if by_option else [], wish.default and by_option)
+    _decide_default(draft, containerd, distribution, said if by_option else [])
     add_runtime(draft, containerd, default=wish.default and not by_option)
     add_toolkit_config(draft)
     _decide_restart(draft, containerd)
@@ -79,7 +79,7 @@ def _refuse_other_engine(draft: Draft, options: List[Options]) -> None:
                 )
 
 
-def _decide_default(draft: Draft, distribution: Distribution, said: List[Options], wanted: bool) -> None:
+def _decide_default(draft: Draft, containerd: Containerd, distribution: Distribution, said: List[Options]) -> None:
     """Our drop-in of config.yaml, where the option is not set by others already."""
     name, observation = draft.wish.name, draft.observation
     text: Optional[str] = None
@@ -88,8 +88,8 @@ def _decide_default(draft: Draft, distribution: Distribution, said: List[Options
     value = flag if flag is not None else said[-1].value(DEFAULT_RUNTIME) if said else None
     if draft.wish.present and value == name:
         draft.notes.append(f"{name} is the default runtime by {path}. It stays so.")
-    elif draft.wish.present and wanted:
-        _refuse_default(draft, distribution, said)
+    elif draft.wish.present and draft.wish.default and finds_by_itself(draft):
+        _refuse_default(draft, distribution, said, containerd)
         text = f"{HEADER}\n{DEFAULT_RUNTIME}: {name}\n"
         if value is not None:
             draft.warnings.append(
@@ -101,7 +101,7 @@ def _decide_default(draft: Draft, distribution: Distribution, said: List[Options
     draft.add(Step(edited, done, whole=True))
 
 
-def _refuse_default(draft: Draft, distribution: Distribution, said: List[Options]) -> None:
+def _refuse_default(draft: Draft, distribution: Distribution, said: List[Options], containerd: Containerd) -> None:
     name, engine = draft.wish.name, draft.engine
     making = f"Making {name} the default runtime"
     if has(version_of(draft.observation.version), DEFAULT_RUNTIME_SINCE) is False:
@@ -113,6 +113,12 @@ def _refuse_default(draft: Draft, distribution: Distribution, said: List[Options
         draft.problems.append(
             f"{making}: {engine} looks for its executable at every start, and does not start at all if the default runtime's is "
             f"missing, as {draft.wish.binary} is. Install NVIDIA's container toolkit first."
+        )
+    path = containerd.leaves_out("DefaultRuntime")
+    if path:
+        draft.problems.append(
+            f"{making}: {path} writes all of containerd's config itself and leaves the default runtime out. Begin it with "
+            f"{BASE.strip()} and keep only what differs, then run this again."
         )
     flag = draft.flag(DEFAULT_RUNTIME)
     if flag is not None and flag != name:
@@ -137,17 +143,19 @@ def _refuse_default(draft: Draft, distribution: Distribution, said: List[Options
 def _decide_restart(draft: Draft, containerd: Containerd) -> None:
     """An executable that came after the last start is found at the next one only."""
     wish = draft.wish
-    if not wish.present or wish.name in containerd.runtimes or draft.restarts or draft.problems:
+    if not wish.present or wish.name in containerd.runtimes or draft.problems or not finds_by_itself(draft):
         return
-    if not finds_by_itself(draft) or any(step.whole and step.edited.text for step in draft.steps):
+    if any(step.edited.text and step.edited.seen.path.endswith(".toml") for step in draft.steps if step.whole):
         return
-    text = containerd.template.content if containerd.template else None
-    if text and not uses_base(text) and "ExtraRuntimes" not in text:
+    path = containerd.leaves_out("ExtraRuntimes")
+    if path:
         draft.problems.append(
-            f"Adding {wish.name}: {draft.engine} finds {wish.binary} at its start and would write its table, but "
-            f"{containerd.template.path if containerd.template else ''} writes all of containerd's config itself and leaves that out. "
-            f"Begin it with {BASE.strip()} and keep only what differs, then run this again."
+            f"Adding {wish.name}: {draft.engine} finds {wish.binary} at its start and would write its table, but {path} writes all of "
+            f"containerd's config itself and leaves that out. Begin it with {BASE.strip()} and keep only what differs, then run this "
+            "again."
         )
+    elif draft.restarts:
+        return
     elif draft.observation.binary(wish.binary).get("exists"):
         draft.restart_for = f"it looks for {wish.binary} at its start only"
     else:

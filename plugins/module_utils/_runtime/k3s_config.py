@@ -21,6 +21,7 @@ with suppress(ImportError):
 
 from .draft import Draft, version_of
 from .observation import SeenFile
+from .templates import uses_base
 from .toml_reading import TomlError, lookup, parse
 
 DROP_IN = "80-kubegpu-sharing"
@@ -126,6 +127,13 @@ class Containerd:
         """Tables of its runtimes."""
         found = lookup(self.cri, ("containerd", "runtimes"))
         return found if isinstance(found, Mapping) else {}
+
+    def leaves_out(self, name: str) -> Optional[str]:
+        """Path of the template, if it neither begins with the base nor uses what the distribution has under that name."""
+        text = self.template.content if self.template else None
+        if self.template is None or not text or uses_base(text) or name in text:
+            return None
+        return self.template.path
 
     @property
     def new_template(self) -> str:

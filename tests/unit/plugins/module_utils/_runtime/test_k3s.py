@@ -241,6 +241,17 @@ def test_concrete_template_that_leaves_out_what_k3s_finds_is_refused_and_not_res
         assert plan_runtime(Wish(), rancher(SECOND, {path: found}, nvidia=False)).restart
 
 
+def test_default_with_a_concrete_template_that_leaves_it_out_is_refused() -> None:
+    path = f"{etc()}/config-v3.toml.tmpl"
+    (problem,) = plan_runtime(Wish(default=True), rancher(SECOND, {path: generated(SECOND)})).problems
+    assert "leaves the default runtime out" in problem
+    # With the table missing it would be worse: a default that containerd has no table of.
+    text = generated(SECOND, nvidia=False) + "{{ .NodeConfig.DefaultRuntime }}"
+    (problem,) = plan_runtime(Wish(default=True), rancher(SECOND, {path: text}, nvidia=False)).problems
+    assert "leaves that out" in problem
+    assert not plan_runtime(Wish(default=True), rancher(SECOND, {path: BASE})).problems
+
+
 def test_absent_tells_that_the_distribution_keeps_what_it_finds_by_itself() -> None:
     plan = plan_runtime(ABSENT, rancher(SECOND))
     assert not plan.changed
