@@ -204,6 +204,8 @@ def argument_spec() -> ArgumentSpec:
             "root": {"type": "path", "default": "/"},
         },
         required_if=[("step", "staged", ["plan"]), ("step", "applied", ["plan"]), ("detached", True, ["program"])],
+        # A plan holds whole files of the host.
+        logged=False,
     )
 
 

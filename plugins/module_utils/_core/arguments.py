@@ -19,6 +19,8 @@ class ArgumentSpec:
     """Options of a module and what must hold between them.
 
     :param options: as AnsibleModule's ``argument_spec``.
+    :param logged: the host's system log tells with which options the module was called. Not where those are whole files of others,
+        which may hold passwords.
     """
 
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -26,6 +28,7 @@ class ArgumentSpec:
     required_together: list[tuple[str, ...]] = field(default_factory=list)
     required_one_of: list[tuple[str, ...]] = field(default_factory=list)
     required_if: list[tuple[Any, ...]] = field(default_factory=list)
+    logged: bool = True
 
     def merge(self, other: ArgumentSpec) -> ArgumentSpec:
         """Both specs as one; an option of ``other`` wins over one of the same name."""
@@ -35,6 +38,7 @@ class ArgumentSpec:
             required_together=[*self.required_together, *other.required_together],
             required_one_of=[*self.required_one_of, *other.required_one_of],
             required_if=[*self.required_if, *other.required_if],
+            logged=self.logged and other.logged,
         )
 
     def create_module(self) -> AnsibleModule:
@@ -46,6 +50,7 @@ class ArgumentSpec:
             required_one_of=self.required_one_of,
             required_if=self.required_if,
             supports_check_mode=True,
+            no_log=not self.logged,
         )
 
 

@@ -11,7 +11,7 @@ from typing import Dict, Optional
 # Names under which engines keep what lets them into registries.
 _SECRET = re.compile(r"password|passwd|secret|token|auth", re.IGNORECASE)
 _LINE = re.compile(
-    r"""^(\s*["']?(?:[\w.-]*)(?:password|passwd|secret|token|auth)["']?\s*[=:]\s*)(?![\[{])\S.*?(,?)(\r?)$""",
+    r"""^([ \t]*["']?(?:[\w.-]*)(?:password|passwd|secret|token|auth)["']?[ \t]*[=:][ \t]*)(?![\[{])\S.*?(,?)(\r?)$""",
     re.M | re.I,
 )
 HIDDEN = "(not shown)"
