@@ -62,7 +62,7 @@ def root(tmp_path: Path) -> Path:
         os.mknod(dev / name, 0o020000, os.makedev(NVIDIA, number))
     os.mknod(dev / "nvidia-uvm", 0o020666, os.makedev(*NULL))
     (dev / "nvidia7").write_text("no device", encoding="utf-8")
-    (dev / "nvidia8").symlink_to("/etc/passwd")
+    (dev / "nvidia8").symlink_to("/dev/null")
     return tmp_path / "root"
 
 

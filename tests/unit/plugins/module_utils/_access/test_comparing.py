@@ -56,6 +56,8 @@ def lost(now: dict[str, Any], before: list[dict[str, Any]] | None = None) -> lis
 def test_what_could_be_opened_before_is_lost() -> None:
     assert lost(denied(), [container()]) == ["/dev/nvidiactl", "/dev/nvidia0", "/dev/nvidia-uvm-tools"]
     assert lost(container(errors={**OPEN, "nvidia0": "EPERM"}), [container()]) == ["/dev/nvidia0"]
+    # gone just then
+    assert lost(container(errors={**OPEN, "nvidia0": "ENOENT"}), [container()]) == ["/dev/nvidia0"]
     assert lost(container(errors={"nvidiactl": None}), [container()]) == ["/dev/nvidia0", "/dev/nvidia-uvm-tools"]
 
 
