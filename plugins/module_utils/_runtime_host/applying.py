@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import checking, guarding, pending, systemd
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.backups import Backups
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.directories import MadeDirectories
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.dumping import find_difference
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.going_back import GoingBack
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observed_files import digest_of
@@ -58,6 +59,7 @@ class Application:
         self._pending = pending.Pending.of(request.root, request.state_dir)
         self._record = RecordFile.of(request.root, request.state_dir)
         self._backups = Backups(request.root, request.state_dir)
+        self._directories = MadeDirectories.of(request.root, request.state_dir)
 
     def forecast(self) -> Result:
         """What would be done. Writes nothing.
@@ -199,8 +201,10 @@ class Application:
 
     def finish(self, document: Document) -> None:
         """The marker goes last: whoever comes after a process that is killed here clears up, and has the copies to go back to."""
-        for path, noted in (document.get("files") or {}).items():
+        files = document.get("files") or {}
+        for path, noted in files.items():
             self._swap.clean(path, noted)
+        self._directories.settle([one for noted in files.values() for one in noted.get("made") or ()])
         self._swap.forget()
         self._pending.finish()
         self._backups.prune(self._request.keep_backups)
