@@ -56,6 +56,7 @@ def find_groups(cgroup: str, mountinfo: str) -> List[Group]:
     """
     mounts = list(_parse_mounts(mountinfo))
     found: List[Group] = []
+    unified = None
     for line in cgroup.splitlines():
         number, _colon, rest = line.partition(":")
         controllers, _colon, path = rest.partition(":")
@@ -64,15 +65,31 @@ def find_groups(cgroup: str, mountinfo: str) -> List[Group]:
         if "devices" in controllers.split(","):
             found.append(_place([one for one in mounts if "devices" in one.controllers], path))
         elif number == "0" and not controllers:
-            unified = [one for one in mounts if one.version == 2]
-            # mounted or not, every process has a place in version 2
-            if unified:
-                found.append(_place(unified, path))
+            unified = path
+    found += _find_unified(mounts, unified, bool(found))
     if not found:
         raise CgroupError(
             "neither the devices controller of cgroups version 1 nor cgroups version 2 are mounted here: run this on the host itself"
         )
     return found
+
+
+def _find_unified(mounts: List[_Mount], path: Optional[str], beside: bool) -> List[Group]:
+    """The cgroup of version 2. Mounted or not, every process has a place in it.
+
+    :param beside: version 1 decides. Then this one seldom does, and need not be anybody's to see or to join.
+    """
+    there = [one for one in mounts if one.version == 2]
+    if path is None or not there:
+        return []
+    try:
+        group = _place(there, path)
+    except CgroupError:
+        if beside:
+            return []
+        raise
+    usable = not beside or os.access(os.path.join(group.directory, "cgroup.procs"), os.W_OK)
+    return [group] if usable else []
 
 
 def _place(mounts: List[_Mount], path: str) -> Group:

@@ -32,22 +32,29 @@ POD = "/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope"
         (f"5:devices:{POD}\n0::/init.scope\n", V1, [(f"/sys/fs/cgroup/devices{POD}", 1)]),
         (f"5:cpu,devices:{POD}\n", TOGETHER, [(f"/sys/fs/cgroup/cpu,devices{POD}", 1)]),
         (f"0::{POD}\n", V2, [(f"/sys/fs/cgroup{POD}", 2)]),
-        # both may decide
-        (
-            f"5:devices:{POD}\n1:name=systemd:/x\n0::/x\n",
-            UNIFIED + V1,
-            [(f"/sys/fs/cgroup/devices{POD}", 1), ("/sys/fs/cgroup/unified/x", 2)],
-        ),
         ("0::/\n", V2, [("/sys/fs/cgroup", 2)]),
         # a node seen from a pod with the host's process ids: its cgroups are mounted elsewhere, from above its own namespace
         (f"0::/../../..{POD}\n", V2.replace(" / /sys", " /../../.. /host/sys"), [(f"/host/sys/fs/cgroup{POD}", 2)]),
         # a part of the hierarchy is mounted, at a place with a space in its name
         (f"0::{POD}\n", f"35 24 0:28 /kubepods.slice /a\\040b rw - cgroup2 c rw\n{V2}", [(f"/a b/{POD[16:]}", 2)]),
     ],
-    ids=["v1", "v1-together", "v2", "hybrid", "v2-root", "from-a-pod", "part"],
+    ids=["v1", "v1-together", "v2", "v2-root", "from-a-pod", "part"],
 )
 def test_find_groups(cgroup: str, mountinfo: str, expected: list[tuple[str, int]]) -> None:
     assert [(group.directory, group.version) for group in find_groups(cgroup, mountinfo)] == expected
+
+
+def test_beside_version_1_version_2_counts_if_it_can_be_joined(tmp_path: Path) -> None:
+    mountinfo = V1 + UNIFIED.replace("/sys/fs/cgroup/unified", str(tmp_path))
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/cgroup.procs").touch()
+
+    def versions(path: str) -> list[int]:
+        return [group.version for group in find_groups(f"5:devices:{POD}\n1:name=systemd:/x\n0::{path}\n", mountinfo)]
+
+    assert versions("/x") == [1, 2]
+    assert versions("/gone") == [1]
+    assert versions("/../x") == [1]
 
 
 @pytest.mark.parametrize(
