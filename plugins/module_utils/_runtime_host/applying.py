@@ -101,11 +101,12 @@ class Application:
             self._write(document)
             if restarts:
                 self._guard()
+                self._pending.advance(document, pending.RESTARTING)
         except (KubeGpuError, OSError) as error:
             # A process before this one may have had the runtime read what is now taken away again.
             raise back.after_writing(error, restart=bool(unfinished)) from error
         if restarts:
-            self._restart(document, units, probe, demanded, back)
+            self._restart(units, probe, demanded, back)
         if confirm is not None and not self._is_confirmed(document, confirm, result, back):
             raise back.unconfirmed(restart=restarts)
         self.finish(document)
@@ -180,11 +181,8 @@ class Application:
                 f"{self._request.engine} does not read the written files as it read their candidate. {difference}"
             )
 
-    def _restart(
-        self, document: Document, units: List[str], probe: Probe, demanded: FrozenSet[str], back: GoingBack
-    ) -> None:
+    def _restart(self, units: List[str], probe: Probe, demanded: FrozenSet[str], back: GoingBack) -> None:
         try:
-            self._pending.advance(document, pending.RESTARTING)
             deadline = time.monotonic() + self._request.probe.seconds
             problem = bring_up(units, probe, deadline, demanded) or guarding.wait_after(self._request.guards, deadline)
         except (KubeGpuError, OSError) as error:

@@ -406,3 +406,20 @@ def test_immutable_file_is_told_before_anything_is_written(node: RuntimeNode, st
     finally:
         subprocess.run(["chattr", "-i", str(node.path(CONFIG))], check=True)
     assert stands_as_before(node)
+
+
+def test_progress_that_cannot_be_noted_ends_in_no_restart(
+    node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = pending.Pending.advance
+
+    def fail(self: pending.Pending, document: dict[str, object], phase: str) -> None:
+        if phase == pending.RESTARTING:
+            raise KubeGpuError("Writing pending.json failed: No space left on device.")
+        advance(self, document, phase)
+
+    monkeypatch.setattr(pending.Pending, "advance", fail)
+    with pytest.raises(KubeGpuError, match=r"No space left(?s:.*)was not restarted"):
+        step(make_plan(change(node, CONFIG, NEW)))
+    assert stands_as_before(node)
+    assert not node.calls
