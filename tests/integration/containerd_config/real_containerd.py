@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
@@ -54,7 +55,7 @@ class RealContainerd:
         """All files and what is in them."""
         return {str(path): path.read_bytes() for path in sorted(self.directory.rglob("*")) if path.is_file()}
 
-    @property
+    @cached_property
     def version(self) -> str:
         """As the program tells."""
         return self._run("--version")["stdout"].split()[2].lstrip("v")
@@ -117,11 +118,15 @@ class RealContainerd:
 
     def apply(self, wish: Wish) -> RuntimePlan:
         """What the wish needs is done, as long as nothing speaks against it; what comes of it is what the candidate came to."""
-        plan = self.plan(wish)
-        problems = self.problems(plan)
+        look = self.look()
+        plan = plan_runtime(replace(wish, state_dir=str(self.directory)), look)
+        problems, expected = list(plan.problems), None
+        if plan.restart and not problems:
+            candidate = self.candidate(plan)
+            problems = compare(plan, look.dump, candidate)
+            expected = without_imports(candidate["stdout"]) if not problems else None
         if problems:
             raise AssertionError("\n".join(problems))
-        expected = without_imports(self.candidate(plan)["stdout"]) if plan.restart else None
         for change in plan.files:
             path = Path(change.path)
             if change.content is None:
