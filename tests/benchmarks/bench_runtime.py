@@ -70,7 +70,13 @@ def _table(rows: list[list[str]], headers: list[str]) -> str:
 def _edits() -> list[list[str]]:
     text = _config()
     wish = Wish()
-    observed = node("containerd", {DEFAULT_PATH: text}, version="1.6.20", config_path=DEFAULT_PATH, dump=_dump(text))
+    seen: dict[str, Any] = {
+        "version": "1.6.20",
+        "config_path": DEFAULT_PATH,
+        "program": "/usr/bin/containerd",
+        "dump": _dump(text),
+    }
+    observed = node("containerd", {DEFAULT_PATH: text}, **seen)
     done = after(observed, plan_runtime(wish, observed))
     work: dict[str, Callable[[], object]] = {
         "plan that adds the handler": lambda: plan_runtime(wish, observed),
