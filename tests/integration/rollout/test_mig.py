@@ -18,7 +18,7 @@ import pytest
 from simulator.cluster import SimulatedCluster
 from simulator.nvml.mig_state import MigState
 
-from .operator import REPOSITORY, Operator
+from .operator import PLAYBOOK_SECONDS, REPOSITORY, Operator
 from .test_host_steps import REVISION, command, in_service, node, steps, words
 
 NODE = "gpu-h20"
@@ -84,7 +84,7 @@ def test_process_that_came_to_the_host_since_the_plan_keeps_every_pod_where_it_i
 
 def come_once_cordoned(cluster: SimulatedCluster, process: Path) -> None:
     """Somebody starts a tool on the host."""
-    cluster.wait_until(lambda: not in_service(cluster, NODE), what="the cordon")
+    cluster.wait_until(lambda: not in_service(cluster, NODE), timeout=PLAYBOOK_SECONDS, what="the cordon")
     (process / "fd").mkdir(parents=True)
     (process / "comm").write_text("profiler\n", encoding="utf-8")
     (process / "cgroup").write_text("0::/user.slice/user-0.slice/session-1.scope\n", encoding="utf-8")
