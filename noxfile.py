@@ -29,7 +29,7 @@ BUILD = ROOT / "build"
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 
 # Molecule scenarios that need a host of their own, which not every machine can have.
-SCENARIOS_ON_HOSTS = ("gpu_usage", "mig_config", "nvidia_container_runtime")
+SCENARIOS_ON_HOSTS = ("gpu_usage", "mig_config", "nvidia_container_runtime", "nvidia_container_runtime_engines")
 
 nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = False

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from hosts.base import base
 from hosts.containerds import SUITES, layer
+from hosts.debian import Packages, unpacked
 from hosts.host import HostError, start, stop
-from hosts.packages import UNAVAILABLE, HostsUnavailableError, install_packages
+from hosts.packages import UNAVAILABLE, HostsUnavailableError, codename, install_packages
 
 
 def main(arguments: list[str]) -> int:
@@ -25,6 +26,9 @@ def main(arguments: list[str]) -> int:
     up = commands.add_parser("up", help="start a host; prints how to reach it, as JSON")
     up.add_argument("--name", required=True)
     up.add_argument("--containerd", choices=SUITES, help="give it this containerd instead of the one of its release")
+    up.add_argument(
+        "--package", action="append", default=[], help="give it this package of its release, and what that one needs"
+    )
     down = commands.add_parser("down", help="end a host")
     for command in (up, down):
         command.add_argument("--dir", type=Path, required=True, help="for what is known of the host on this machine")
@@ -38,6 +42,8 @@ def main(arguments: list[str]) -> int:
             base()
         else:
             layers = [layer(options.containerd)] if options.containerd else []
+            if options.package:
+                layers.append(unpacked(Packages(codename(), tuple(options.package), root=base() / "root")))
             print(json.dumps(asdict(start(options.dir.resolve(), options.name, layers))))
     except HostsUnavailableError as error:
         print(error, file=sys.stderr)
