@@ -13,17 +13,17 @@ from dataclasses import replace
 from typing import Any, Dict, List
 
 from .containerd_checks import check
-from .containerd_config import Configs, effective_cri, parse_version, plugin_name, read_configs
+from .containerd_config import Configs, effective_cri, parse_version, plugin_name, read_config, read_configs
 from .containerd_edits import EditError
 from .containerd_foreign import foreign_steps
-from .containerd_layouts import Layout, drop_in_steps, main_step
+from .containerd_layouts import Layout, drop_in_steps, main_step, stale_drop_in_steps
 from .containerd_runtimes import Wanted, binaries, others, replaced, wanted
 from .containerd_staging import staging
 from .draft import Draft
 from .dumps import not_in_effect
 from .observation import Observation
 from .plan import Ours, Probe, RuntimePlan
-from .toml_reading import Path, TomlError, lookup
+from .toml_reading import Path, TomlError, flatten, lookup
 from .toolkit_config import add_toolkit_config
 from .wish import Wish
 
@@ -56,14 +56,15 @@ def _planned(draft: Draft, configs: Configs, probe: Probe) -> RuntimePlan:
     ours = layout.needed.ours(draft.wish.name, layout.plugin) if draft.wish.present else Ours()
     if series == 1:
         draft.add(main_step(draft, configs, layout))
-        steps = []
+        steps = stale_drop_in_steps(draft, configs)
     else:
         steps = drop_in_steps(draft, configs, layout, ours)
     steps += foreign_steps(draft, configs, whole=series == 1)
     for step in steps if draft.wish.present else reversed(steps):
         draft.add(step)
     add_toolkit_config(draft)
-    drafted = draft.plan(probe, ours=replace(ours, tables=(*ours.tables, *_touched(draft))))
+    hidden = [("plugins", layout.plugin)] if series == 1 and draft.observation.file(configs.drop_in).exists else []
+    drafted = draft.plan(probe, ours=replace(ours, tables=(*ours.tables, *_touched(draft, configs), *hidden)))
     if drafted.restart:
         staged = staging(draft, configs, drafted)
         return replace(drafted, staging=staged) if staged else drafted.refused(_NO_PROGRAM)
@@ -80,7 +81,8 @@ def _layout(draft: Draft, configs: Configs, series: int) -> Layout:
         recorded.update({key: one.ours[key] for key in ("name", "source", "restored") if key in one.ours})
     if not draft.wish.present:
         return Layout(plugin_name(version), version, Wanted())
-    cri = effective_cri(draft.observation, configs)
+    stale = series == 1 and draft.observation.file(configs.drop_in).exists
+    cri = configs.main.cri if stale else effective_cri(draft.observation, configs)
     needed = wanted(draft.wish, cri, recorded)
     if needed.source is None:
         draft.warnings.append(
@@ -90,9 +92,13 @@ def _layout(draft: Draft, configs: Configs, series: int) -> Layout:
     return Layout(plugin_name(version), version, needed, tuple(others(draft.wish, cri, recorded)))
 
 
-def _touched(draft: Draft) -> List[Path]:
-    """Paths that a former run set, and which may change or vanish now."""
-    return [tuple(path) for one in draft.recorded.values() for path in one.ours.get("touched") or ()]
+def _touched(draft: Draft, configs: Configs) -> List[Path]:
+    """Paths that a former run set, and which may change or vanish now; of a drop-in that no record tells of, by what is in it."""
+    recorded = [tuple(path) for one in draft.recorded.values() for path in one.ours.get("touched") or ()]
+    seen = draft.observation.file(configs.drop_in)
+    if seen.content is None or draft.recorded_of(seen) is not None:
+        return recorded
+    return [*recorded, *(path for path in flatten(read_config(seen).data) if path != ("version",))]
 
 
 def _found(draft: Draft, configs: Configs) -> None:
@@ -116,9 +122,26 @@ def _found(draft: Draft, configs: Configs) -> None:
         draft.notes.append(
             f"{main.seen.path} is a symbolic link to {main.seen.link}: the link stays, its target is written"
         )
+    _say_what_stays(draft, configs)
     for name in instead:
         if not draft.wish.restore_runc:
             draft.warnings.append(
                 f"The executable of runtime {name} is NVIDIA's ({binaries(cri)[name]}): every container starts through it, also "
                 "those without a GPU. The option restore_runc gives it its own one back."
             )
+
+
+def _say_what_stays(draft: Draft, configs: Configs) -> None:
+    """What is as somebody else put it, as far as it can be told: also ours, if its record was lost."""
+    wish, kept = draft.wish, draft.kept
+    if draft.recorded or draft.observation.file(configs.drop_in).exists:
+        return
+    if not wish.present and wish.name in kept["runtimes"]:
+        draft.warnings.append(
+            f"The runtime {wish.name} is in containerd's config, and no record on this node says that it was put in from here: it "
+            "stays. Take it out by hand if nobody needs it."
+        )
+    elif wish.present and not wish.default and kept["default_runtime"] == wish.name:
+        draft.notes.append(
+            f"{wish.name} is containerd's default runtime already, put in by somebody else. It stays so."
+        )

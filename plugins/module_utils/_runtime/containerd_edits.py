@@ -10,7 +10,9 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .containerd_config import reads
+from .containerd_config import plugin_name, reads
+from .containerd_runtimes import is_said
+from .dumps import CRI_PLUGINS
 from .toml_edits import add_element, drop_element, literal, put, put_raw, raw_value, take_out, take_out_table
 from .toml_reading import Path, TomlError, flatten, lookup, parse, show
 
@@ -85,6 +87,7 @@ class ConfigEditor:
         :raises TomlError: no TOML.
         """
         data = parse(text, self.path)
+        ours = _of_version(ours, data)
         expected = copy.deepcopy(data)
         told: List[str] = []
         for entry in self._to_take_out(data, ours, told):
@@ -131,14 +134,19 @@ class ConfigEditor:
         known = {tuple(entry["path"]) for entry in held}
         table = lookup(data, runtime)
         inside = flatten(table, runtime) if isinstance(table, Mapping) else {}
-        others = [path for path in inside if path not in known and inside[path] != {}]
-        if others and any(path[: len(runtime)] == runtime for path in known):
+        ours_whole = list(runtime) in (ours.get("tables") or ())
+        if not ours_whole or not any(path[: len(runtime)] == runtime for path in known):
+            return held
+        others = [path for path in inside if path not in known and is_said(path[len(runtime) :], inside[path])]
+        if others:
             told.append(
                 f"The runtime {show(runtime[-1:])} in {self.path} stays as a whole, since it has values that were not put there by "
                 f"this collection: {', '.join(show(path[len(runtime) :]) for path in others)}. Take it out by hand if nobody needs it."
             )
-            held = [entry for entry in held if tuple(entry["path"])[: len(runtime)] != runtime]
-        return held
+            return [entry for entry in held if tuple(entry["path"])[: len(runtime)] != runtime]
+        # A tool that wrote the file anew wrote all defaults out too.
+        implied = [path for path in inside if path not in known and inside[path] != {}]
+        return [*held, *({"path": list(path), "value": inside[path], "before": None} for path in implied)]
 
     def _without_import(self, text: str, expected: Dict[str, Any], ours: Mapping[str, Any]) -> str:
         imported = ours.get("imported")
@@ -165,6 +173,23 @@ class ConfigEditor:
             f"Editing {self.path}: it is written in a way in which the edit would have had {found}. Nothing was written; write "
             f"{show(self.runtime)} as a table of its own, or give the file to `containerd config migrate`."
         )
+
+
+def _of_version(ours: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record with the names that the file has now: somebody may have migrated it to another version since."""
+    version = data.get("version")
+    plugin = plugin_name(version) if isinstance(version, int) else None
+
+    def renamed(path: Sequence[str]) -> List[str]:
+        is_cri = plugin is not None and len(path) > 1 and path[0] == "plugins" and path[1] in CRI_PLUGINS
+        return [path[0], str(plugin), *path[2:]] if is_cri else list(path)
+
+    return {
+        **ours,
+        "values": [{**entry, "path": renamed(entry["path"])} for entry in ours.get("values") or ()],
+        "tables": [renamed(table) for table in ours.get("tables") or ()],
+        "runtime": renamed(ours.get("runtime") or ()),
+    }
 
 
 def _before(text: str, data: Mapping[str, Any], path: Path) -> Optional[str]:

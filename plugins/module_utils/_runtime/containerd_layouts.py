@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .containerd_config import Configs
 from .containerd_edits import ConfigEditor
@@ -15,6 +15,7 @@ from .draft import Draft, Step
 from .dumps import not_in_effect
 from .laws import Edited, edit, whole
 from .plan import Ours
+from .record import FileRecord
 from .toml_edits import put
 from .toml_reading import Path
 
@@ -66,8 +67,15 @@ def main_step(draft: Draft, configs: Configs, layout: Layout) -> Step:
         version=layout.version,
         facts=layout.facts(name),
     )
-    edited = edit(configs.main.seen, draft.recorded_of(configs.main.seen), editor, draft.wish.present)
+    recorded = draft.recorded_of(configs.main.seen) or _unrecorded(configs)
+    edited = edit(configs.main.seen, recorded, editor, draft.wish.present)
     return Step(edited, _said(draft, "the main file"))
+
+
+def stale_drop_in_steps(draft: Draft, configs: Configs) -> List[Step]:
+    """Our drop-in of a containerd 2.x that was taken back to 1.x, which takes it for all that the CRI plugin's config says."""
+    seen = draft.observation.file(configs.drop_in)
+    return [Step(whole(seen, None, False), "take away the drop-in, which hides the CRI plugin's config from 1.x")]
 
 
 def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) -> List[Step]:
@@ -75,10 +83,7 @@ def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) ->
     wish, seen = draft.wish, draft.observation.file(configs.drop_in)
     recorded = draft.recorded_of(seen)
     if wish.present and recorded is None and not seen.exists and _is_there(draft, ours):
-        draft.notes.append(
-            f"the runtime {wish.name} is there already as wished, put by somebody else: nothing is written"
-        )
-        return []
+        return _kept(draft)
     if recorded is not None and seen.exists and seen.sha256 != recorded.result_sha256:
         draft.warnings.append(f"{seen.path} is this role's own and was edited by somebody else; those edits go.")
     drop_in = whole(seen, drop_in_text(layout, wish.name) if wish.present else None, wish.present)
@@ -91,11 +96,30 @@ def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) ->
         imported=configs.drop_in,
         version=layout.version,
     )
-    main = edit(configs.main.seen, draft.recorded_of(configs.main.seen), importing, wish.present)
+    main = edit(
+        configs.main.seen, draft.recorded_of(configs.main.seen) or _unrecorded(configs), importing, wish.present
+    )
     return [
         Step(drop_in, _said(draft, "a file of its own"), whole=True),
-        Step(main, _imported(main, wish.present)),
+        Step(main, _imported(draft, main)),
     ]
+
+
+def _kept(draft: Draft) -> List[Step]:
+    """Everything as it is: by somebody else, or in the main file by a run with an older containerd."""
+    by = "in the main file, by a run with an older containerd" if draft.recorded else "put by somebody else"
+    draft.notes.append(f"the runtime {draft.wish.name} is there already as wished, {by}: nothing is written")
+    seen = [draft.observation.file(path) for path in draft.recorded]
+    return [Step(Edited(one, one.content, draft.recorded[one.path]), "") for one in seen if one.exists]
+
+
+def _unrecorded(configs: Configs) -> Optional[FileRecord]:
+    """What can be told of the main file if the record was lost: nobody else imports our drop-in by its name."""
+    imports = configs.main.strings("imports")
+    if configs.drop_in not in imports:
+        return None
+    ours = {"imported": configs.drop_in, "imports_made": imports == [configs.drop_in]}
+    return FileRecord(None, "", "", ours)
 
 
 def drop_in_text(layout: Layout, name: str) -> str:
@@ -107,7 +131,11 @@ def drop_in_text(layout: Layout, name: str) -> str:
 
 
 def _is_there(draft: Draft, ours: Ours) -> bool:
+    """Whether it is all in effect without a drop-in, and nothing of a former wish is, either."""
     dump = draft.observation.dump
+    former = (draft.observation.record or {}).get("wish")
+    if draft.recorded and former != draft.wish.of_files():
+        return False
     return dump is not None and dump.get("rc") == 0 and not not_in_effect(ours, dump)
 
 
@@ -118,7 +146,10 @@ def _said(draft: Draft, where: str) -> str:
     return f"put the runtime {draft.wish.name}{default} into {where}"
 
 
-def _imported(main: Edited, present: bool) -> str:
-    if present:
+def _imported(draft: Draft, main: Edited) -> str:
+    recorded = draft.recorded_of(main.seen)
+    if recorded is not None and recorded.ours.get("values"):
+        return "take out of the main file what a run with an older containerd put there"
+    if draft.wish.present:
         return "import the drop-in" if main.seen.exists else "make a main file that imports the drop-in"
     return "import the drop-in no more"

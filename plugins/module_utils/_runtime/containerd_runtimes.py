@@ -100,11 +100,12 @@ def _runtime_values(wish: Wish, table: Mapping[str, Any]) -> List[Tuple[Path, An
 
 def _said(table: Mapping[str, Any]) -> Dict[Path, Any]:
     """Values of a runtime's table that containerd would not take anyway."""
-    return {
-        path: value
-        for path, value in flatten(table).items()
-        if value not in ("", 0, [], {}, None) and _IMPLIED.get(path[0]) != value
-    }
+    return {path: value for path, value in flatten(table).items() if is_said(path, value)}
+
+
+def is_said(path: Path, value: Any) -> bool:
+    """Whether a value of a runtime's table is another one than containerd would take without it."""
+    return value not in ("", 0, [], {}, None) and _IMPLIED.get(path[0]) != value
 
 
 def others(wish: Wish, cri: Mapping[str, Any], recorded: Mapping[str, Any]) -> List[Tuple[Path, Any]]:

@@ -84,6 +84,9 @@ def edit(seen: SeenFile, recorded: Optional[FileRecord], editor: Editor, present
     if not present:
         return Edited(seen, base, None, tuple(told))
     text, ours = editor.with_ours(base)
+    if told and recorded is not None and text is not None:
+        # What is set anew does not stay as somebody changed it.
+        told = [one for one in told if one in editor.without_ours(text, recorded.ours)[1]]
     if recorded is not None and text != seen.content and editor.same(text, seen.content):
         # Somebody edited beside ours, which still stands as it shall: nothing to write, and the way back is known.
         return Edited(seen, seen.content, recorded, tuple(told))

@@ -58,13 +58,13 @@ class RealContainerd:
     @cached_property
     def version(self) -> str:
         """As the program tells."""
-        return self._run("--version")["stdout"].split()[2].lstrip("v")
+        return self.run("--version")["stdout"].split()[2].lstrip("v")
 
     def dump(self) -> Dict[str, Any]:
         """The merged config; of no main file, the default."""
         if not self.main.exists():
-            return self._run("config", "default")
-        return self._run("--config", str(self.main), "config", "dump")
+            return self.run("config", "default")
+        return self.run("--config", str(self.main), "config", "dump")
 
     def cri(self) -> Mapping[str, Any]:
         """The merged table of what serves the kubelet."""
@@ -105,7 +105,7 @@ class RealContainerd:
         for path, text in plan.staging.files:
             Path(path).write_bytes(text.encode())
         try:
-            return self._run(*plan.staging.argv[1:])
+            return self.run(*plan.staging.argv[1:])
         finally:
             for path, _text in plan.staging.files:
                 os.unlink(path)
@@ -140,7 +140,8 @@ class RealContainerd:
             raise AssertionError("the written files come to something else than their candidate")
         return plan
 
-    def _run(self, *words: str) -> Dict[str, Any]:
+    def run(self, *words: str) -> Dict[str, Any]:
+        """Its answer to a command."""
         argv: Sequence[str] = [str(self.program), *words]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
         return {"argv": list(argv), "rc": done.returncode, "stdout": done.stdout, "stderr": done.stderr}

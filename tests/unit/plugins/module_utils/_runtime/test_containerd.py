@@ -351,6 +351,28 @@ def test_field_that_somebody_changed_since_stays_and_is_told() -> None:
     )
 
 
+def test_field_that_is_set_anew_is_not_said_to_stay() -> None:
+    start = seen(PLAIN + RUNC)
+    there = after(start, plan(start, default=True).to_dict())
+    text = there["files"][MAIN]["content"]
+    there["files"][MAIN] = seen_file(text.replace('default_runtime_name = "nvidia"', 'default_runtime_name = "mine"'))
+    again = plan(there, default=True)
+    assert 'default_runtime_name = "nvidia"' in (again.files[0].content or "")
+    assert not again.warnings
+    # Not wished any more, it does stay.
+    assert "it stays as it is" in plan(there, default=False).warnings[0]
+
+
+def test_field_of_a_runtime_that_was_there_before_goes_back_alone() -> None:
+    theirs = f"[{V2}.containerd.runtimes.nvidia]\nruntime_type = 'io.containerd.runc.v2'\n"
+    start = seen(PLAIN + RUNC + theirs)
+    there = after(start, plan(start, privileged_without_host_devices="true").to_dict())
+    there["files"][MAIN] = seen_file(there["files"][MAIN]["content"] + "# by hand\n")
+    gone = plan(there, state="absent")
+    assert gone.files[0].content == PLAIN + RUNC + theirs + "# by hand\n"
+    assert not gone.warnings
+
+
 def test_runtime_that_somebody_made_his_own_stays_whole() -> None:
     start = seen(PLAIN + RUNC)
     there = after(start, plan(start).to_dict())

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts that changed between two runs: another containerd, a config that was migrated, a record that was lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, List
+
+import pytest
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
+from hosts.containerds import program
+from hosts.packages import HostsUnavailableError, are_required
+
+from .real_containerd import RealContainerd
+
+PRESENT = Wish()
+FULL = Wish(default=True, privileged_without_host_devices="true")
+ABSENT = Wish(state="absent")
+V2 = 'plugins."io.containerd.grpc.v1.cri"'
+CONFIG = f"""\
+# by the image
+version = 2
+[{V2}]
+sandbox_image = "registry.k8s.io/pause:3.9"
+[{V2}.containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[{V2}.containerd.runtimes.runc.options]
+SystemdCgroup = true
+"""
+Make = Callable[[str], RealContainerd]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """The host's containerd, in a series; its files stay when another one is installed."""
+
+    def installed(series: str) -> RealContainerd:
+        try:
+            return RealContainerd(program(series), tmp_path)
+        except HostsUnavailableError as error:
+            if are_required():
+                raise
+            pytest.skip(str(error))
+
+    return installed
+
+
+def replaced_by(host: RealContainerd, newer: RealContainerd) -> RealContainerd:
+    """Another containerd on the same host."""
+    newer.record = host.record
+    return newer
+
+
+def runtimes(host: RealContainerd) -> List[str]:
+    """Names in the merged config, the default one first."""
+    containerd = host.cri()["containerd"]
+    default = containerd["default_runtime_name"]
+    return [default, *sorted(name for name in containerd["runtimes"] if name != default)]
+
+
+def test_upgrade_needs_nothing_until_the_wish_changes(make: Make) -> None:
+    host = make("1.7")
+    host.write("config.toml", CONFIG)
+    before = host.files()
+    host.apply(FULL)
+    host = replaced_by(host, make("2"))
+    plan = host.plan(FULL)
+    assert not plan.changed
+    assert "by a run with an older containerd" in plan.notes[-1]
+    assert plan.record == host.record
+    moved = host.apply(PRESENT)
+    assert "take out of the main file what a run with an older containerd put there" in moved.actions[1]
+    assert runtimes(host) == ["runc", "nvidia"]
+    assert not host.plan(PRESENT).changed
+    host.apply(ABSENT)
+    assert host.files() == before
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["recorded", "lost"])
+@pytest.mark.parametrize("wish", [FULL, ABSENT], ids=["present", "absent"])
+def test_containerd_that_was_taken_back_gets_its_config_back(make: Make, wish: Wish, lost: bool) -> None:
+    host = make("2")
+    host.write("config.toml", CONFIG)
+    before = host.files()
+    host.apply(FULL)
+    host = replaced_by(host, make("1.7"))
+    # 1.x takes the drop-in for all that there is.
+    assert host.cri()["sandbox_image"] != "registry.k8s.io/pause:3.9"
+    if lost:
+        host.record = None
+    host.apply(wish)
+    assert not host.drop_in.exists()
+    assert host.cri()["sandbox_image"] == "registry.k8s.io/pause:3.9"
+    assert runtimes(host) == (["nvidia", "runc"] if wish.present else ["runc"])
+    assert not host.plan(wish).changed
+    if wish.present:
+        host.apply(ABSENT)
+    assert host.files() == before
+
+
+@pytest.mark.parametrize("wish", [ABSENT, replace(FULL, name="gpu")], ids=["absent", "renamed"])
+def test_ours_are_found_in_a_config_that_was_migrated(make: Make, wish: Wish) -> None:
+    host = make("1.7")
+    host.write("config.toml", CONFIG)
+    host.apply(FULL)
+    host = replaced_by(host, make("2"))
+    # All defaults are written out, in tables with other names.
+    host.main.write_text(host.run("--config", str(host.main), "config", "migrate")["stdout"])
+    assert runtimes(host) == ["nvidia", "runc"]
+    host.apply(wish)
+    assert runtimes(host) == (["gpu", "runc"] if wish.present else ["runc"])
+
+
+def test_drop_in_of_which_the_record_was_lost_is_ours(make: Make) -> None:
+    host = make("2")
+    host.write("config.toml", CONFIG)
+    before = host.files()
+    host.apply(FULL)
+    host.record = None
+    host.apply(PRESENT)
+    assert runtimes(host) == ["runc", "nvidia"]
+    host.record = None
+    host.apply(ABSENT)
+    assert host.files() == before
+
+
+def test_main_file_of_which_the_record_was_lost_is_told(make: Make) -> None:
+    host = make("1.7")
+    host.write("config.toml", CONFIG)
+    host.apply(FULL)
+    host.record = None
+    assert "nvidia is containerd's default runtime already, put in by somebody else" in host.plan(PRESENT).notes[-1]
+    plan = host.plan(ABSENT)
+    assert not plan.changed
+    assert "no record on this node says that it was put in from here: it stays" in plan.warnings[0]
