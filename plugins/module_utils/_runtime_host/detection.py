@@ -125,7 +125,7 @@ def _candidate(root: Root, engine: Engine, by_name: Mapping[str, Unit]) -> Candi
     running = [(unit, role) for unit, role in loaded if unit.runs]
     # A node is a server or an agent; of two services that are installed, the one that runs tells.
     counted = running or loaded
-    socket = next((path for path in engine.sockets if _is_socket(root.real(path))), None)
+    socket = next((path for path in engine.sockets if is_socket(root.real(path))), None)
     evidence = [f"{unit.name} is {unit.active}." for unit, _role in loaded]
     evidence += [
         f"{name} is masked." for name, _role in engine.units if name in by_name and by_name[name].load == "masked"
@@ -153,7 +153,8 @@ def _serves_docker_alone(root: Root) -> bool:
     return bool(_NO_CRI.search(_text(root, ENGINES["containerd"].config_path)))
 
 
-def _is_socket(path: str) -> bool:
+def is_socket(path: str) -> bool:
+    """Whether a socket is at that path here."""
     try:
         return stat.S_ISSOCK(os.stat(path).st_mode)
     except OSError:

@@ -28,6 +28,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.dump
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.engines import all_units
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.looking import Looking
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.sockets import with_own_socket
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.systemd import read_units
 
 STATE_DIR = "/var/lib/kubegpu-sharing/runtime"
@@ -87,10 +88,13 @@ def observe(look: Look) -> Dict[str, Any]:
     candidates = find_candidates(look.root, units)
     endpoint = kubelet_endpoint(look.root, units)
     chosen, problem = choose(look.root, look.engine, candidates, endpoint)
-    found.update(candidates=[one.to_dict() for one in candidates], kubelet_endpoint=endpoint, problem=problem)
+    found.update(kubelet_endpoint=endpoint, problem=problem)
     found["binaries"] = _binaries(look)
     if chosen is not None:
-        found.update(_engine_facts(look, chosen))
+        facts, better = _engine_facts(look, chosen)
+        candidates = [better if one is chosen else one for one in candidates]
+        found.update(facts)
+    found["candidates"] = [one.to_dict() for one in candidates]
     return found
 
 
@@ -105,13 +109,14 @@ def _left_by_runs(look: Look) -> Dict[str, Any]:
     }
 
 
-def _engine_facts(look: Look, chosen: Candidate) -> Dict[str, Any]:
+def _engine_facts(look: Look, chosen: Candidate) -> Tuple[Dict[str, Any], Candidate]:
+    """What is known of the runtime, and itself with the socket that its settings name."""
     unit = chosen.main_unit
     looking = Looking(look.root, chosen.engine, unit.argv if unit else ())
     looking.look()
     program = chosen.engine.program or (unit.program if unit else None)
     version, version_problem = _version(look.root, chosen, program)
-    return {
+    facts = {
         "engine": chosen.engine.name,
         "problem": None if unit else _without_unit(chosen),
         "version": version,
@@ -121,8 +126,9 @@ def _engine_facts(look: Look, chosen: Candidate) -> Dict[str, Any]:
         "files": looking.files,
         "listings": looking.listings,
         "dump": _dump(look.root, chosen, program, looking.config_path),
-        "live": _live(look.root, chosen),
     }
+    chosen = with_own_socket(look.root, chosen, unit.argv if unit else (), facts)
+    return {**facts, "live": _live(look.root, chosen)}, chosen
 
 
 def _without_unit(chosen: Candidate) -> str:

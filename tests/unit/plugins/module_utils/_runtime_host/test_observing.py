@@ -245,3 +245,35 @@ def test_marker_of_a_run_that_replaced_nothing_owes_nothing(node: RuntimeNode) -
     assert not look(node)["pending"]["owed"]
     node.write(CONFIG, "somebody has written since\n")
     assert look(node)["pending"]["owed"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "config", "told"),
+    [
+        ("", '[grpc]\n  gid = 0\n  address = "/run/own/c.sock"\n', "/run/own/c.sock"),
+        ("", "[plugins.'io.containerd.server.v1.grpc']\n  address = '/run/own/c.sock'\n", "/run/own/c.sock"),
+        (" --address=/run/flag.sock", '[grpc]\n  address = "/run/own/c.sock"\n', "/run/flag.sock"),
+        ("", '[debug]\n  address = "/run/debug.sock"\n[grpc]\n  gid = 0\n', None),
+    ],
+)
+def test_containerd_is_asked_where_its_settings_have_it_answer(
+    node: RuntimeNode, flags: str, config: str, told: str | None
+) -> None:
+    node.set_flags(flags)
+    node.write(CONFIG, config)
+    found = look(node)["candidates"][0]
+    assert found["socket"] == told
+    assert ("where nothing is" in " ".join(found["evidence"])) == (told is not None)
+
+
+def test_crio_is_asked_where_the_last_of_its_files_has_it_answer(node: RuntimeNode) -> None:
+    node.set_unit("crio.service", "active")
+    node.write("/etc/crio/crio.conf", '[crio.api]\nlisten = "/run/a.sock"\n')
+    node.write("/etc/crio/crio.conf.d/10-own.conf", '[crio.api]\nlisten = "/run/b.sock"\n')
+    assert [one["socket"] for one in look(node, "crio")["candidates"] if one["engine"] == "crio"] == ["/run/b.sock"]
+
+
+def test_docker_is_asked_at_the_socket_that_its_file_names(node: RuntimeNode) -> None:
+    node.set_unit("docker.service", "active")
+    node.write("/etc/docker/daemon.json", '{"hosts": ["tcp://127.0.0.1:2375", "unix:///run/d.sock"]}')
+    assert [one["socket"] for one in look(node, "docker")["candidates"] if one["engine"] == "docker"] == ["/run/d.sock"]
