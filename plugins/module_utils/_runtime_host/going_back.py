@@ -55,6 +55,7 @@ class GoingBack:
         """The runtime does not serve with the new files."""
         # Before the old ones are read: what is logged then is of no interest.
         lines = self._log_lines()
+        self._started = systemd.cursor() or self._started
         said = f"{self._request.engine} does not come back with its changed settings: {problem}"
         return self._error(said, lines, *self._go_back(True))
 
@@ -89,13 +90,13 @@ class GoingBack:
         return hindered, problem, restart
 
     def _restart(self) -> Optional[str]:
-        deadline = time.monotonic() + max(_LEAST_SECONDS, self._request.probe.seconds)
+        seconds = max(_LEAST_SECONDS, self._request.probe.seconds)
         try:
             for unit in self._units:
-                problem = systemd.restart(unit, deadline - time.monotonic())
+                problem = systemd.restart_by_force(unit, seconds)
                 if problem:
                     return problem
-            return self._probe.wait(deadline, self._demanded)
+            return self._probe.wait(time.monotonic() + seconds, self._demanded)
         except (KubeGpuError, OSError) as error:
             return str(error)
 

@@ -17,6 +17,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host impo
 
 _PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "ExecStart")
 _ASK_SECONDS = 20.0
+# For a process to end that serves nobody.
+_PATIENCE_SECONDS = 20.0
 _EXEC = re.compile(r"path=(?P<path>.*?) ; argv\[\]=(?P<argv>.*?) ; ")
 _CURSOR = re.compile(r"^-- cursor: (.+)$", re.MULTILINE)
 _CHATTER = re.compile(r"\blevel=\"?(info|debug|trace)\b")
@@ -70,7 +72,21 @@ def restart(unit: str, seconds: float) -> Optional[str]:
     # One that was started too often in a short time would not be started at all, though what made it fail may be gone.
     commands.run(["systemctl", "reset-failed", unit], _ASK_SECONDS)
     done = commands.run(["systemctl", "restart", unit], seconds)
+    if done.rc == commands.TIMED_OUT:
+        return f"systemctl restart {unit} did not end within {max(0.0, seconds):.0f} s."
     return done.complaint() if done.rc else None
+
+
+def restart_by_force(unit: str, seconds: float) -> Optional[str]:
+    """The same, where the process that is to end may hang: then it is killed, since systemd waits for it longer than anybody wants to be
+    without a runtime. What it has started stays, so containers run on. One that starts slowly is left to do so, and is no problem yet.
+    """
+    problem = restart(unit, min(seconds, _PATIENCE_SECONDS))
+    state = next((one.active for one in read_units([unit])), None) if problem else None
+    if state == "deactivating":
+        commands.run(["systemctl", "kill", "--kill-who=main", "--signal=KILL", unit], _ASK_SECONDS)
+        return restart(unit, seconds)
+    return None if state == "activating" else problem
 
 
 def cursor() -> Optional[str]:

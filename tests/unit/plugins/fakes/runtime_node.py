@@ -19,7 +19,7 @@ DROP_IN = "/etc/containerd/conf.d/80-kubegpu-sharing.toml"
 UNIT = "containerd.service"
 
 # What a config makes of the service: words in it that stand for settings with which the real one does so.
-BREAK, HANG, NO_CRI, FLAP, UNREADABLE = "BREAK", "HANG", "NO_CRI", "FLAP", "UNREADABLE"
+BREAK, HANG, STUCK, NO_CRI, FLAP, UNREADABLE = "BREAK", "HANG", "STUCK", "NO_CRI", "FLAP", "UNREADABLE"
 
 _SYSTEMCTL = """#!/bin/sh
 echo "systemctl $*" >> @STATE@/calls
@@ -48,10 +48,14 @@ restart)
         echo failed > @STATE@/units/$2
         exit 1
     fi
+    # What hangs does not end by itself either, when it is started anew.
+    if grep -q STUCK @STATE@/loaded; then echo deactivating > @STATE@/units/$2; exec sleep 100; fi
+    if grep -q STUCK @STATE@/read; then cp @STATE@/read @STATE@/loaded; echo activating > @STATE@/units/$2; exec sleep 100; fi
     if grep -q HANG @STATE@/read; then echo "still starting" >> @STATE@/journal; echo activating > @STATE@/units/$2; exec sleep 100; fi
     echo $(($(cat @STATE@/pid) + 1)) > @STATE@/pid
     cp @STATE@/read @STATE@/loaded
     echo active > @STATE@/units/$2;;
+kill) : > @STATE@/loaded;;
 esac
 """
 _JOURNALCTL = """#!/bin/sh

@@ -20,6 +20,7 @@ from unit.plugins.fakes.runtime_node import (
     FLAP,
     HANG,
     NO_CRI,
+    STUCK,
     UNIT,
     UNREADABLE,
     RuntimeNode,
@@ -30,7 +31,7 @@ from unit.plugins.fakes.runtime_node import pending as marker
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock, HostLockError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import going_back, pending, swap
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import going_back, pending, swap, systemd
 
 from .conftest import Step
 
@@ -131,10 +132,36 @@ def test_error_has_what_the_runtime_logged(node: RuntimeNode, step: Step) -> Non
 
 def test_restart_that_hangs_is_ended_in_time(node: RuntimeNode, step: Step) -> None:
     begun = time.monotonic()
-    with pytest.raises(KubeGpuError, match="restart containerd.service did not end in time"):
+    with pytest.raises(KubeGpuError, match="restart containerd.service did not end within 0 s"):
         step(make_plan(change(node, CONFIG, HANG), probe={"kind": "cri", "seconds": 0.5}))
     assert time.monotonic() - begun < 20
     assert stands_as_before(node)
+
+
+def test_runtime_that_neither_starts_nor_ends_is_killed_on_the_way_back(
+    node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "_PATIENCE_SECONDS", 0.5)
+    with pytest.raises(KubeGpuError) as refused:
+        step(make_plan(change(node, CONFIG, STUCK), probe={"kind": "cri", "seconds": 0.5}))
+    assert refused.value.facts["restored"]
+    assert stands_as_before(node)
+    kill = f"systemctl kill --kill-who=main --signal=KILL {UNIT}"
+    assert node.calls == [*RESTART, *RESTART, kill, *RESTART]
+
+
+def test_runtime_that_starts_slowly_with_its_old_files_is_waited_for(
+    node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "_PATIENCE_SECONDS", 0.5)
+    node.write(CONFIG, f"{HANG}\n")
+    late = threading.Timer(6, node.set_unit, (UNIT, "active"))
+    late.start()
+    with pytest.raises(KubeGpuError) as refused:
+        step(make_plan(change(node, CONFIG, BREAK), probe={"kind": "cri", "seconds": 3}))
+    late.join()
+    assert refused.value.facts["restored"]
+    assert not [call for call in node.calls if " kill " in call]
 
 
 def test_runtime_that_starts_with_neither_is_said_loudly_and_tried_again_by_the_next_run(
@@ -148,6 +175,8 @@ def test_runtime_that_starts_with_neither_is_said_loudly_and_tried_again_by_the_
     assert f"journalctl -u {UNIT}" in refused.value.msg
     assert not refused.value.facts["restored"]
     assert node.read(CONFIG) == OLD
+    # What it logged with the new files, and with the old ones: each once.
+    assert refused.value.facts["log_lines"].count("failed to load TOML: BREAK") == 2
     assert (marker(node) or {})["phase"] == "rolling_back"
     (node.programs.parent / "state/dead").unlink()
     outcome = step(make_plan(actions=[]))
