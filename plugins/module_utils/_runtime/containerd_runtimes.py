@@ -113,12 +113,13 @@ def others(wish: Wish, cri: Mapping[str, Any], recorded: Mapping[str, Any]) -> L
     tables = lookup(cri, ("containerd", "runtimes"))
     runtimes = tables if isinstance(tables, Mapping) else {}
     foreign = {name: table for name, table in runtimes.items() if name not in (wish.name, recorded.get("name"))}
-    return [
+    said = [
         ((*runtime_path(str(name)), *path), value)
-        for name, table in (foreign or {"runc": {"runtime_type": RUNC_SHIM}}).items()
+        for name, table in foreign.items()
         if isinstance(table, Mapping)
         for path, value in _said(table).items()
     ]
+    return said or [((*runtime_path("runc"), "runtime_type"), RUNC_SHIM)]
 
 
 def replaced(wish: Wish, cri: Mapping[str, Any]) -> List[str]:

@@ -21,7 +21,14 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_plac
     elements,
     scan,
 )
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import BOM, Path, show, show_key
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import (
+    BOM,
+    Path,
+    lookup,
+    parse,
+    show,
+    show_key,
+)
 
 _STEP = "  "
 
@@ -83,8 +90,11 @@ def take_out(text: str, path: Path) -> str:
 
 
 def take_out_table(text: str, path: Path) -> str:
-    """The text without the header of a table that has nothing in it any more, and without the empty line before it."""
+    """The text without a table that has nothing in it any more: its header with the empty line before it, or its place in an inline one."""
     statements = scan(text)
+    inline = [one for one in statements if not one.header and one.path == path[: len(one.path)]]
+    if inline:
+        return take_out(text, path) if lookup(parse(text, "the text"), path) == {} else text
     headers = [one for one in statements if one.header and one.path == path]
     inside = [one for one in statements if one not in headers and one.path[: len(path)] == path]
     if len(headers) != 1 or inside:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 import pytest
 from unit.plugins.fakes.seen_runtime import BINARY, after, seen_file, seen_runtime
@@ -15,6 +15,7 @@ from unit.plugins.fakes.seen_runtime import BINARY, after, seen_file, seen_runti
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import parse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 MAIN = "/etc/containerd/config.toml"
@@ -371,6 +372,37 @@ def test_field_of_a_runtime_that_was_there_before_goes_back_alone() -> None:
     gone = plan(there, state="absent")
     assert gone.files[0].content == PLAIN + RUNC + theirs + "# by hand\n"
     assert not gone.warnings
+
+
+INLINE = f'version = 2\n[{V2}.containerd]\nruntimes = {{ runc = {{ runtime_type = "io.containerd.runc.v2" }} }}\n'
+
+
+@pytest.mark.parametrize(
+    ("start", "edited"),
+    [
+        pytest.param(INLINE, lambda text: text + "# by hand\n", id="inline"),
+        pytest.param(PLAIN, lambda text: text.replace(f'[{V2}]\nsandbox_image = "x"\n', "# by hand\n"), id="implied"),
+    ],
+)
+def test_nothing_of_ours_is_left_behind_in_a_file_that_others_edited(start: str, edited: Callable[[str], str]) -> None:
+    told = seen(start)
+    there = after(told, plan(told).to_dict())
+    there["files"][MAIN] = seen_file(edited(there["files"][MAIN]["content"]))
+    gone = plan(there, state="absent")
+    assert not gone.problems
+    left = parse(gone.files[0].content or "", MAIN)
+    there_before = parse(edited(start), MAIN)
+    assert left == there_before
+
+
+def test_runc_that_somebody_made_empty_is_put_back_at_once() -> None:
+    told = seen(PLAIN)
+    there = after(told, plan(told).to_dict())
+    text = there["files"][MAIN]["content"]
+    there["files"][MAIN] = seen_file(text.replace('runtime_type = "io.containerd.runc.v2"', "", 1))
+    again = plan(there)
+    assert parse(again.files[0].content or "", MAIN) == parse(text, MAIN)
+    assert not plan(after(there, again.to_dict())).changed
 
 
 def test_runtime_that_somebody_made_his_own_stays_whole() -> None:
