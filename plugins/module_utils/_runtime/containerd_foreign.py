@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .containerd_config import ConfigFile, Configs
-from .draft import Draft, Step
+from .containerd_config import ConfigFile, Configs, read_config
+from .draft import Draft, Step, default_ends
 from .laws import edit
 from .toml_edits import take_out, take_out_table
 from .toml_reading import Path, flatten, lookup, parse
@@ -82,7 +82,14 @@ def foreign_steps(draft: Draft, configs: Configs, whole: bool) -> List[Step]:
     for path in paths:
         seen = draft.observation.file(path)
         editor = TakenOver(path, draft.wish.name, whole)
+        if path not in known and not draft.wish.default and _makes_default(draft, path):
+            draft.warnings.append(default_ends(draft.wish.name))
         edited = edit(seen, draft.recorded_of(seen), editor, draft.wish.present)
         done = f"take the runtime {draft.wish.name} over from" if draft.wish.present else "give back"
         steps.append(Step(edited, f"{done} what another tool wrote"))
     return steps
+
+
+def _makes_default(draft: Draft, path: str) -> bool:
+    cri = read_config(draft.observation.file(path)).cri
+    return bool(lookup(cri, ("containerd", "default_runtime_name")) == draft.wish.name)

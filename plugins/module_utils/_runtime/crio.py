@@ -19,7 +19,7 @@ with suppress(ImportError):
     import tomlkit
 
 from .crio_config import Configs, CrioFile, of_nvidia, read_configs
-from .draft import HEADER, Draft, Step
+from .draft import HEADER, Draft, Step, default_ends
 from .laws import WholeFile, edit, whole
 from .observation import Observation
 from .plan import Probe, RuntimePlan
@@ -105,7 +105,9 @@ def _refuse_what_crio_cannot(draft: Draft, table: Mapping[str, Any]) -> None:
 def _look_at_default(draft: Draft, configs: Configs) -> None:
     name = draft.wish.name
     if not draft.wish.default:
-        if configs.default == name:
+        if configs.default == name and draft.wish.take_over and _is_default_by_taken_over(configs, name):
+            draft.warnings.append(default_ends(name))
+        elif configs.default == name:
             draft.notes.append(f"{name} is CRI-O's default runtime by a file that is not ours. It stays so.")
         return
     overruling = [one for one in configs.after_ours if one.default and one.default != name]
@@ -124,6 +126,11 @@ def _look_at_default(draft: Draft, configs: Configs) -> None:
         draft.notes.append(
             f"The default runtime was {configs.default}; that is what it will be again once ours is taken out."
         )
+
+
+def _is_default_by_taken_over(configs: Configs, name: str) -> bool:
+    saying = [one for one in configs.files if one.default][-1]
+    return name in saying.runtimes and posixpath.dirname(saying.seen.path) == configs.directory
 
 
 def _handle_foreign(draft: Draft, configs: Configs) -> None:

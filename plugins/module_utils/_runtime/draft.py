@@ -109,6 +109,14 @@ class Draft:
         )
 
 
+def default_ends(name: str) -> str:
+    """What to say where a file goes that makes the runtime the default one, and ours does not."""
+    return (
+        f"{name} is the default runtime by the file that is taken over, and will not be any more: pods that name no RuntimeClass get no "
+        "GPU then. Set default where it shall stay so."
+    )
+
+
 def running_units(observation: Observation) -> List[Unit]:
     """The units that a restart is for."""
     names = observation.units()

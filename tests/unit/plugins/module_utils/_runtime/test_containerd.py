@@ -469,6 +469,17 @@ def test_file_that_is_taken_over_comes_back() -> None:
     assert {change.path: change.content for change in gone.files} == {DROP_IN: None, path: foreign()}
 
 
+def test_default_that_ends_with_the_file_that_is_taken_over_is_told() -> None:
+    path = "/etc/containerd/conf.d/99-nvidia.toml"
+    theirs = foreign() + f"[{V3}.containerd]\ndefault_runtime_name = 'nvidia'\n"
+    start = seen('version = 3\nimports = ["conf.d/*.toml"]\n', "2.1.9", {path: theirs})
+    made = plan(start, take_over=True)
+    assert [told for told in made.warnings if "will not be any more" in told]
+    again = plan(after(start, made.to_dict()), take_over=True)
+    assert not [told for told in again.warnings if "will not be any more" in told]
+    assert not [told for told in plan(start, take_over=True, default=True).warnings if "will not be any more" in told]
+
+
 def test_file_that_its_owner_wrote_anew_is_not_taken_over_again_by_itself() -> None:
     path = "/etc/containerd/conf.d/99-nvidia.toml"
     start = seen('version = 3\nimports = ["conf.d/*.toml"]\n', "2.1.9", {path: foreign()})

@@ -184,6 +184,17 @@ def test_taken_over_file_goes_and_comes_back() -> None:
     assert effective(configured)[1]["nvidia"]["monitor_path"] == "/usr/libexec/crio/conmon"
 
 
+def test_default_that_ends_with_the_file_that_is_taken_over_is_told() -> None:
+    start = crio({PACKAGED: sample("crio-10-crio.conf"), FOREIGN: NVIDIA_CTK})
+    plan = plan_runtime(Wish(take_over=True), start)
+    assert effective(after(start, plan))[0] == "crun"
+    assert "will not be any more" in plan.warnings[0]
+    assert not [note for note in plan.notes if "It stays so" in note]
+    kept = plan_runtime(Wish(take_over=True, default=True), start)
+    assert effective(after(start, kept))[0] == "nvidia"
+    assert not kept.warnings
+
+
 def test_taken_over_file_that_its_owner_wrote_again_is_taken_over_again_and_the_new_one_comes_back() -> None:
     start = crio({PACKAGED: sample("crio-10-crio.conf"), FOREIGN: NVIDIA_CTK})
     configured = after(start, plan_runtime(Wish(take_over=True), start))
