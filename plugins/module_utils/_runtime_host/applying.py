@@ -135,6 +135,8 @@ class Application:
     def _begin(self, unfinished: Optional[Document], units: List[str]) -> Document:
         """Copies first: without them nothing is noted, and nothing changed."""
         steps = self._request.files
+        # Runs that fail, and are tried again every hour, must not fill the disk with copies.
+        self._backups.prune(self._request.keep_backups, _backups_of(unfinished) if unfinished else ())
         copies = self._backups.make(self._request.run, [step.path for step in steps if step.seen is not None])
         files = {step.path: self._swap.note(step, copies.get(step.path)) for step in steps}
         left = self._merge(files, (unfinished or {}).get("files") or {})
@@ -225,4 +227,4 @@ def bring_up(units: List[str], probe: Probe, deadline: float, demanded: FrozenSe
 
 
 def _backups_of(document: Document) -> List[str]:
-    return [noted["backup"] for noted in document["files"].values() if noted.get("backup")]
+    return [noted["backup"] for noted in (document.get("files") or {}).values() if noted.get("backup")]

@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import shutil
-from typing import Dict, List, Sequence
+from typing import Dict, Iterable, List, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import (
@@ -56,10 +56,15 @@ class Backups:
             ) from error
         return copies
 
-    def prune(self, keep: int) -> None:
-        """Remove all but the last ones. What cannot be removed does no harm."""
+    def prune(self, keep: int, needed: Iterable[str] = ()) -> None:
+        """Remove all but the last ones. What cannot be removed does no harm.
+
+        :param needed: copies that have to stay, whatever their age, as paths of the node.
+        """
+        spared = {os.path.basename(os.path.dirname(path)) for path in needed}
         for name in self._names()[: -max(1, keep)]:
-            shutil.rmtree(os.path.join(self._root.real(self._directory), name), ignore_errors=True)
+            if name not in spared:
+                shutil.rmtree(os.path.join(self._root.real(self._directory), name), ignore_errors=True)
 
     def _copy(self, path: str, copy: str) -> None:
         with open(self._root.real(path), "rb") as source:

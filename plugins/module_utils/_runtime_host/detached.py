@@ -180,7 +180,7 @@ def confirm(root: Root, state_dir: str, run: str) -> bool:
         return False
     if phase != WAITING:
         raise KubeGpuError(
-            f"The change for run {run} cannot be confirmed: it is {phase.replace('_', ' ')}. The step V(result) tells what became of it."
+            f"The change for run {run} cannot be confirmed: it is {phase.replace('_', ' ')}. The step result tells what became of it."
         )
     if files.claim(CONFIRMED) != CONFIRMED:
         raise KubeGpuError(f"The change for run {run} was not confirmed in time; the old files are being put back.")

@@ -25,9 +25,12 @@ def read_document(path: str) -> Tuple[Optional[Dict[str, Any]], Optional[str]]:
     except FileNotFoundError:
         return None, None
     except OSError as error:
-        return None, f"{path} cannot be read: {error.strerror}."
+        return None, f"{path} cannot be read: {error.strerror}. Run with become."
     except ValueError as error:
-        return None, f"{path} is no JSON ({error}); somebody else has written to it, or the disk has lost a part of it."
+        return (
+            None,
+            f"{path} is no JSON ({error}); somebody else has written to it, or the disk has lost a part of it. Move it away, then run again.",
+        )
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         return (
             None,

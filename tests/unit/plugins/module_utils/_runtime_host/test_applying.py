@@ -298,6 +298,31 @@ def test_backups_are_as_many_as_wanted(node: RuntimeNode, step: Step) -> None:
     assert kept == ["00003-r1", "00004-r1"]
 
 
+def test_backups_of_runs_that_fail_are_no_more_and_those_that_lead_back_stay(
+    node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(going_back, "_LEAST_SECONDS", 0.2)
+    for count in range(3):
+        with pytest.raises(KubeGpuError):
+            step(make_plan(change(node, CONFIG, f"{BREAK} {count}")), keep_backups=1)
+    directory = node.path("/var/lib/kubegpu-sharing/runtime/backups")
+    assert sorted(os.listdir(directory)) == ["00002-r1", "00003-r1"]
+    node.die()
+    with pytest.raises(KubeGpuError):
+        step(
+            make_plan(
+                change(node, DROP_IN, "new", make_directory=True), change(node, CONFIG, NEW), probe={"seconds": 0.2}
+            )
+        )
+    for count in range(3):
+        with pytest.raises(KubeGpuError):
+            step(make_plan(change(node, CONFIG, f"{NEW}{count}"), probe={"seconds": 0.2}), keep_backups=1)
+        noted = marker(node)
+        assert noted is not None
+        assert node.read(noted["files"][CONFIG]["backup"]) == OLD
+    assert len(os.listdir(directory)) == 2
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
