@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import posixpath
 from contextlib import suppress
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, List, Mapping
 
 # Used on the control node only, where it is required.
 with suppress(ImportError):
     import tomlkit
 
 from .crio_config import Configs, CrioFile, of_nvidia, read_configs
-from .draft import HEADER, Draft, Step, default_ends
+from .draft import HEADER, Draft, Step, default_ends, still_default
 from .laws import WholeFile, edit, whole
 from .observation import Observation
 from .plan import Probe, RuntimePlan
@@ -44,6 +44,9 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
         _look_at_runc(draft, configs)
         _refuse_what_crio_cannot(draft, table)
         _look_at_default(draft, configs)
+    elif seen.exists and configs.default == wish.name not in configs.runtimes and not _taken_over(draft):
+        saying = [one.seen.path for one in configs.files if one.default]
+        draft.problems.append(still_default(wish.name, saying[-1]))
     _handle_foreign(draft, configs)
     edited = whole(seen, _drop_in(wish, like, table), wish.present)
     draft.add(Step(edited, f"define the runtime {wish.name}" if wish.present else f"take {wish.name} out", whole=True))
@@ -148,9 +151,17 @@ def _handle_foreign(draft: Draft, configs: Configs) -> None:
             )
         elif draft.wish.present and defines:
             _take_over(draft, one)
-    for path, recorded in draft.recorded.items():
-        if recorded.result_sha256 is None and not draft.observation.file(path).exists:
-            _keep_or_put_back(draft, path)
+    for path in _taken_over(draft):
+        _keep_or_put_back(draft, path)
+
+
+def _taken_over(draft: Draft) -> List[str]:
+    """Paths of files that a former run took over, and that are still away."""
+    return [
+        path
+        for path, recorded in draft.recorded.items()
+        if recorded.result_sha256 is None and not draft.observation.file(path).exists
+    ]
 
 
 def _take_over(draft: Draft, one: CrioFile) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any, List, Optional, Tuple
 
-from .draft import Draft, Step
+from .draft import Draft, Step, still_default
 from .json_editing import JsonEditor, doubled
 from .json_text import BOM, JsonTextError, Node, lookup, parse
 from .laws import edit
@@ -146,6 +146,10 @@ def _refuse_what_docker_cannot(draft: Draft, root: Node) -> None:
 def _edit(draft: Draft, path: str, editor: JsonEditor) -> None:
     wish, seen = draft.wish, draft.observation.file(path)
     edited = edit(seen, draft.recorded_of(seen), editor, wish.present)
+    after = parse(edited.text) if edited.text and edited.text.strip(BOM + " \t\r\n") else parse("{}")
+    default = _value(after, "default-runtime")
+    if edited.changed and default in draft.kept["runtimes"] and default not in (_value(after, "runtimes") or {}):
+        draft.problems.append(still_default(default, path))
     done = ", ".join(".".join(member) for member, _value_wanted in editor.members)
     draft.add(Step(edited, f"set {done}" if wish.present else f"take out what was put in for {wish.name}"))
 

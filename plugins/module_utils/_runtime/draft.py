@@ -117,6 +117,14 @@ def default_ends(name: str) -> str:
     )
 
 
+def still_default(name: str, path: str) -> str:
+    """Why a runtime cannot be taken out: an engine whose default one is missing does not start, or starts no pod."""
+    return (
+        f"Taking {name} out: {path} makes it the default runtime, which was not put in from here and would stay, without a runtime "
+        "of that name. Set another default there first."
+    )
+
+
 def running_units(observation: Observation) -> List[Unit]:
     """The units that a restart is for."""
     names = observation.units()

@@ -17,7 +17,7 @@ from .draft import HEADER, Draft, Step, version_of
 from .k3s_config import BASE_SINCE, DROP_IN, FOUND_BY_ITSELF, OF_BASE, SEARCHED, Containerd, has
 from .laws import edit, whole
 from .observation import SeenFile
-from .templates import BASE, TemplateEditor, find_table, uses_base
+from .templates import BASE, TemplateEditor, find_table, recorded_or_marked, uses_base
 from .toml_reading import show
 
 TYPE = "io.containerd.runc.v2"
@@ -190,7 +190,7 @@ def _foreign_text(draft: Draft, seen: Optional[SeenFile]) -> str:
     """A template without what is ours in it."""
     if seen is None or seen.content is None:
         return ""
-    edited = edit(seen, draft.recorded_of(seen), TemplateEditor(seen.path), False)
+    edited = edit(seen, recorded_or_marked(draft, seen), TemplateEditor(seen.path), False)
     return edited.text or ""
 
 
@@ -199,7 +199,7 @@ def _add_template(draft: Draft, containerd: Containerd, editor: Optional[Templat
     paths = [posixpath.join(containerd.directory, f"config{kind}.toml.tmpl") for kind in ("-v3", "")]
     for path in paths:
         seen = draft.observation.file(path)
-        recorded = draft.recorded_of(seen)
+        recorded = recorded_or_marked(draft, seen)
         here = editor if editor is not None and editor.name == path else None
         if here is None and recorded is None:
             continue

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Tuple
 
-from .draft import Draft, Step
+from .draft import Draft, Step, still_default
 from .laws import edit
 from .observation import Observation
 from .plan import Probe, RuntimePlan
-from .templates import Setting, TemplateEditor, find_table, section, values
+from .templates import Setting, TemplateEditor, find_table, recorded_or_marked, section, values
 from .toml_reading import show
 from .toolkit_config import OPERATOR, add_toolkit_config
 from .wish import Wish
@@ -59,7 +59,7 @@ def _without_ours(draft: Draft, path: str) -> Optional[str]:
     seen = draft.observation.file(path)
     if seen.content is None:
         return None
-    return edit(seen, draft.recorded_of(seen), TemplateEditor(path), False).text
+    return edit(seen, recorded_or_marked(draft, seen), TemplateEditor(path), False).text
 
 
 def _tell_missing(draft: Draft, path: str) -> None:
@@ -84,9 +84,20 @@ def _edit(draft: Draft, path: str, text: str) -> None:
             draft.notes.append(f"{wish.name} is the default runtime by a line that is not ours. It stays so.")
         block, settings = _wanted(draft, path, text, above)
         editor = TemplateEditor(path, block, settings)
-    edited = edit(seen, draft.recorded_of(seen), editor, wish.present)
+    edited = edit(seen, recorded_or_marked(draft, seen), editor, wish.present)
+    _refuse_to_dangle(draft, path, edited.text or "")
     done = f"define the runtime {wish.name} in" if wish.present else f"take {wish.name} out of"
     draft.add(Step(edited, f"{done} MicroK8s' template"))
+
+
+def _refuse_to_dangle(draft: Draft, path: str, text: str) -> None:
+    before = draft.observation.text(path) or ""
+    for plugin in PLUGINS:
+        above = ("plugins", plugin, "containerd")
+        default = values(text, above).get("default_runtime_name", "").strip("\"'")
+        runtime = (*above, "runtimes", default)
+        if default and find_table(before, runtime) is not None and find_table(text, runtime) is None:
+            draft.problems.append(still_default(default, path))
 
 
 def _cri(draft: Draft, path: str, text: str) -> Tuple[str, ...]:

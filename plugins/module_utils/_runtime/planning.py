@@ -39,7 +39,8 @@ def _engine_problems(wish: Wish, observation: Observation) -> List[str]:
     if recorded and recorded != observation.engine:
         found.append(
             f"The record on this node ({wish.state_dir}/record.json) is of {recorded}, and the engine is {observation.engine}. "
-            f"Take out what was put there first: state absent with engine {recorded}."
+            f"Take out what was put there first: state absent with engine {recorded}; or, where {recorded} and its files are gone for "
+            "good, remove the record."
         )
     return found
 

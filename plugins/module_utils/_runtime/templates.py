@@ -13,10 +13,15 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from .draft import Draft
+from .observation import SeenFile
+from .record import FileRecord
+
 BEGIN = "# BEGIN kubegpu.sharing"
 END = "# END kubegpu.sharing"
 BASE = '{{ template "base" . }}\n'
 
+_OURS = re.compile(f"{BEGIN}\r?\n.*?{END}(?:\r?\n|$)", re.DOTALL)
 _BASE_CALL = re.compile(r'\{\{-?\s*template\s+"base"\s+\.\s*-?\}\}')
 _GO_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _HEADER = re.compile(r"^[ \t]*\[(?!\[)\s*(?P<path>[^#\n]*?)\s*\][ \t]*(?:#.*)?\r?$", re.MULTILINE)
@@ -133,10 +138,15 @@ class TemplateEditor:
         return one is not None and other is not None and _apart(one) == _apart(other)
 
 
+def recorded_or_marked(draft: Draft, seen: SeenFile) -> Optional[FileRecord]:
+    """What a former run noted of a template; if that was lost, what stands between our marks."""
+    blocks = _OURS.findall(seen.content or "")
+    return draft.recorded_of(seen) or (FileRecord(None, "", "", {"block": blocks[0]}) if blocks else None)
+
+
 def _apart(text: str) -> Tuple[List[str], str]:
     """Our blocks, and the rest."""
-    pattern = re.compile(f"{BEGIN}\r?\n.*?{END}(?:\r?\n|$)", re.DOTALL)
-    return [block.strip() for block in pattern.findall(text)], pattern.sub("", text).rstrip()
+    return [block.strip() for block in _OURS.findall(text)], _OURS.sub("", text).rstrip()
 
 
 def _set(text: str, setting: Setting) -> Tuple[str, Optional[Dict[str, str]]]:

@@ -218,6 +218,14 @@ def test_taking_over_a_file_with_other_settings_is_refused() -> None:
     assert "crio.runtime.runtimes.kata" in problem
 
 
+def test_runtime_that_somebody_made_the_default_is_not_taken_out() -> None:
+    site = f"{DIRECTORY}/90-site.conf"
+    start = crio({PACKAGED: sample("crio-10-crio.conf"), site: '[crio.runtime]\ndefault_runtime = "nvidia"\n'})
+    configured = after(start, plan_runtime(Wish(), start))
+    (problem,) = plan_runtime(ABSENT, configured).problems
+    assert f"Taking nvidia out: {site} makes it the default runtime" in problem
+
+
 def test_default_that_a_later_file_overrules_is_refused() -> None:
     later = f"{DIRECTORY}/90-site.conf"
     (problem,) = plan_runtime(Wish(default=True), crio({later: '[crio.runtime]\ndefault_runtime = "crun"\n'})).problems

@@ -48,6 +48,14 @@ def test_present_in_a_persons_file_adds_one_member_and_keeps_every_line() -> Non
     assert plan.probe.kind == "docker"
 
 
+def test_runtime_that_somebody_made_the_default_is_not_taken_out() -> None:
+    start = docker('{"a": 1}')
+    configured = after(start, plan_runtime(Wish(), start))
+    text = (configured.text(PATH) or "").replace('"a": 1', '"a": 1, "default-runtime": "nvidia"')
+    (problem,) = plan_runtime(ABSENT, with_file(configured, PATH, text)).problems
+    assert f"Taking nvidia out: {PATH} makes it the default runtime" in problem
+
+
 def test_present_with_all_options_keeps_the_other_features() -> None:
     configured, _plan = there_and_back(docker(sample("docker-daemon.json")), Wish(default=True, cdi="true"))
     assert content(configured)["features"] == {"buildkit": True, "containerd-snapshotter": False, "cdi": True}

@@ -419,6 +419,15 @@ def test_block_without_a_record_is_kept_and_not_declared_twice() -> None:
     assert not plan.changed
 
 
+def test_block_without_a_record_is_ours_by_its_marks() -> None:
+    path = f"{etc()}/config-v3.toml.tmpl"
+    start = rancher(SECOND, {path: TEMPLATE})
+    lost = replace(after(start, plan_runtime(Wish(name="gpu"), start)), record=None)
+    assert after(lost, plan_runtime(Wish(state="absent"), lost)).text(path) == TEMPLATE
+    renamed = after(lost, plan_runtime(Wish(name="card"), lost)).text(path)
+    assert renamed == after(start, plan_runtime(Wish(name="card"), start)).text(path)
+
+
 def test_template_that_somebody_edited_beside_ours_loses_ours_alone() -> None:
     path = f"{etc()}/config-v3.toml.tmpl"
     start = rancher(SECOND, {path: TEMPLATE})

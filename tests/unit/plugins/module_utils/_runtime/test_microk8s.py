@@ -142,6 +142,20 @@ def test_default_that_somebody_changed_since_stays_and_is_told() -> None:
     assert any("was changed since it was set here" in told for told in plan.warnings)
 
 
+def test_block_without_a_record_is_ours_by_its_marks() -> None:
+    configured = replace(after(microk8s(), plan_runtime(Wish(), microk8s())), record=None)
+    assert after(configured, plan_runtime(ABSENT, configured)).text(PATH) == TEXT
+    private = Wish(privileged_without_host_devices="true")
+    changed = after(configured, plan_runtime(private, configured))
+    assert changed.text(PATH) == after(microk8s(), plan_runtime(private, microk8s())).text(PATH)
+
+
+def test_runtime_that_is_the_default_by_no_line_of_ours_is_not_taken_out() -> None:
+    configured = after(microk8s(), plan_runtime(Wish(default=True), microk8s()))
+    (problem,) = plan_runtime(ABSENT, replace(configured, record=None)).problems
+    assert f"Taking nvidia out: {PATH} makes it the default runtime" in problem
+
+
 def test_block_without_a_record_is_not_declared_twice() -> None:
     configured = after(microk8s(), plan_runtime(Wish(), microk8s()))
     plan = plan_runtime(Wish(), replace(configured, record=None))
