@@ -93,8 +93,9 @@ def _layout(draft: Draft, configs: Configs, series: int) -> Layout:
 
 
 def _touched(draft: Draft, configs: Configs) -> List[Path]:
-    """Paths that a former run set, and which may change or vanish now; of a drop-in that no record tells of, by what is in it."""
-    recorded = [tuple(path) for one in draft.recorded.values() for path in one.ours.get("touched") or ()]
+    """Paths that a former run or this one sets or takes over, and which may change or vanish now; of a drop-in that no record tells of, by what is in it."""
+    written = [step.edited.record for step in draft.steps if step.edited.record is not None]
+    recorded = [tuple(path) for one in (*draft.recorded.values(), *written) for path in one.ours.get("touched") or ()]
     seen = draft.observation.file(configs.drop_in)
     if seen.content is None or draft.recorded_of(seen) is not None:
         return recorded
@@ -141,7 +142,7 @@ def _say_what_stays(draft: Draft, configs: Configs) -> None:
             f"The runtime {wish.name} is in containerd's config, and no record on this node says that it was put in from here: it "
             "stays. Take it out by hand if nobody needs it."
         )
-    elif wish.present and not wish.default and kept["default_runtime"] == wish.name:
+    elif wish.present and not wish.default and not wish.take_over and kept["default_runtime"] == wish.name:
         draft.notes.append(
             f"{wish.name} is containerd's default runtime already, put in by somebody else. It stays so."
         )

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .containerd_config import ConfigFile, Configs, read_config
+from .containerd_runtimes import NVIDIA, binaries
 from .draft import Draft, Step, default_ends
+from .dumps import CRI_PLUGINS
 from .laws import edit
 from .toml_edits import take_out, take_out_table
 from .toml_reading import Path, flatten, lookup, parse
@@ -42,8 +45,12 @@ class TakenOver:
             return None, {}
         data = parse(base, self.path)
         gone = [path for path in flatten(data) if self._is_of_runtime(path, data)]
-        if self.whole or not gone:
-            return (None, {"taken_over": True, "touched": []}) if self.whole else (base, {})
+        beside = _beside(data, self.name) if self.whole else []
+        touched = {"taken_over": True, "touched": [list(path) for path in (*gone, *beside)]}
+        if self.whole:
+            return None, touched
+        if not gone:
+            return base, {}
         text = base
         for path in gone:
             text = take_out(text, path)
@@ -53,7 +60,6 @@ class TakenOver:
         ):
             text = take_out_table(text, made)
         left = {path for path in flatten(parse(text, self.path)) if path[0] != "version"}
-        touched = {"taken_over": True, "touched": [list(path) for path in gone]}
         return (text if any(lookup(parse(text, self.path), path) != {} for path in left) else None), touched
 
     def without_ours(self, text: str, ours: Mapping[str, Any]) -> Tuple[Optional[str], List[str]]:
@@ -84,10 +90,27 @@ def foreign_steps(draft: Draft, configs: Configs, whole: bool) -> List[Step]:
         editor = TakenOver(path, draft.wish.name, whole)
         if path not in known and not draft.wish.default and _makes_default(draft, path):
             draft.warnings.append(default_ends(draft.wish.name))
+        beside = [path[-1] for path in _beside(read_config(seen).data, draft.wish.name)]
+        if path not in known and whole and beside:
+            draft.warnings.append(
+                f"With {path} its runtimes {', '.join(beside)} go too, until state absent puts it back."
+            )
         edited = edit(seen, draft.recorded_of(seen), editor, draft.wish.present)
         done = f"take the runtime {draft.wish.name} over from" if draft.wish.present else "give back"
         steps.append(Step(edited, f"{done} what another tool wrote"))
     return steps
+
+
+def _beside(data: Mapping[str, Any], name: str) -> List[Path]:
+    """Tables of other runtimes of NVIDIA's in a file that goes as a whole."""
+    found: List[Path] = []
+    for plugin in CRI_PLUGINS:
+        above = ("plugins", plugin, "containerd", "runtimes")
+        tables = lookup(data, above)
+        for one, binary in binaries({"containerd": {"runtimes": tables}}).items():
+            if one != name and posixpath.basename(binary).startswith(NVIDIA):
+                found.append((*above, one))
+    return found
 
 
 def _makes_default(draft: Draft, path: str) -> bool:

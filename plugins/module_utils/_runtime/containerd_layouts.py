@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .containerd_config import Configs
 from .containerd_edits import ConfigEditor
+from .containerd_foreign import rivals
 from .containerd_runtimes import Wanted, runtime_path
 from .draft import Draft, Step
 from .dumps import not_in_effect
@@ -82,7 +83,7 @@ def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) ->
     """A file of our own, and the main one as far as it has to import it."""
     wish, seen = draft.wish, draft.observation.file(configs.drop_in)
     recorded = draft.recorded_of(seen)
-    if wish.present and recorded is None and not seen.exists and _is_there(draft, ours):
+    if wish.present and recorded is None and not seen.exists and _is_there(draft, configs, ours):
         return _kept(draft)
     if recorded is not None and seen.exists and seen.sha256 != recorded.result_sha256:
         draft.warnings.append(f"{seen.path} is this role's own and was edited by somebody else; those edits go.")
@@ -130,11 +131,14 @@ def drop_in_text(layout: Layout, name: str) -> str:
     return text
 
 
-def _is_there(draft: Draft, ours: Ours) -> bool:
+def _is_there(draft: Draft, configs: Configs, ours: Ours) -> bool:
     """Whether it is all in effect without a drop-in, and nothing of a former wish is, either."""
     dump = draft.observation.dump
     former = (draft.observation.record or {}).get("wish")
     if draft.recorded and former != draft.wish.of_files():
+        return False
+    if draft.wish.take_over and rivals(draft.wish.name, configs):
+        # It is there by the very file that is to go.
         return False
     return dump is not None and dump.get("rc") == 0 and not not_in_effect(ours, dump)
 

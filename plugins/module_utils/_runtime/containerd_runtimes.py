@@ -16,7 +16,8 @@ from .wish import Wish
 RUNC_SHIM = "io.containerd.runc.v2"
 #: Values that containerd takes anyway where a runtime's table does not say them.
 _IMPLIED = {"sandboxer": "podsandbox"}
-_NVIDIA = "nvidia-container-runtime"
+#: What NVIDIA's executables of runtimes begin with.
+NVIDIA = "nvidia-container-runtime"
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def replaced(wish: Wish, cri: Mapping[str, Any]) -> List[str]:
 
 
 def _is_nvidia(binary: str, wish: Wish) -> bool:
-    return binary == wish.binary or posixpath.basename(binary).startswith(_NVIDIA)
+    return binary == wish.binary or posixpath.basename(binary).startswith(NVIDIA)
 
 
 def binaries(cri: Mapping[str, Any]) -> Dict[str, str]:

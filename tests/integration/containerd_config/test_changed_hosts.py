@@ -137,3 +137,43 @@ def test_main_file_of_which_the_record_was_lost_is_told(make: Make) -> None:
     plan = host.plan(ABSENT)
     assert not plan.changed
     assert "no record on this node says that it was put in from here: it stays" in plan.warnings[0]
+
+
+def by_nvidia_ctk(binary: str = "/usr/bin/nvidia-container-runtime") -> str:
+    """What it writes from 1.18 on, if it is told to make its runtime the default one: the whole table, on 1.x."""
+    runtimes = "".join(
+        f"""\
+[{V2}.containerd.runtimes.{name}]
+runtime_type = "io.containerd.runc.v2"
+[{V2}.containerd.runtimes.{name}.options]
+BinaryName = "{binary}{suffix}"
+SystemdCgroup = true
+"""
+        for name, suffix in (("nvidia", ""), ("nvidia-cdi", ".cdi"))
+    )
+    return f'{CONFIG}[{V2}.containerd]\ndefault_runtime_name = "nvidia"\n{runtimes}'
+
+
+@pytest.mark.parametrize("series", ["1.7", "2"])
+def test_file_that_makes_the_same_executable_the_default_one_is_taken_over(make: Make, series: str) -> None:
+    host = make(series)
+    host.write("config.toml", f'imports = ["{host.directory}/conf.d/*.toml"]\n{CONFIG}')
+    theirs = host.write("conf.d/99-nvidia.toml", by_nvidia_ctk())
+    before = host.files()
+    taking = replace(PRESENT, take_over=True)
+    told = "\n".join(host.apply(taking).warnings)
+    assert "will not be any more" in told
+    assert ("its runtimes nvidia-cdi go too" in told) is (series == "1.7")
+    assert runtimes(host) == ["runc", "nvidia", *(["nvidia-cdi"] if series == "2" else [])]
+    assert not host.plan(taking).changed
+    host.apply(replace(taking, default=True))
+    assert runtimes(host)[0] == "nvidia"
+    again = by_nvidia_ctk("/usr/local/bin/nvidia-container-runtime")
+    theirs.write_text(again)
+    if series == "2":
+        host.apply(ABSENT)
+        assert host.files() == {**before, str(theirs): again.encode()}
+    else:
+        theirs.unlink()
+        host.apply(ABSENT)
+        assert host.files() == before
