@@ -23,8 +23,9 @@ INFO = "kubegpu.sharing.container_runtime_info"
 FILES = "kubegpu.sharing.runtime_files"
 PROGRAM = "kubegpu-sharing.pyz"
 _POLL_SECONDS = 1.0
-# What a detached change may take beside its waits: copies, candidates, two restarts.
+# What a detached change may take beside its waits: copies, candidates, looks.
 _SPARE_SECONDS = 60
+_LEAST_SECONDS = 60
 # Options of container_runtime that the modules on the node take as they are.
 _OF_INFO = ("engine", "binary", "state_dir", "lock_path", "root")
 _OF_FILES = ("run", "lock_path", "lock_wait_seconds", "state_dir", "root", "keep_backups", "restart_seconds")
@@ -92,14 +93,16 @@ class RuntimeHost:
         return self._await({name: value for name, value in options.items() if name not in _AT_FIRST})
 
     def _await(self, options: dict[str, Any]) -> dict[str, Any]:
-        seconds = 2 * self.params["restart_seconds"] + self.params["confirm_seconds"] + _SPARE_SECONDS
+        # One restart with the new files, and up to two with the old ones, which are given a minute at least.
+        restart = float(self.params["restart_seconds"])
+        seconds = restart + 2 * max(_LEAST_SECONDS, restart) + self.params["confirm_seconds"] + _SPARE_SECONDS
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             answer = self._ask({**options, "step": "result"})
             phase = answer.get("phase")
             if phase == "waiting":
                 # This connection was made, or used, after the restart: it works.
-                self._ask({**options, "step": "confirmed"})
+                self._confirm(options)
                 continue
             if phase == "confirmed":
                 return dict(answer.get("result") or {})
@@ -111,6 +114,13 @@ class RuntimeHost:
             f"nothing was heard of it for {seconds:g} s. It puts the old files back by itself unless it was confirmed. Look at "
             f"'journalctl -u kubegpu-runtime-{options['run']}' there, then run again."
         )
+
+    def _confirm(self, options: dict[str, Any]) -> None:
+        """Say that the host can be reached. If that comes too late, what becomes of the change is told by its result."""
+        try:
+            self._ask({**options, "step": "confirmed"})
+        except NodeError:
+            time.sleep(_POLL_SECONDS)
 
     def _ask(self, options: dict[str, Any]) -> dict[str, Any]:
         """The answer; {} while the host cannot be reached."""

@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.installing import find_interpreter
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import commands
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import commands, pending
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import (
     read_document,
     remove_durably,
@@ -160,13 +160,22 @@ def read_result(root: Root, state_dir: str, run: str) -> Dict[str, Any]:
     if not told:
         raise KubeGpuError(f"This node knows of no detached change for run {run} ({files.result} is not there).")
     if told["phase"] not in ENDS and not there:
-        return {
-            "phase": LOST,
-            "result": {
-                "msg": f"The unit {unit_of(run)} ended without a word. A marker may be left; run again, which finishes what it began."
-            },
-        }
+        return {"phase": LOST, "result": {"msg": _lost(root, state_dir, run)}}
     return {"phase": told["phase"], "result": told.get("result") or {}}
+
+
+def _lost(root: Root, state_dir: str, run: str) -> str:
+    """An orderly shutdown takes the change back. After a loss of power nothing does: it stands as far as it had come."""
+    said = f"The unit {unit_of(run)} ended without a word, as it does when the host is reset or loses its power."
+    marker = pending.Pending.of(root, state_dir).read()
+    if marker is None or marker.get("run") != run:
+        return f"{said} No change of it is left unfinished. Run again, which looks at what is there."
+    if marker.get("phase") == pending.CONFIRMING:
+        return (
+            f"{said} Its change stands, unconfirmed, and nothing takes it back any more. Run again: that restarts the runtime and "
+            "finishes the change, or takes it back if the runtime does not serve."
+        )
+    return f"{said} Its change was under way ({str(marker.get('phase')).replace('_', ' ')}). Run again: that finishes it, or takes it back."
 
 
 def confirm(root: Root, state_dir: str, run: str) -> bool:

@@ -101,8 +101,16 @@ def test_detached_change_that_was_taken_back_fails_with_what_the_host_says(phase
     assert caught.value.facts["log_lines"] == ["boom"]
 
 
+def test_word_that_comes_too_late_ends_in_what_became_of_the_change() -> None:
+    taken_back = {"phase": "rolled_back", "result": {"msg": "It was not confirmed in time. The old files are back."}}
+    action = ScriptedAction([{"started": True}, {"phase": "waiting"}, {"failed": True, "msg": "Too late."}, taken_back])
+    with pytest.raises(NodeError, match="The old files are back"):
+        host(action).apply({})
+
+
 def test_detached_change_of_which_nothing_is_heard_says_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "_SPARE_SECONDS", 0)
+    monkeypatch.setattr(calls, "_LEAST_SECONDS", 0)
     action = ScriptedAction([{"started": True}])
     with pytest.raises(KubeGpuError, match="journalctl -u kubegpu-runtime-r1-"):
         host(action, restart_seconds=0, confirm_seconds=0).apply({})

@@ -135,6 +135,11 @@ def test_process_that_was_killed_while_it_waits_is_undone_by_the_second_one(node
     killed_while_it_waits(unit)
     assert (node.loaded, (pending(node) or {})["phase"]) == (NEW, "confirming")
     assert unit.result()["phase"] == "lost"
+    # As it is found after a loss of power: no second process came.
+    assert (
+        "Its change stands, unconfirmed, and nothing takes it back any more. Run again"
+        in unit.result()["result"]["msg"]
+    )
     assert unit.run("settle") == 1
     assert unit.result()["phase"] == "rolled_back"
     assert (node.read(CONFIG), node.loaded, node.leftovers()) == (OLD, OLD, [])
