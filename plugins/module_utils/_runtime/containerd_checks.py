@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Iterator, List, Mapping
 
-from .containerd_config import Configs, Version, owner, parse_version
+from .containerd_config import Configs, Version, parse_version
 from .containerd_foreign import rivals
-from .draft import Draft
+from .draft import Draft, owner_of
 from .observation import MISSING
 
 #: The newest version of the config that each series reads. 1.6 says nothing of a newer one, and reads it wrongly.
@@ -104,7 +104,7 @@ def _others(draft: Draft, configs: Configs, installed: Version) -> Iterator[str]
     for one in defining:
         if not wish.take_over:
             yield (
-                f"Reading {one.seen.path}: {owner(one)} defines the runtime {wish.name} there, and would write it again. Let that "
+                f"Reading {one.seen.path}: {owner_of(one.seen)} defines the runtime {wish.name} there, and would write it again. Let that "
                 "tool be the owner and leave this role out, choose another name, or set take_over once that tool is off."
             )
     if installed[0] > 1:

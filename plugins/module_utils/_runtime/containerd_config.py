@@ -11,15 +11,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .dumps import CRI_PLUGINS
+from .dumps import CRI_IMAGES, CRI_PLUGINS
 from .observation import Observation, SeenFile
 from .toml_reading import TomlError, lookup, parse
 
 DEFAULT_PATH = "/etc/containerd/config.toml"
 #: Name of our own file in the directory conf.d beside the main config. Those that sort behind it override it.
 DROP_IN = "80-kubegpu-sharing.toml"
-# Where the GPU Operator's toolkit container puts its executables on a node.
-_OPERATOR = "/usr/local/nvidia/toolkit"
 _VERSION = re.compile(r"v?([0-9]+)\.([0-9]+)(?:\.([0-9]+))?")
 # 1.6 looks for a relative pattern in the directory that it runs in, and not beside the file that has it.
 _GLOBS_BESIDE = (1, 7, 0)
@@ -170,7 +168,7 @@ class Configs:
             f"{name!r} in {one.seen.path}"
             for one in (self.main, *self.imported)
             for name in one.strings("disabled_plugins")
-            if name in CRI_PLUGINS
+            if name in (*CRI_PLUGINS, CRI_IMAGES)
         ]
 
 
@@ -190,15 +188,6 @@ def read_configs(observation: Observation) -> Configs:
             imported.append(read_config(observation.file(path)))
             waiting.append((imported[-1], posixpath.dirname(path)))
     return Configs(main, tuple(imported))
-
-
-def owner(one: ConfigFile) -> str:
-    """Who wrote a file that is not ours."""
-    if _OPERATOR in one.text:
-        return "NVIDIA's GPU Operator"
-    if posixpath.basename(one.seen.path).startswith("99-nvidia"):
-        return "NVIDIA's container toolkit (nvidia-ctk)"
-    return "somebody else"
 
 
 def effective_cri(observation: Observation, configs: Configs) -> Dict[str, Any]:

@@ -12,19 +12,13 @@ from .containerd_config import Configs
 from .containerd_edits import ConfigEditor
 from .containerd_foreign import rivals
 from .containerd_runtimes import Wanted, runtime_path
-from .draft import Draft, Step
+from .draft import HEADER, Draft, Step
 from .dumps import not_in_effect
 from .laws import Edited, edit, whole
 from .plan import Ours
 from .record import FileRecord
 from .toml_edits import put
 from .toml_reading import Path
-
-_HEAD = """\
-# Managed by the role nvidia_container_runtime of kubegpu.sharing: changes in this file are lost.
-# The role's state "absent" takes the file away, and what else the role put on this node.
-version = {version}
-"""
 
 
 @dataclass(frozen=True)
@@ -125,7 +119,7 @@ def _unrecorded(configs: Configs) -> Optional[FileRecord]:
 
 def drop_in_text(layout: Layout, name: str) -> str:
     """The file that is all ours."""
-    text = _HEAD.format(version=layout.version)
+    text = f"{HEADER}\nversion = {layout.version}\n"
     for path, value in layout.needed.under(layout.plugin):
         text = put(text, path, value)
     return text

@@ -13,7 +13,7 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .draft import Draft, version_of
+from .draft import Draft, owner_of, version_of
 from .observation import SeenFile
 from .toml_reading import TomlError, lookup, parse
 
@@ -21,7 +21,6 @@ PATH = "/etc/crio/crio.conf"
 DIRECTORY = "/etc/crio/crio.conf.d"
 DROP_IN = "80-kubegpu-sharing.conf"
 RUNTIME = ("crio", "runtime")
-OPERATOR = "/usr/local/nvidia/toolkit"
 # From this version on, CRI-O's own default is crun.
 CRUN_SINCE = (1, 31)
 
@@ -51,11 +50,7 @@ class CrioFile:
     @property
     def owner(self) -> str:
         """Who wrote it, as far as it can be told."""
-        if OPERATOR in (self.seen.content or ""):
-            return "NVIDIA's GPU Operator"
-        if posixpath.basename(self.seen.path).startswith("99-nvidia"):
-            return "NVIDIA's container toolkit (nvidia-ctk)"
-        return "somebody else"
+        return owner_of(self.seen)
 
     @property
     def beside(self) -> List[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -15,6 +16,8 @@ from .plan import Guard, Ours, Probe, RuntimePlan
 from .record import FileRecord
 from .wish import Wish
 
+#: Where the GPU Operator's toolkit container puts its executables on a node.
+OPERATOR = "/usr/local/nvidia/toolkit/"
 #: What every file begins with that is ours as a whole.
 HEADER = (
     "# Made by the Ansible collection kubegpu.sharing (role nvidia_container_runtime).\n"
@@ -107,6 +110,15 @@ class Draft:
             version=self.observation.version,
             kept=self.kept,
         )
+
+
+def owner_of(seen: SeenFile) -> str:
+    """Who wrote a file about NVIDIA's runtime that is not ours, as far as it can be told."""
+    if OPERATOR in (seen.content or ""):
+        return "NVIDIA's GPU Operator"
+    if posixpath.basename(seen.path).startswith("99-nvidia"):
+        return "NVIDIA's container toolkit (nvidia-ctk)"
+    return "somebody else"
 
 
 def default_ends(name: str) -> str:

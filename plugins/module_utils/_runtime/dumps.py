@@ -23,6 +23,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_read
 
 #: Names of containerd's CRI plugin by versions of the config. A dump is of the newest version that the program knows.
 CRI_PLUGINS = ("cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime")
+#: The part of it, from 2.0 on, without which the kubelet gets no image.
+CRI_IMAGES = "io.containerd.cri.v1.images"
 # Which files were merged: those that were staged have other names.
 _ABOUT_FILES = ("imports",)
 _SHOWN = 12

@@ -12,13 +12,13 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Tuple
 
-from .draft import Draft, Step, still_default
+from .draft import OPERATOR, Draft, Step, still_default
 from .laws import edit
 from .observation import Observation
 from .plan import Probe, RuntimePlan
 from .templates import Setting, TemplateEditor, find_table, recorded_or_marked, section, values
 from .toml_reading import show
-from .toolkit_config import OPERATOR, add_toolkit_config
+from .toolkit_config import add_toolkit_config
 from .wish import Wish
 
 PATH = "/var/snap/microk8s/current/args/containerd-template.toml"

@@ -36,7 +36,7 @@ def _engine_problems(wish: Wish, observation: Observation) -> List[str]:
     if observation.record_problem:
         found.append(observation.record_problem)
     recorded = (observation.record or {}).get("engine")
-    if recorded and recorded != observation.engine:
+    if recorded and observation.engine and recorded != observation.engine:
         found.append(
             f"The record on this node ({wish.state_dir}/record.json) is of {recorded}, and the engine is {observation.engine}. "
             f"Take out what was put there first: state absent with engine {recorded}; or, where {recorded} and its files are gone for "

@@ -19,7 +19,7 @@ with suppress(ImportError):
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-from .draft import Draft, Step
+from .draft import OPERATOR, Draft, Step
 from .laws import edit
 from .toml_reading import BOM, TomlError, parse
 from .wish import Wish
@@ -28,8 +28,6 @@ PATH = "/etc/nvidia-container-runtime/config.toml"
 VOLUME_MOUNTS = "accept-nvidia-visible-devices-as-volume-mounts"
 ENVIRONMENT = "accept-nvidia-visible-devices-envvar-when-unprivileged"
 SECTION = "nvidia-container-runtime"
-# Where the GPU Operator's toolkit container puts its own; it reads a config beside it, which the operator writes.
-OPERATOR = "/usr/local/nvidia/toolkit/"
 
 #: For each choice of `visible_devices`: the switches that say so.
 SWITCHES: Dict[str, Dict[str, bool]] = {

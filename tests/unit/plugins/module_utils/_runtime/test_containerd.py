@@ -88,7 +88,7 @@ def test_unknown_version_of_containerd_is_refused(version: Any) -> None:
     assert ("it says nothing" if not version else repr(version)) in told
 
 
-@pytest.mark.parametrize("name", ["cri", "io.containerd.grpc.v1.cri"])
+@pytest.mark.parametrize("name", ["cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"])
 def test_disabled_cri_plugin_is_refused(name: str) -> None:
     told = problem(seen(f'version = 2\ndisabled_plugins = ["{name}"]\n'))
     assert f"disabled_plugins has '{name}' in {MAIN}" in told
