@@ -71,7 +71,8 @@ class Candidate:
 
 def find_candidates(root: Root, units: Sequence[Unit]) -> List[Candidate]:
     """All runtimes of which a service or a socket is there."""
-    by_name = {unit.name: unit for unit in units}
+    # Somebody's own unit may have the usual name as its alias.
+    by_name = {name: unit for unit in units for name in (*unit.names, unit.name)}
     found = [_candidate(root, engine, by_name) for engine in ENGINES.values()]
     return [one for one in found if one.units or (one.socket and one.engine.socket_is_own)]
 
@@ -119,9 +120,8 @@ def choose(
 
 
 def _candidate(root: Root, engine: Engine, by_name: Mapping[str, Unit]) -> Candidate:
-    loaded = [
-        (by_name[name], role) for name, role in engine.units if name in by_name and by_name[name].load == "loaded"
-    ]
+    known = {by_name[name].name: (by_name[name], role) for name, role in reversed(engine.units) if name in by_name}
+    loaded = [(unit, role) for unit, role in reversed(list(known.values())) if unit.load == "loaded"]
     running = [(unit, role) for unit, role in loaded if unit.runs]
     # A node is a server or an agent; of two services that are installed, the one that runs tells.
     counted = running or loaded

@@ -133,8 +133,8 @@ def _engine_facts(look: Look, chosen: Candidate) -> Tuple[Dict[str, Any], Candid
 
 def _without_unit(chosen: Candidate) -> str:
     return (
-        f"{chosen.engine.name} answers at {chosen.socket}, but systemd has no unit {chosen.engine.units[0][0]} that could be restarted: "
-        "something else started it. Nothing can be changed safely here; run it by systemd."
+        f"{chosen.engine.name} answers at {chosen.socket}, but systemd has no unit {chosen.engine.units[0][0]} that could be restarted. "
+        f"Run it by systemd; if a unit of another name does, give that one the alias {chosen.engine.units[0][0]}."
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import commands
 
-_PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "ExecStart")
+_PROPERTIES = ("Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "ExecStart")
 _ASK_SECONDS = 20.0
 # For a process to end that serves nobody.
 _PATIENCE_SECONDS = 20.0
@@ -28,7 +28,10 @@ RUNS = ("active", "activating", "reloading")
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit as systemd has it loaded. :param argv: of the first program that it starts, empty if not known."""
+    """A unit as systemd has it loaded. :param argv: of the first program that it starts, empty if not known.
+
+    :param names: all that it is known by.
+    """
 
     name: str
     load: str
@@ -38,6 +41,7 @@ class Unit:
     pid: int
     program: Optional[str]
     argv: Sequence[str]
+    names: Sequence[str] = ()
 
     @property
     def runs(self) -> bool:
@@ -140,4 +144,5 @@ def _unit(block: Mapping[str, str]) -> Unit:
         pid=pid,
         program=started.group("path") if started else None,
         argv=argv,
+        names=block.get("Names", "").split(),
     )

@@ -27,10 +27,13 @@ case $1 in
 show)
     for unit; do
         case $unit in show|-*) continue;; esac
+        names=$unit
+        if [ -e @STATE@/aliases/$unit ]; then names="$(cat @STATE@/aliases/$unit) $unit"; unit=$(cat @STATE@/aliases/$unit); fi
         if [ -e @STATE@/units/$unit ]; then
             pid=$(cat @STATE@/pid)
             if grep -q FLAP @STATE@/loaded; then pid=$((pid + 1)); echo $pid > @STATE@/pid; fi
             printf 'Id=%s\\nLoadState=loaded\\nActiveState=%s\\nSubState=running\\n' $unit $(cat @STATE@/units/$unit)
+            printf 'Names=%s\\n' "$names"
             printf 'UnitFileState=enabled\\nMainPID=%s\\n' $pid
             printf 'ExecStart={ path=/usr/bin/containerd ; argv[]=/usr/bin/containerd%s ; ignore_errors=no ; }\\n\\n' "$(cat @STATE@/flags)"
         else
@@ -140,6 +143,12 @@ class RuntimeNode:
 
     def set_unit(self, name: str, active: str) -> None:
         (self._state / "units" / name).write_text(f"{active}\n", encoding="utf-8")
+
+    def rename_unit(self, name: str) -> None:
+        """The service is one of another name, which has the usual one as an alias."""
+        (self._state / "aliases").mkdir()
+        (self._state / "aliases" / UNIT).write_text(name, encoding="utf-8")
+        (self._state / "units" / UNIT).rename(self._state / "units" / name)
 
     def set_flags(self, flags: str) -> None:
         (self._state / "flags").write_text(flags, encoding="utf-8")

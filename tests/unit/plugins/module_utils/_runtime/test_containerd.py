@@ -199,6 +199,8 @@ def test_engine_problem_is_the_plans() -> None:
 def test_record_of_another_engine_is_not_passed_over() -> None:
     record = {"schema_version": 1, "engine": "docker", "wish": {}, "files": {}}
     assert "state absent with engine docker" in problem(seen(record=record))
+    # Of a node without any, there is nothing to be said of engines that differ.
+    assert problem({**seen(record=record), "engine": None, "problem": "No engine."}) == "No engine."
 
 
 @pytest.mark.parametrize(
@@ -220,6 +222,15 @@ def killed(told: Dict[str, Any], made: RuntimePlan, written: bool) -> Dict[str, 
         "record": told["record"],
     }
     return {**there, "record": made.record, "pending": marker}
+
+
+def test_record_that_was_damaged_becomes_no_file() -> None:
+    start = seen()
+    there = after(start, plan(start).to_dict())
+    there["record"]["files"][MAIN]["original"] = PLAIN[:20]
+    told = problem(there, state="absent")
+    assert "somebody changed it since it was written, or it was damaged" in told
+    assert "move the record away to begin anew" in told
 
 
 def test_interrupted_run_owes_a_restart_though_files_are_as_wished() -> None:

@@ -97,6 +97,13 @@ def test_node_on_which_systemd_does_not_answer_says_so(node: RuntimeNode) -> Non
     assert "System has not been booted with systemd" in look(node)["problem"]
 
 
+def test_service_of_another_name_is_found_by_its_alias(node: RuntimeNode) -> None:
+    node.rename_unit("own-containerd.service")
+    found = look(node)
+    assert (found["engine"], found["problem"]) == ("containerd", None)
+    assert [unit["name"] for unit in found["candidates"][0]["units"]] == ["own-containerd.service"]
+
+
 def test_two_runtimes_that_run_are_told_apart_by_the_kubelet_alone(node: RuntimeNode) -> None:
     node.set_unit("crio.service", "active")
     problem = look(node)["problem"]
