@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional
 
@@ -52,10 +54,15 @@ class Record:
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
         """Of a record's file.
 
-        :raises ValueError: it is of another schema, or no record.
+        :raises ValueError: it is of another schema, no record, or another one than was written: what stands in it becomes a file
+            that an engine starts with.
         """
         if data.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"schema_version is {data.get('schema_version')!r}, not {SCHEMA_VERSION}")
+        if data.get("files_sha256", "") not in ("", _checksum(data.get("files"))):
+            raise ValueError(
+                "somebody changed it since it was written, or it was damaged (its checksum is another one)"
+            )
         try:
             files = {
                 path: FileRecord(
@@ -69,9 +76,15 @@ class Record:
 
     def to_dict(self) -> Dict[str, Any]:
         """Plain JSON."""
+        files = {path: one.to_dict() for path, one in self.files.items()}
         return {
             "schema_version": SCHEMA_VERSION,
             "engine": self.engine,
             "wish": dict(self.wish),
-            "files": {path: one.to_dict() for path, one in self.files.items()},
+            "files": files,
+            "files_sha256": _checksum(files),
         }
+
+
+def _checksum(files: Any) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
