@@ -58,8 +58,12 @@ def names(cluster: SimulatedCluster) -> list[str]:
 
 
 def test_class_is_made_once_and_goes_with_the_runtime(cluster: SimulatedCluster, tmp_path: Path) -> None:
+    before = cluster.position()
     code, said = run(cluster, tmp_path, "runtime_class.yml", "--check")
     assert (code, names(cluster)) == (0, []), said
+    assert "changed=1" in said
+    # Credentials that may only read are enough for it.
+    assert {request["verb"] for request in cluster.audit(before)} == {"GET"}
     code, said = run(cluster, tmp_path, "runtime_class.yml")
     assert (code, names(cluster)) == (0, ["nvidia"]), said
     assert "changed=1" in said
@@ -72,6 +76,10 @@ def test_class_is_made_once_and_goes_with_the_runtime(cluster: SimulatedCluster,
     # It is for the hosts that a limited run leaves out as well.
     code, said = run(cluster, tmp_path, "remove.yml", "--limit", "gpu-1")
     assert (code, names(cluster)) == (0, ["nvidia"]), said
+    before = cluster.position()
+    code, said = run(cluster, tmp_path, "remove.yml", "--check")
+    assert (code, names(cluster)) == (0, ["nvidia"]), said
+    assert {request["verb"] for request in cluster.audit(before)} == {"GET"}
     code, said = run(cluster, tmp_path, "remove.yml")
     assert (code, names(cluster)) == (0, []), said
 
