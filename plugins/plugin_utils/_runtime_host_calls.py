@@ -69,8 +69,17 @@ class RuntimeHost:
         if dump is not None:
             options["dump"] = dump
         if self.action._task.check_mode or not self.params["detached"]:
-            return self._run(FILES, options)
+            return self._change(options)
         return self._apply_detached(options)
+
+    def _change(self, options: dict[str, Any]) -> dict[str, Any]:
+        """:raises NodeError: also of a module that was killed in the middle of it, which says nothing of the runtime."""
+        try:
+            return self._run(FILES, options)
+        except NodeError as error:
+            if "module_stdout" in error.facts:
+                error.facts.setdefault("restored", False)
+            raise
 
     def forget(self) -> None:
         """Remove the program of detached changes, once nothing is left on the host that it would be for."""
@@ -112,7 +121,8 @@ class RuntimeHost:
         raise KubeGpuError(
             f"Changing the container runtime of {self.task_vars.get('inventory_hostname')} as unit kubegpu-runtime-{options['run']}: "
             f"nothing was heard of it for {seconds:g} s. It puts the old files back by itself unless it was confirmed. Look at "
-            f"'journalctl -u kubegpu-runtime-{options['run']}' there, then run again."
+            f"'journalctl -u kubegpu-runtime-{options['run']}' there, then run again.",
+            restored=False,
         )
 
     def _confirm(self, options: dict[str, Any]) -> None:
@@ -160,4 +170,5 @@ class RuntimeHost:
 def _taken_back(phase: str, result: Mapping[str, Any]) -> NodeError:
     said = result.get("msg") or f"The detached change of the container runtime ended as {phase}, and says no more."
     facts = {key: value for key, value in result.items() if key not in ("msg", "failed", "changed")}
-    return NodeError(str(said), **facts)
+    # Whoever was killed in the middle of it has left nobody who knows whether the runtime serves.
+    return NodeError(str(said), **({"restored": False} if phase == "lost" else {}), **facts)

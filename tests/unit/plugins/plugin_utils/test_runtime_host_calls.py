@@ -99,6 +99,7 @@ def test_detached_change_that_was_taken_back_fails_with_what_the_host_says(phase
         host(action).apply({})
     assert caught.value.msg == "containerd did not answer."
     assert caught.value.facts["log_lines"] == ["boom"]
+    assert caught.value.facts.get("restored", True) is (phase != "lost")
 
 
 def test_word_that_comes_too_late_ends_in_what_became_of_the_change() -> None:
@@ -112,8 +113,9 @@ def test_detached_change_of_which_nothing_is_heard_says_where_to_look(monkeypatc
     monkeypatch.setattr(calls, "_SPARE_SECONDS", 0)
     monkeypatch.setattr(calls, "_LEAST_SECONDS", 0)
     action = ScriptedAction([{"started": True}])
-    with pytest.raises(KubeGpuError, match="journalctl -u kubegpu-runtime-r1-"):
+    with pytest.raises(KubeGpuError, match="journalctl -u kubegpu-runtime-r1-") as caught:
         host(action, restart_seconds=0, confirm_seconds=0).apply({})
+    assert caught.value.facts["restored"] is False
 
 
 def test_check_mode_starts_no_unit() -> None:
@@ -128,6 +130,14 @@ def test_failure_of_a_module_keeps_its_message_and_facts() -> None:
         host(ScriptedAction([answer]), detached=False).apply({})
     assert caught.value.msg == "Full."
     assert caught.value.facts == {"log_lines": ["x"]}
+
+
+def test_module_that_was_killed_leaves_a_runtime_that_nobody_vouches_for() -> None:
+    killed = {"failed": True, "msg": "MODULE FAILURE: Killed", "module_stdout": "", "module_stderr": "Killed", "rc": 137}
+    for answer, vouched in ((killed, False), ({"failed": True, "msg": "Full."}, True)):
+        with pytest.raises(NodeError) as caught:
+            host(ScriptedAction([answer]), detached=False).apply({})
+        assert caught.value.facts.get("restored", True) is vouched
 
 
 def test_host_that_cannot_be_reached_is_unreachable_and_not_failed() -> None:
