@@ -160,11 +160,22 @@ class RuntimeHost:
         if plain.get("failed"):
             hidden = ("invocation", "failed", "changed", "msg", "diff")
             facts = {key: value for key, value in plain.items() if key not in hidden and not key.startswith("_ansible")}
-            raise NodeError(str(plain.get("msg") or plain.get("module_stderr")), **facts)
+            raise NodeError(_silent(module, plain) or str(plain.get("msg")), **facts)
         return plain
 
     def _options(self, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: self.params[name] for name in names if self.params.get(name) is not None}
+
+
+def _silent(module: str, answer: Mapping[str, Any]) -> str | None:
+    """Of a module that gave no result, since it was killed or never came to run; None if it did."""
+    if "module_stdout" not in answer and "module_stderr" not in answer:
+        return None
+    said = " ".join(str(answer.get(name) or "").strip() for name in ("module_stderr", "module_stdout")).strip()
+    return (
+        f"{module} ended on the host without a result (status {answer.get('rc')}{f': {said[-400:]}' if said else ''}). It was killed, or could "
+        "not be started. What it may have begun is noted on the host: run again, which finishes that or takes it back."
+    )
 
 
 def _taken_back(phase: str, result: Mapping[str, Any]) -> NodeError:

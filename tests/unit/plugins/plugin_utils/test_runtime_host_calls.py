@@ -133,11 +133,31 @@ def test_failure_of_a_module_keeps_its_message_and_facts() -> None:
 
 
 def test_module_that_was_killed_leaves_a_runtime_that_nobody_vouches_for() -> None:
-    killed = {"failed": True, "msg": "MODULE FAILURE: Killed", "module_stdout": "", "module_stderr": "Killed", "rc": 137}
+    killed = {
+        "failed": True,
+        "msg": "MODULE FAILURE: Killed",
+        "module_stdout": "",
+        "module_stderr": "Killed",
+        "rc": 137,
+    }
     for answer, vouched in ((killed, False), ({"failed": True, "msg": "Full."}, True)):
         with pytest.raises(NodeError) as caught:
             host(ScriptedAction([answer]), detached=False).apply({})
         assert caught.value.facts.get("restored", True) is vouched
+
+
+def test_module_that_was_killed_is_told_with_what_comes_next() -> None:
+    answer = {
+        "failed": True,
+        "msg": "No start of json char found",
+        "module_stdout": "",
+        "module_stderr": "Killed",
+        "rc": 137,
+    }
+    with pytest.raises(
+        NodeError, match=r"without a result \(status 137: Killed\)\. .* run again, which finishes that or takes it back"
+    ):
+        host(ScriptedAction([answer]), detached=False).apply({})
 
 
 def test_host_that_cannot_be_reached_is_unreachable_and_not_failed() -> None:
