@@ -95,7 +95,7 @@ class ActionModule(ActionBase):
                 return {**result, "problems": list(plan.problems)}
             raise refusal(host, plan, observation)
         expected = params["expected_digest"]
-        if expected and plan.changed and expected != plan.digest and observation.pending is None:
+        if expected and plan.changed and expected != plan.digest:
             raise other_change(host, plan)
         if plan.changed:
             done = node.apply(plan.to_dict(), dump)

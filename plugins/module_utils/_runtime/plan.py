@@ -121,6 +121,7 @@ class RuntimePlan:
     :param record: the new record; None: there is to be none.
     :param version: of the engine, as observed.
     :param kept: facts about what was found, for "what it found": plain JSON.
+    :param begun: (path, sha256) of further files that an interrupted run has brought to where they are; None: it removed one.
     """
 
     engine: str
@@ -139,6 +140,7 @@ class RuntimePlan:
     diff: Tuple[Mapping[str, str], ...] = ()
     version: Optional[str] = None
     kept: Mapping[str, Any] = field(default_factory=dict)
+    begun: Tuple[Tuple[str, Optional[str]], ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -147,8 +149,11 @@ class RuntimePlan:
 
     @property
     def digest(self) -> str:
-        """sha256 of what would be done, the same wherever it is planned: files' content after, units and problems."""
-        files = [[one.path, sha256(one.content)] for one in self.files]
+        """sha256 of what would be done, the same wherever it is planned: files' content after, units and problems.
+
+        A run that was interrupted changes nothing about it, so that what was approved can be finished.
+        """
+        files = sorted([*self.begun, *((one.path, sha256(one.content)) for one in self.files)])
         decided = [self.engine, files, list(self.units) if self.restart else [], list(self.problems)]
         return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
 

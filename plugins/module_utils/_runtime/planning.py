@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List
+from typing import List, Optional, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.engines import MODULES, engine
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import MISSING, Observation
@@ -89,5 +89,18 @@ def _finishing(plan: RuntimePlan, observation: Observation) -> RuntimePlan:
         plan,
         restart=True,
         units=plan.units or tuple(observation.units()),
+        begun=_begun(plan, observation),
         actions=(owed, *plan.actions),
+    )
+
+
+def _begun(plan: RuntimePlan, observation: Observation) -> Tuple[Tuple[str, Optional[str]], ...]:
+    """Files of the interrupted run that need nothing more, as they are."""
+    by_target = {seen.target: seen for seen in observation.files.values()}
+    noted = (observation.pending or {}).get("files") or {}
+    left = {change.path for change in plan.files}
+    return tuple(
+        (path, by_target[path].sha256 if path in by_target else (noted[path] or {}).get("after"))
+        for path in sorted(noted)
+        if path not in left
     )

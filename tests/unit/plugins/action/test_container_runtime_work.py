@@ -135,7 +135,7 @@ def test_objections_of_the_caller_stand_beside_the_problems_of_the_host() -> Non
     assert node.asked == ["read"]
 
 
-def test_other_change_than_the_planned_one_is_refused_unless_one_has_to_be_finished_or_nothing_is_left() -> None:
+def test_other_change_than_the_planned_one_is_refused_and_one_that_was_begun_is_still_the_planned_one() -> None:
     node = Node()
     planned = work(Node(check_mode=True))["digest"]
     with pytest.raises(KubeGpuError, match="differs from what was planned"):
@@ -143,7 +143,13 @@ def test_other_change_than_the_planned_one_is_refused_unless_one_has_to_be_finis
     assert "apply" not in node.asked
     assert work(node, expected_digest=planned)["changed"]
     assert not work(node, expected_digest=planned)["changed"]
-    node.pending = {"run": "r1", "since": "2026-03-01T12:00:00Z", "phase": "restarting", "files": {}}
+    written = {
+        "before": hashlib.sha256(PLAIN.encode()).hexdigest(),
+        "after": hashlib.sha256(node.text.encode()).hexdigest(),
+    }
+    node.pending = {"run": "r1", "since": "2026-03-01T12:00:00Z", "phase": "restarting", "files": {CONFIG: written}}
+    with pytest.raises(KubeGpuError, match="differs from what was planned"):
+        work(node, expected_digest=planned, default=True)
     assert work(node, expected_digest=planned)["changed"]
     assert not work(node)["changed"]
 
