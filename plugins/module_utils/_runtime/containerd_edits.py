@@ -131,22 +131,26 @@ class ConfigEditor:
                     f"{show(entry['path'])} in {self.path} was changed since from {literal(entry['value'])} to "
                     f"{literal(found)}; it stays as it is."
                 )
-        known = {tuple(entry["path"]) for entry in held}
-        table = lookup(data, runtime)
-        inside = flatten(table, runtime) if isinstance(table, Mapping) else {}
-        ours_whole = list(runtime) in (ours.get("tables") or ())
-        if not ours_whole or not any(path[: len(runtime)] == runtime for path in known):
-            return held
-        others = [path for path in inside if path not in known and is_said(path[len(runtime) :], inside[path])]
-        if others:
+        made = [tuple(one) for one in ours.get("tables") or () if tuple(one[:-1]) == runtime[:-1]]
+        kept = [one for one in made if _foreign(data, one, held)]
+        if runtime in kept:
             told.append(
                 f"The runtime {show(runtime[-1:])} in {self.path} stays as a whole, since it has values that were not put there by "
-                f"this collection: {', '.join(show(path[len(runtime) :]) for path in others)}. Take it out by hand if nobody needs it."
+                f"this collection: {', '.join(show(path) for path in _foreign(data, runtime, held))}. Take it out by hand if nobody "
+                "needs it."
             )
-            return [entry for entry in held if tuple(entry["path"])[: len(runtime)] != runtime]
+        if kept or set(lookup(data, runtime[:-1]) or {}) - {one[-1] for one in made}:
+            # A file that names any runtime has to name the others too.
+            kept += [one for one in made if one != runtime]
+        gone = [one for one in made if one not in kept]
         # A tool that wrote the file anew wrote all defaults out too.
-        implied = [path for path in inside if path not in known and inside[path] != {}]
-        return [*held, *({"path": list(path), "value": inside[path], "before": None} for path in implied)]
+        implied = [
+            path for one in gone for path in _inside(data, one) if not any(path == tuple(e["path"]) for e in held)
+        ]
+        return [
+            *(entry for entry in held if not any(tuple(entry["path"])[: len(one)] == one for one in kept)),
+            *({"path": list(path), "value": lookup(data, path), "before": None} for path in implied),
+        ]
 
     def _without_import(self, text: str, expected: Dict[str, Any], ours: Mapping[str, Any]) -> str:
         imported = ours.get("imported")
@@ -174,6 +178,22 @@ class ConfigEditor:
             f"Editing {self.path}: it is written in a way in which the edit would have had {found}. Nothing was written; write "
             f"{show(self.runtime)} as a table of its own, or give the file to `containerd config migrate`."
         )
+
+
+def _inside(data: Mapping[str, Any], table: Path) -> List[Path]:
+    """Paths of the values in a table."""
+    found = lookup(data, table)
+    return [path for path, value in flatten(found, table).items() if value != {}] if isinstance(found, Mapping) else []
+
+
+def _foreign(data: Mapping[str, Any], table: Path, held: Sequence[Mapping[str, Any]]) -> List[Path]:
+    """What somebody else put into a runtime's table of ours, by keys below it."""
+    known = {tuple(entry["path"]) for entry in held}
+    return [
+        path[len(table) :]
+        for path in _inside(data, table)
+        if path not in known and is_said(path[len(table) :], lookup(data, path))
+    ]
 
 
 def _values(data: Mapping[str, Any]) -> Dict[Path, Any]:

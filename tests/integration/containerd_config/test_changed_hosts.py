@@ -139,6 +139,35 @@ def test_main_file_of_which_the_record_was_lost_is_told(make: Make) -> None:
     assert "no record on this node says that it was put in from here: it stays" in plan.warnings[0]
 
 
+@pytest.mark.parametrize("series", ["1.6", "1.7"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f"[{V2}.containerd.runtimes.nvidia]", f"[{V2}.containerd.runtimes.runc.options]\nSystemdCgroup = true\n"),
+        ('BinaryName = "/usr/bin/', 'BinaryName = "/opt/'),
+    ],
+    ids=["runc", "nvidia"],
+)
+def test_runtime_that_we_had_to_name_and_somebody_edited_stays(make: Make, series: str, old: str, new: str) -> None:
+    host = make(series)
+    host.write("config.toml", "version = 2\n")
+    host.apply(PRESENT)
+    noted = host.record
+    edited = host.main.read_text().replace(old, f"{new}{old}" if "runc" in new else new)
+    host.main.write_text(edited)
+    host.apply(PRESENT)
+    assert host.runtime("nvidia")["options"]["BinaryName"] == "/usr/bin/nvidia-container-runtime"
+    assert bool(host.runtime("nvidia")["options"].get("SystemdCgroup")) is ("runc" in new)
+    assert not host.plan(PRESENT).changed
+    host.apply(ABSENT)
+    assert runtimes(host) == (["runc"] if "runc" in new else ["runc", "nvidia"])
+    # The same without a run in between.
+    host.main.write_text(edited)
+    host.record = noted
+    host.apply(ABSENT)
+    assert runtimes(host)[0] == "runc"
+
+
 def by_nvidia_ctk(binary: str = "/usr/bin/nvidia-container-runtime") -> str:
     """What it writes from 1.18 on, if it is told to make its runtime the default one: the whole table, on 1.x."""
     runtimes = "".join(
