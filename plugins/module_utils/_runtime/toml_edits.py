@@ -194,12 +194,21 @@ def _put_in_new_table(text: str, statements: Sequence[Statement], path: Path, ra
         lines = ["", f"[{show(table)}]", f"{_STEP}{show_key(path[-1])} = {raw}"]
         return _insert(text, len(text), lines if statements else lines[1:])
     last = beside[-1]
-    like = [one for one in beside if len(one.path) == len(table)] or [last]
-    indent = like[-1].indent
-    if len(table) > len(like[-1].path) and indent:
-        indent += _STEP * (len(table) - len(like[-1].path))
+    indent = _indent_beside(beside, near)
     end = max([last.end, *(one.end for one in _section(statements, last))])
     return _insert(text, end, ["", f"{indent}[{show(table)}]", f"{indent}{_STEP}{show_key(path[-1])} = {raw}"])
+
+
+def _indent_beside(beside: Sequence[Statement], near: int) -> str:
+    """The indentation of a new table's header: that of the tables beside it. One that is deeper would look as if it were within the last of them.
+
+    :param near: how many keys it has in common with those.
+    """
+    within = [one for one in beside if len(one.path) > near]
+    if not within:
+        return beside[-1].indent + (_STEP if beside[-1].indent else "")
+    depth = min(len(one.path) for one in within)
+    return [one for one in within if len(one.path) == depth][-1].indent
 
 
 def _above_comments(text: str, at: int) -> int:

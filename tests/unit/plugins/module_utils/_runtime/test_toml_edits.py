@@ -36,6 +36,16 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_read
         pytest.param("t.b = 1\n[u]\n", ("t", "c"), 3, "t.b = 1\nt.c = 3\n[u]\n", id="dotted"),
         pytest.param("t = { b = 1 }\n", ("t", "c"), 3, "t = { b = 1, c = 3}\n", id="inline"),
         pytest.param("[a.b]\nx = 1\n", ("a", "c", "y"), 3, "[a.b]\nx = 1\n\n[a.c]\n  y = 3\n", id="beside"),
+        pytest.param(
+            "[a]\n  [a.b]\n    [a.b.c]\n      x = 1\n  [a.d]\n",
+            ("a", "b", "e", "f", "y"),
+            3,
+            "[a]\n  [a.b]\n    [a.b.c]\n      x = 1\n\n    [a.b.e.f]\n      y = 3\n  [a.d]\n",
+            id="within_nothing_beside",
+        ),
+        pytest.param(
+            "[a]\n  [a.b]\n", ("a", "b", "c", "y"), 3, "[a]\n  [a.b]\n\n    [a.b.c]\n      y = 3\n", id="within"
+        ),
         pytest.param("# of b\n[a.b]\nx = 1\n", ("a", "y"), 3, "[a]\n  y = 3\n\n# of b\n[a.b]\nx = 1\n", id="above"),
         pytest.param("", ("a", "b"), 3, "[a]\n  b = 3\n", id="empty"),
         pytest.param("\ufeff", ("a",), 3, "\ufeffa = 3\n", id="bom"),
