@@ -71,7 +71,7 @@ from ansible_collections.kubegpu.sharing.plugins.filter.step_failures import ste
 _RESTORED = "it was restored to what it was before the rollout"
 _LEFT = "it was not restored and stays out of service"
 _STAYS = "it was not restored and stays in service as it is now"
-_BUSY = f"({_LEFT}, since a host step may still be running there: look at its host first)"
+_BUSY = f"({_LEFT}, since a host step may still be running there, or its container runtime does not serve: look at its host first)"
 
 
 def restore_outcome(
