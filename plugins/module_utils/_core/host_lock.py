@@ -18,7 +18,7 @@ import signal
 import stat
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, Optional, Type
@@ -43,12 +43,14 @@ class Holder:
 
     :param doing: the change, in words: "repartition GPU 0".
     :param since: RFC 3339, when the lock was taken.
+    :param advice: what to do about it, where that is not to wait and to end it if it hangs.
     """
 
     run: str
     doing: str
     pid: int = 0
     since: str = ""
+    advice: str = ""
 
     def describe(self) -> str:
         """In words: "run r1 (process 4312, repartition GPU 0) since 2026-03-01T12:00:00Z"."""
@@ -75,6 +77,7 @@ class HostLock:
         self._path = path
         self._wait = wait_seconds
         self._file: Optional[int] = None
+        self._holder = Holder("", "")
         self._hang_up: Any = None
 
     def __enter__(self) -> HostLock:
@@ -87,6 +90,10 @@ class HostLock:
         now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
         self._write(Holder(self._run, self._doing, os.getpid(), now))
         return self
+
+    def advise(self, advice: str) -> None:
+        """Say what others, who do not get it meanwhile, had better do."""
+        self._write(replace(self._holder, advice=advice))
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
@@ -149,6 +156,7 @@ class HostLock:
         return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
 
     def _write(self, holder: Holder) -> None:
+        self._holder = holder
         if self._file is not None:
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, json.dumps(asdict(holder)).encode(), 0)
@@ -157,10 +165,13 @@ class HostLock:
         waited = f" {self._wait:g} s were waited for it." if self._wait else ""
         process = f"process {holder.pid}" if holder.pid else "that process"
         look = f" ('ps -fp {holder.pid}' shows it)" if holder.pid else ""
+        advice = holder.advice or (
+            f"A module goes on when its control node dies: wait until {process} has ended{look}, then run again. "
+            "If it hangs, end it: the lock is free as soon as it is gone."
+        )
         return HostLockError(
             f"Cannot {self._doing} for run {self._run}: the lock {self._path} of this host is held by {holder.describe()}."
-            f"{waited} A module goes on when its control node dies: wait until {process} has ended{look}, then run again. "
-            "If it hangs, end it: the lock is free as soon as it is gone.",
+            f"{waited} {advice}",
             holder=asdict(holder),
         )
 
@@ -202,6 +213,20 @@ class ReaderLock:
             self._file = None
 
 
+def read_holder(path: str = DEFAULT_PATH) -> Optional[Holder]:
+    """Who changes the host at this moment, None if nobody does. As :func:`is_being_changed` it neither waits nor makes the file."""
+    if not is_being_changed(path):
+        return None
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return _read(opened)
+    finally:
+        os.close(opened)
+
+
 def is_being_changed(path: str = DEFAULT_PATH) -> bool:
     """Whether a change of the host is under way. Neither waits nor makes the file, which would not be the changes' user's then."""
     try:
@@ -221,7 +246,9 @@ def _read(opened: int) -> Holder:
     """What the holder wrote. Between taking the lock and saying so, there is nothing to be read."""
     try:
         said = json.loads(os.pread(opened, _TEXT_BYTES, 0).decode())
-        return Holder(str(said["run"]), str(said["doing"]), int(said["pid"]), str(said["since"]))
+        return Holder(
+            str(said["run"]), str(said["doing"]), int(said["pid"]), str(said["since"]), str(said.get("advice") or "")
+        )
     except (ValueError, KeyError, TypeError):
         return Holder("", "")
 

@@ -27,7 +27,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.stag
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.swap import Swap
 
 Confirm = Callable[[Dict[str, Any]], bool]
+Say = Callable[[str], None]
 Document = Dict[str, Any]
+
+
+def _say_nothing(line: str) -> None:
+    del line
 
 
 @dataclass
@@ -51,10 +56,14 @@ class Result:
 
 
 class Application:
-    """One change of one node. The host's lock is held by whoever calls :meth:`carry_out`."""
+    """One change of one node. The host's lock is held by whoever calls :meth:`carry_out`.
 
-    def __init__(self, request: Request) -> None:
+    :param say: told in a line what has been done.
+    """
+
+    def __init__(self, request: Request, say: Say = _say_nothing) -> None:
         self._request = request
+        self._say = say
         self._swap = Swap(request.root, request.state_dir)
         self._pending = pending.Pending.of(request.root, request.state_dir)
         self._record = RecordFile.of(request.root, request.state_dir)
@@ -177,6 +186,7 @@ class Application:
         self._record.write(self._request.record)
         for step in self._request.files:
             self._swap.replace(step)
+            self._say(f"{'Removed' if step.content is None else 'Wrote'} {step.path}.")
         difference = find_difference(self._request.dump)
         if difference:
             raise KubeGpuError(
@@ -184,13 +194,16 @@ class Application:
             )
 
     def _restart(self, units: List[str], probe: Probe, demanded: FrozenSet[str], back: GoingBack) -> None:
+        self._say(f"Restarting {', '.join(units)}.")
+        began = time.monotonic()
         try:
-            deadline = time.monotonic() + self._request.probe.seconds
+            deadline = began + self._request.probe.seconds
             problem = bring_up(units, probe, deadline, demanded) or guarding.wait_after(self._request.guards, deadline)
         except (KubeGpuError, OSError) as error:
             problem = str(error)
         if problem:
             raise back.after_restart(problem)
+        self._say(f"{self._request.engine} serves with it, {time.monotonic() - began:.1f} s later.")
 
     def _is_confirmed(self, document: Document, confirm: Confirm, result: Result, back: GoingBack) -> bool:
         try:

@@ -184,13 +184,13 @@ def confirm(root: Root, state_dir: str, run: str) -> bool:
     :raises KubeGpuError: it is too late, or nothing waits for it.
     """
     files = Files.of(root, state_dir, run)
-    phase = read_result(root, state_dir, run)["phase"]
+    told = read_result(root, state_dir, run)
+    phase = told["phase"]
     if phase == CONFIRMED:
         return False
     if phase != WAITING:
-        raise KubeGpuError(
-            f"The change for run {run} cannot be confirmed: it is {phase.replace('_', ' ')}. The step result tells what became of it."
-        )
+        became = told["result"].get("msg") or f"'journalctl -u {unit_of(run)}' on the node shows how far it is."
+        raise KubeGpuError(f"The change for run {run} cannot be confirmed: it is {phase.replace('_', ' ')}. {became}")
     if files.claim(CONFIRMED) != CONFIRMED:
         raise KubeGpuError(f"The change for run {run} was not confirmed in time; the old files are being put back.")
     return True

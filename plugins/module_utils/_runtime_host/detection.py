@@ -39,13 +39,18 @@ _NO_CRI = re.compile(r"^\s*disabled_plugins\s*=\s*\[[^\]]*[\"'](?:io\.containerd
 
 @dataclass(frozen=True)
 class Candidate:
-    """A runtime of which something was found. :param evidence: sentences that say what."""
+    """A runtime of which something was found.
+
+    :param evidence: sentences that say what.
+    :param masked: names of its services that systemd is forbidden to start.
+    """
 
     engine: Engine
     units: Tuple[Unit, ...]
     socket: Optional[str]
     role: Optional[str]
     evidence: List[str] = field(default_factory=list)
+    masked: Tuple[str, ...] = ()
 
     @property
     def active(self) -> bool:
@@ -74,7 +79,7 @@ def find_candidates(root: Root, units: Sequence[Unit]) -> List[Candidate]:
     # Somebody's own unit may have the usual name as its alias.
     by_name = {name: unit for unit in units for name in (*unit.names, unit.name)}
     found = [_candidate(root, engine, by_name) for engine in ENGINES.values()]
-    return [one for one in found if one.units or (one.socket and one.engine.socket_is_own)]
+    return [one for one in found if one.units or one.masked or (one.socket and one.engine.socket_is_own)]
 
 
 def kubelet_endpoint(root: Root, units: Sequence[Unit]) -> Optional[str]:
@@ -104,7 +109,8 @@ def choose(
             None,
             f"No container runtime was found on this node: systemd knows none of {looked}. Install one, or name its engine.",
         )
-    left = [one for one in candidates if one.active] or list(candidates)
+    could_run = [one for one in candidates if one.units or not one.masked]
+    left = [one for one in candidates if one.active] or could_run or list(candidates)
     if len(left) > 1:
         used = _engine_of(endpoint)
         left = [one for one in left if one.engine.name == used] or left
@@ -127,13 +133,12 @@ def _candidate(root: Root, engine: Engine, by_name: Mapping[str, Unit]) -> Candi
     counted = running or loaded
     socket = next((path for path in engine.sockets if is_socket(root.real(path))), None)
     evidence = [f"{unit.name} is {unit.active}." for unit, _role in loaded]
-    evidence += [
-        f"{name} is masked." for name, _role in engine.units if name in by_name and by_name[name].load == "masked"
-    ]
+    masked = tuple(name for name, _role in engine.units if name in by_name and by_name[name].load == "masked")
+    evidence += [f"{name} is masked." for name in masked]
     evidence += [f"The socket {socket} is there."] if socket else []
     evidence += [f"{engine.config_path} is there."] if os.path.lexists(root.real(engine.config_path)) else []
     role = next((role for _unit, role in counted), None)
-    return Candidate(engine, tuple(unit for unit, _role in counted), socket, role, evidence)
+    return Candidate(engine, tuple(unit for unit, _role in counted), socket, role, evidence, masked)
 
 
 def _missing(engine: Engine, candidates: Sequence[Candidate]) -> str:

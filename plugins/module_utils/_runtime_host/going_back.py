@@ -61,7 +61,10 @@ class GoingBack:
 
     def unconfirmed(self, restart: bool) -> KubeGpuError:
         """Nobody said that the node can still be reached."""
-        said = f"The change of {self._request.engine} for run {self._request.run} was not confirmed in time."
+        said = (
+            f"The change of {self._request.engine} for run {self._request.run} was not confirmed in time, which is "
+            f"{self._request.confirm_seconds:g} s (kubegpu_runtime_confirm_seconds): nobody reached the node after the restart."
+        )
         return self._error(said, [], *self._go_back(restart))
 
     def unfinished(self, restart: bool) -> KubeGpuError:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import DEFAULT_PATH, is_being_changed
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import (
+    DEFAULT_PATH,
+    is_being_changed,
+    read_holder,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import commands, pending, unix_http
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.detection import (
     AUTO,
@@ -85,6 +89,7 @@ def observe(look: Look) -> Dict[str, Any]:
     except KubeGpuError as error:
         found["problem"] = error.msg
         return found
+    under_way = found["problem"]
     candidates = find_candidates(look.root, units)
     endpoint = kubelet_endpoint(look.root, units)
     chosen, problem = choose(look.root, look.engine, candidates, endpoint)
@@ -94,6 +99,7 @@ def observe(look: Look) -> Dict[str, Any]:
         facts, better = _engine_facts(look, chosen)
         candidates = [better if one is chosen else one for one in candidates]
         found.update(facts)
+    found["problem"] = under_way or found["problem"]
     found["candidates"] = [one.to_dict() for one in candidates]
     return found
 
@@ -106,7 +112,19 @@ def _left_by_runs(look: Look) -> Dict[str, Any]:
         "record_problem": problem,
         "pending": pending.show(look.root, marker),
         "lock_free": not is_being_changed(look.root.real(look.lock_path)),
+        "problem": _under_way(look, marker),
     }
+
+
+def _under_way(look: Look, marker: Optional[Mapping[str, Any]]) -> Optional[str]:
+    """What is said of a change that goes on: it was not interrupted, and nothing can be planned on files that may go back in a moment."""
+    holder = read_holder(look.root.real(look.lock_path)) if marker else None
+    if marker is None or holder is None or not holder.pid or holder.pid != marker.get("pid"):
+        return None
+    return (
+        f"The container runtime of this node is being changed at this moment, by {holder.describe()}. "
+        f"{holder.advice or 'Wait until it has ended, then run again.'}"
+    )
 
 
 def _engine_facts(look: Look, chosen: Candidate) -> Tuple[Dict[str, Any], Candidate]:
@@ -132,6 +150,13 @@ def _engine_facts(look: Look, chosen: Candidate) -> Tuple[Dict[str, Any], Candid
 
 
 def _without_unit(chosen: Candidate) -> str:
+    if chosen.masked:
+        unit = chosen.masked[0]
+        return (
+            f"{unit} is masked, so systemd does not start it, and {chosen.engine.name} could not be restarted. Type 'systemctl unmask "
+            f"{unit}' there if it is this node's container runtime; if another one is, name that one as engine "
+            "(kubegpu_runtime_engine)."
+        )
     return (
         f"{chosen.engine.name} answers at {chosen.socket}, but systemd has no unit {chosen.engine.units[0][0]} that could be restarted. "
         f"Run it by systemd; if a unit of another name does, give that one the alias {chosen.engine.units[0][0]}."

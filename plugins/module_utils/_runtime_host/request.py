@@ -61,6 +61,7 @@ class Request:
 
     :param record: the new record, None: there is to be none.
     :param dump: what the runtime has to make of its files once they are written: {argv, stdout}.
+    :param confirm_seconds: how long a detached change waits to be confirmed.
     """
 
     engine: str
@@ -75,6 +76,7 @@ class Request:
     dump: Optional[Mapping[str, Any]] = None
     state_dir: str = STATE_DIR
     keep_backups: int = 5
+    confirm_seconds: float = 0.0
     root: Root = field(default_factory=Root)
 
 
@@ -105,6 +107,7 @@ def read_request(params: Mapping[str, Any]) -> Request:
         dump=params.get("dump") or None,
         state_dir=params["state_dir"],
         keep_backups=int(params["keep_backups"]),
+        confirm_seconds=float(params.get("confirm_seconds") or 0),
         root=Root(params["root"]),
     )
 

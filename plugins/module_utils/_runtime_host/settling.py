@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
@@ -20,6 +21,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.prob
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.request import Request, read_request
 
 _LOCK_SECONDS = 60.0
+_LEAVE_IT = "Do not end it; run again when it has ended."
 
 
 def apply_request(path: str) -> int:
@@ -28,16 +30,27 @@ def apply_request(path: str) -> int:
     request = read_request(params)
     files = detached.Files.of(request.root, request.state_dir, request.run)
 
+    lock, unit = _lock(request, params, float(params["lock_wait_seconds"])), detached.unit_of(request.run)
+
     def confirm(result: Mapping[str, Any]) -> bool:
+        until = _moment(request.confirm_seconds)
+        lock.advise(
+            f"{unit} waits until {until} to be confirmed, and then takes its change back by itself. {_LEAVE_IT}"
+        )
+        _say(f"Waiting until {until} to be confirmed.")
         files.tell(detached.WAITING, result)
-        return detached.wait_for_word(files, float(params["confirm_seconds"]))
+        return detached.wait_for_word(files, request.confirm_seconds)
 
     try:
-        with _lock(request, params, float(params["lock_wait_seconds"])):
-            result = Application(request).carry_out(confirm)
+        with lock:
+            lock.advise(
+                f"{unit} ends by itself within minutes, and takes its change back unless it is confirmed. {_LEAVE_IT}"
+            )
+            result = Application(request, _say).carry_out(confirm)
     except KubeGpuError as error:
         return _failed(files, error)
     files.tell(detached.CONFIRMED, {**result.to_dict(), "actions": result.actions, "changed": bool(result.actions)})
+    _say("Confirmed: the change stands.")
     return 0
 
 
@@ -59,7 +72,8 @@ def _settle_run(request: Request, params: Mapping[str, Any], files: detached.Fil
     # From now on nobody can confirm what is about to be undone.
     word = files.claim("expired")
     try:
-        with _lock(request, params, _LOCK_SECONDS):
+        with _lock(request, params, _LOCK_SECONDS) as lock:
+            lock.advise(f"It puts right what a process that was killed has left, which takes minutes. {_LEAVE_IT}")
             marker = pending.Pending.of(request.root, request.state_dir).read()
             if marker is not None and marker.get("run") == request.run:
                 _settle(request, marker, confirmed=word == detached.CONFIRMED)
@@ -83,6 +97,17 @@ def _settle(request: Request, marker: Dict[str, Any], confirmed: bool) -> None:
     has_read = marker["phase"] in (pending.RESTARTING, pending.CONFIRMING, pending.ROLLING_BACK)
     back = GoingBack(request, marker, Probe(request.probe, units, request.root), frozenset(), None)
     raise back.unfinished(restart=bool(units) and bool(has_read or marker.get("restart_owed")))
+
+
+def _say(line: str) -> None:
+    """For the journal, which has the time. At once: whoever looks there does so while it runs."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _moment(seconds: float) -> str:
+    """That long from now, for people: nothing depends on it."""
+    return f"{datetime.now(timezone.utc) + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _failed(files: detached.Files, error: KubeGpuError) -> int:

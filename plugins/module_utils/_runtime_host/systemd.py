@@ -22,6 +22,7 @@ _PATIENCE_SECONDS = 20.0
 _EXEC = re.compile(r"path=(?P<path>.*?) ; argv\[\]=(?P<argv>.*?) ; ")
 _CURSOR = re.compile(r"^-- cursor: (.+)$", re.MULTILINE)
 _CHATTER = re.compile(r"\blevel=\"?(info|debug|trace)\b")
+_BEGINNING = re.compile(r"^Starting .+\.\.\.$")
 _LONGEST_LINE = 1000
 RUNS = ("active", "activating", "reloading")
 
@@ -101,11 +102,16 @@ def cursor() -> Optional[str]:
 
 
 def log_lines(units: Sequence[str], after: Optional[str], count: int = 20) -> List[str]:
-    """The last lines that units logged since then, and of many rather those that tell of trouble. None if the journal cannot be read."""
+    """The last lines that units logged since then, and of many rather those that tell of trouble. None if the journal cannot be read.
+
+    Of a restart, the orderly end of what ran before is left out.
+    """
     argv = ["journalctl", "--no-pager", "--quiet", "-o", "cat", *[f"--unit={unit}" for unit in units]]
     # After a cursor, a number of lines would be counted from there.
     done = commands.run([*argv, *([f"--after-cursor={after}"] if after else ["-n", str(count)])], _ASK_SECONDS)
     lines = [line[:_LONGEST_LINE] for line in done.stdout.splitlines() if line.strip()]
+    start = next((place for place, line in enumerate(lines) if _BEGINNING.match(line)), 0)
+    lines = lines[start:] if after else lines
     if len(lines) > count:
         lines = [line for line in lines if not _CHATTER.search(line)] or lines
     return lines[-count:]

@@ -37,13 +37,18 @@ show)
             printf 'UnitFileState=enabled\\nMainPID=%s\\n' $pid
             printf 'ExecStart={ path=/usr/bin/containerd ; argv[]=/usr/bin/containerd%s ; ignore_errors=no ; }\\n\\n' "$(cat @STATE@/flags)"
         else
-            printf 'Id=%s\\nLoadState=not-found\\nActiveState=inactive\\nSubState=dead\\nUnitFileState=\\nMainPID=0\\n\\n' $unit
+            load=not-found
+            if [ -e @STATE@/masked/$unit ]; then load=masked; fi
+            printf 'Id=%s\\nLoadState=%s\\nActiveState=inactive\\nSubState=dead\\nUnitFileState=\\nMainPID=0\\n\\n' $unit $load
         fi
     done;;
 restart)
     config=@ROOT@/etc/containerd/config.toml
     cat $config @ROOT@/etc/containerd/conf.d/*.toml > @STATE@/read 2>/dev/null
-    echo "Starting $2" >> @STATE@/journal
+    echo "Stopping $2 - stand-in..." >> @STATE@/journal
+    echo "level=info msg=\"Stop CRI service\"" >> @STATE@/journal
+    echo "Stopped $2 - stand-in." >> @STATE@/journal
+    echo "Starting $2 - stand-in..." >> @STATE@/journal
     if [ -e @STATE@/hold ]; then read word < @STATE@/hold; fi
     if [ -e @STATE@/dead ] || grep -q BREAK @STATE@/read; then
         echo "level=info msg=chatter" >> @STATE@/journal
@@ -149,6 +154,12 @@ class RuntimeNode:
         (self._state / "aliases").mkdir()
         (self._state / "aliases" / UNIT).write_text(name, encoding="utf-8")
         (self._state / "units" / UNIT).rename(self._state / "units" / name)
+
+    def mask_unit(self, name: str) -> None:
+        """Nobody may start it."""
+        (self._state / "masked").mkdir(exist_ok=True)
+        (self._state / "masked" / name).touch()
+        (self._state / "units" / name).unlink(missing_ok=True)
 
     def set_flags(self, flags: str) -> None:
         (self._state / "flags").write_text(flags, encoding="utf-8")

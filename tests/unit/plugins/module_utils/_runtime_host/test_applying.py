@@ -128,6 +128,8 @@ def test_error_has_what_the_runtime_logged(node: RuntimeNode, step: Step) -> Non
     assert refused.value.facts["log_lines"][-1] == "failed to load TOML: BREAK"
     assert "\n  failed to load TOML: BREAK" in refused.value.msg
     assert "yesterday" not in refused.value.msg
+    # Nor how the one before it ended in good order.
+    assert refused.value.facts["log_lines"][0] == "Starting containerd.service - stand-in..."
 
 
 def test_restart_that_hangs_is_ended_in_time(node: RuntimeNode, step: Step) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from unit.plugins.fakes.runtime_node import BREAK, CONFIG, RuntimeNode, change, 
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.program import main
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLockError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import detached
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 
@@ -99,10 +101,50 @@ def test_change_that_is_not_confirmed_is_undone(node: RuntimeNode, unit: Unit, s
     unit.start(NEW, confirm_seconds=0.2)
     assert unit.run() == 1
     assert unit.result()["phase"] == "rolled_back"
-    assert "was not confirmed in time" in unit.result()["result"]["msg"]
+    message = unit.result()["result"]["msg"]
+    assert "was not confirmed in time, which is 0.2 s (kubegpu_runtime_confirm_seconds)" in message
     assert (node.read(CONFIG), node.loaded, node.leftovers()) == (OLD, OLD, [])
-    with pytest.raises(KubeGpuError, match="cannot be confirmed: it is rolled back"):
+    with pytest.raises(KubeGpuError, match="cannot be confirmed: it is rolled back") as late:
         step(None, step="confirmed")
+    assert late.value.msg.endswith(message)
+
+
+def test_journal_has_a_line_of_each_thing_that_was_done(
+    unit: Unit, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit.start(NEW, confirm_seconds=30.0)
+    monkeypatch.setattr(detached, "wait_for_word", lambda files, seconds: True)
+    assert unit.run() == 0
+    said = [re.sub(r"[\d-]+T[\d:]+Z|\d+\.\d", "N", line) for line in capfd.readouterr().out.splitlines()]
+    assert said == [
+        f"Wrote {CONFIG}.",
+        "Restarting containerd.service.",
+        "containerd serves with it, N s later.",
+        "Waiting until N to be confirmed.",
+        "Confirmed: the change stands.",
+    ]
+
+
+def test_who_does_not_get_the_lock_of_a_change_that_waits_is_told_to_leave_it(
+    node: RuntimeNode, unit: Unit, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit.start(NEW, confirm_seconds=30.0)
+    told = []
+
+    def wait(files: detached.Files, seconds: float) -> bool:
+        with pytest.raises(HostLockError) as held:
+            step(make_plan(change(node, CONFIG, OLD)), run="r2")
+        told.append(held.value.msg)
+        return True
+
+    monkeypatch.setattr(detached, "wait_for_word", wait)
+    assert unit.run() == 0
+    assert re.search(
+        r"kubegpu-runtime-r1\.service waits until \S+Z to be confirmed, and then takes its change back by itself\. Do not end it; "
+        r"run again when it has ended\.$",
+        told[0],
+    )
+    assert "If it hangs, end it" not in told[0]
 
 
 def test_change_with_which_the_runtime_does_not_serve_is_undone_and_says_why(node: RuntimeNode, unit: Unit) -> None:

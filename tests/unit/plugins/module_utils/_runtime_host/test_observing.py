@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -90,6 +92,17 @@ def test_node_without_a_runtime_says_so(node: RuntimeNode) -> None:
     assert found["engine"] is None
     assert "No container runtime was found on this node" in found["problem"]
     assert "The engine crio is not on this node" in look(node, "crio")["problem"]
+
+
+def test_masked_service_is_told_as_that_and_hides_no_other(node: RuntimeNode) -> None:
+    node.mask_unit("containerd.service")
+    for engine in ("auto", "containerd"):
+        problem = look(node, engine)["problem"]
+        assert problem.startswith("containerd.service is masked, so systemd does not start it")
+        assert "'systemctl unmask containerd.service'" in problem
+    assert "containerd.service is masked." in look(node)["candidates"][0]["evidence"]
+    node.set_unit("crio.service", "inactive")
+    assert look(node)["engine"] == "crio"
 
 
 def test_node_on_which_systemd_does_not_answer_says_so(node: RuntimeNode) -> None:
@@ -236,6 +249,21 @@ def test_change_under_way_and_one_that_was_left_are_told(node: RuntimeNode) -> N
     assert found["pending"]["run"] == "r0"
     assert found["pending"]["owed"]
     assert "record.json is no JSON" in found["record_problem"]
+
+
+def test_change_that_goes_on_is_told_as_that_and_not_as_one_that_was_interrupted(node: RuntimeNode) -> None:
+    state = "/var/lib/kubegpu-sharing/runtime"
+    marker = {"schema_version": 1, "run": "r0", "pid": os.getpid(), "phase": "confirming", "files": {}}
+    node.write(f"{state}/pending.json", json.dumps(marker))
+    assert look(node)["problem"] is None
+    with HostLock("r0", "change settings", str(node.path("/run/lock/kubegpu-sharing.lock"))) as lock:
+        problem = look(node)["problem"]
+        assert problem.startswith(
+            "The container runtime of this node is being changed at this moment, by run r0 (process "
+        )
+        assert problem.endswith("Wait until it has ended, then run again.")
+        lock.advise("It waits until 20:07:05Z to be confirmed.")
+        assert look(node)["problem"].endswith("It waits until 20:07:05Z to be confirmed.")
 
 
 def test_marker_that_cannot_be_read_is_a_change_all_the_same(node: RuntimeNode) -> None:
