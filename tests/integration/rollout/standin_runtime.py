@@ -58,7 +58,7 @@ case "$1" in
   restart)
     echo restarted >> {node}/restarts
     cp {journal} {node}/journal_at_restart 2>/dev/null
-    if [ -e {node}/refuses ] && grep -q nvidia {config}; then echo failed > {node}/state; exit 1; fi
+    if [ -e {node}/dies ] || {{ [ -e {node}/refuses ] && grep -q nvidia {config}; }}; then echo failed > {node}/state; exit 1; fi
     echo active > {node}/state ;;
 esac
 exit 0
@@ -115,6 +115,11 @@ class StandInRuntime:
         """Whether it does not start with a handler for GPUs."""
         path = self.directory / "refuses"
         path.touch() if refuses else path.unlink()
+
+    def die(self, dies: bool) -> None:
+        """Whether it does not start with any settings."""
+        path = self.directory / "dies"
+        path.touch() if dies else path.unlink()
 
     def install(self) -> None:
         """Programs, settings, and a Python for the host that finds these programs first."""

@@ -111,3 +111,22 @@ def test_verification_tells_of_a_runtime_that_somebody_has_put_back(hall: Hall) 
     assert "Container runtimes are not as wanted: gpu-t4: containerd 1.6.20~ds1 is not set up as wanted" in words(
         ended
     ).replace("\\n", " ")
+
+
+def test_runtime_that_serves_with_neither_files_keeps_its_node_out_of_service_until_it_does(hall: Hall) -> None:
+    """What the cluster shows of the node lags behind, and no pod could start there."""
+    cluster, operator, runtimes = hall
+    for runtime in runtimes.values():
+        runtime.die(True)
+    ended = operator.play("rollout", kubegpu_on_failure="restore")
+    for runtime in runtimes.values():
+        runtime.die(False)
+    assert ended.returncode != 0
+    assert "CONTAINERD DOES NOT SERVE ON THIS NODE" in words(ended)
+    assert "or its container runtime does not serve: look at its host first" in words(ended)
+    (left,) = [name for name in runtimes if not in_service(cluster, name)]
+    assert node(cluster, left)["spec"]["unschedulable"]
+    operator.must_play("rollout", kubegpu_plan_id=operator.plan()["plan_id"])
+    for name, runtime in runtimes.items():
+        assert in_service(cluster, name)
+        assert "runtimes.nvidia" in runtime.config.read_text(encoding="utf-8")
