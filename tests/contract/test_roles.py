@@ -69,12 +69,6 @@ def conditions(node: Any) -> Iterator[str]:
                 yield from conditions(value)
 
 
-def variable(value: Any) -> str | None:
-    """The user's variable that a role's default reads first."""
-    match = re.match(r"\{\{\s*(kubegpu_[a-z0-9_]+)\s*\|\s*default\(", str(value))
-    return match.group(1) if match else None
-
-
 @pytest.mark.parametrize("role", ROLES, ids=name)
 def test_role_has_readme_meta_and_specs(role: Path) -> None:
     missing = [path for path in ("README.md", "meta/main.yml", "meta/argument_specs.yml") if not (role / path).exists()]
@@ -120,7 +114,7 @@ def test_role_defaults_have_the_type_of_the_spec(role: Path) -> None:
 
 @pytest.mark.parametrize("role", ROLES, ids=name)
 def test_role_default_reads_one_variable_of_the_user(role: Path) -> None:
-    unpaired = [option for option, value in defaults(role).items() if variable(value) is None]
+    unpaired = [option for option, value in defaults(role).items() if role_tables.user_variable(value) is None]
     assert not unpaired
 
 
@@ -154,7 +148,7 @@ def test_user_variable_has_the_same_default_everywhere() -> None:
     seen: dict[str, Any] = {}
     for role in ROLES:
         for option, value in defaults(role).items():
-            user = variable(value)
+            user = role_tables.user_variable(value)
             assert rendered(value) == seen.setdefault(str(user), rendered(value)), f"{option} reads {user}"
 
 

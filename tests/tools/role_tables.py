@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 from tabulate import tabulate
@@ -26,15 +28,29 @@ def readme_with_table(role: Path) -> str:
     return f"{head}{BEGIN}\n\n{_table(role)}\n\n{END}{tail}"
 
 
+def user_variable(default: Any) -> str | None:
+    """The user's variable that a role's default reads first."""
+    match = re.match(r"\{\{\s*(kubegpu_[a-z0-9_]+)\s*\|\s*default\(", str(default))
+    return match.group(1) if match else None
+
+
 def _table(role: Path) -> str:
-    """Variables of all entry points, each once, in the order of the spec."""
+    """Variables of all entry points, each once, in the order of the spec: as they are set, and as the role calls them."""
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
     options = {name: option for spec in specs.values() for name, option in spec.get("options", {}).items()}
+    defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8")) or {}
     rows = [
-        [f"`{name}`", option["type"], f"`{json.dumps(option.get('default'))}`", " ".join(option["description"].split())]
+        [
+            f"`{user_variable(defaults.get(name)) or name}`",
+            option["type"],
+            f"`{json.dumps(option.get('default'))}`",
+            " ".join(option["description"].split()),
+            f"`{name}`",
+        ]
         for name, option in options.items()
     ]
-    return tabulate(rows, headers=["Variable", "Type", "Default", "Effect"], tablefmt="github", disable_numparse=True)
+    headers = ["Variable", "Type", "Default", "Effect", "In the role"]
+    return tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
 
 
 def main() -> None:
