@@ -17,6 +17,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observati
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import (
+    CALLERS,
     ENGINES,
     STATE_DIR,
     TRISTATE,
@@ -59,6 +60,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "dest_dir": {"type": "path"},
     "expected_digest": {"type": "str"},
     "objections": {"type": "list", "elements": "str", "default": []},
+    "caller": {"type": "str", "choices": list(CALLERS), "default": "module"},
     "root": {"type": "str", "default": "/"},
 }
 

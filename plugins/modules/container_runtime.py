@@ -147,6 +147,11 @@ options:
     description:
       - RV(digest) of the change that was planned before. Another one is refused, unless nothing is left to do, or an interrupted change has to be finished.
     type: str
+  caller:
+    description: Whose options messages name. V(module) names those of this module, V(role) the variables C(kubegpu_runtime_*) of the role.
+    type: str
+    choices: [module, role]
+    default: module
   root:
     description: Where the node's file system is seen. Another one than V(/) is for tests.
     type: path

@@ -128,7 +128,7 @@ def _found(draft: Draft, configs: Configs) -> None:
         if not draft.wish.restore_runc:
             draft.warnings.append(
                 f"The executable of runtime {name} is NVIDIA's ({binaries(cri)[name]}): every container starts through it, also "
-                "those without a GPU. The option restore_runc gives it its own one back."
+                f"those without a GPU. {draft.wish.called('restore_runc', 'true')} gives it its own one back."
             )
 
 

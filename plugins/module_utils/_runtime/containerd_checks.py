@@ -27,12 +27,12 @@ def check(draft: Draft, configs: Configs) -> List[str]:
         return found
     if draft.wish.present:
         found += _versions(draft, configs, installed)
-        found += _disabled(configs)
+        found += _disabled(draft, configs)
         found += _others(draft, configs, installed)
         if draft.wish.cdi == "true" and installed < _CDI:
             found.append(
-                f"Setting cdi to true: containerd {draft.observation.version} knows no CDI in its CRI plugin, which came with 1.7. "
-                "Leave cdi at inherit, or install a newer containerd."
+                f"{draft.wish.called('cdi')} is true: containerd {draft.observation.version} knows no CDI in its CRI plugin, which came with 1.7. "
+                f"Leave it at inherit, or install a newer containerd."
             )
     return found
 
@@ -88,12 +88,12 @@ def _versions(draft: Draft, configs: Configs, installed: Version) -> Iterator[st
         )
 
 
-def _disabled(configs: Configs) -> Iterator[str]:
+def _disabled(draft: Draft, configs: Configs) -> Iterator[str]:
     if configs.disabled:
         yield (
             f"Looking for containerd's CRI plugin: disabled_plugins has {', '.join(configs.disabled)}, as Docker's containerd package "
             "ships it. The kubelet cannot use this containerd at all, so it is the wrong engine, or its config is not made yet. "
-            "Take the entry out if the kubelet is to use it, or choose the engine docker."
+            f"Take the entry out if the kubelet is to use it, or set {draft.wish.called('engine', 'docker')}."
         )
 
 
@@ -105,7 +105,8 @@ def _others(draft: Draft, configs: Configs, installed: Version) -> Iterator[str]
         if not wish.take_over:
             yield (
                 f"Reading {one.seen.path}: {owner_of(one.seen)} defines the runtime {wish.name} there, and would write it again. Let that "
-                "tool be the owner and leave this role out, choose another name, or set take_over once that tool is off."
+                f"tool be the owner and leave this role out, choose another {wish.called('name')}, or set {wish.called('take_over', 'true')} once that "
+                "tool is off."
             )
     if installed[0] > 1:
         return

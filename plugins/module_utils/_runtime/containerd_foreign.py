@@ -89,11 +89,11 @@ def foreign_steps(draft: Draft, configs: Configs, whole: bool) -> List[Step]:
         seen = draft.observation.file(path)
         editor = TakenOver(path, draft.wish.name, whole)
         if path not in known and not draft.wish.default and _makes_default(draft, path):
-            draft.warnings.append(default_ends(draft.wish.name))
+            draft.warnings.append(default_ends(draft.wish))
         beside = [path[-1] for path in _beside(read_config(seen).data, draft.wish.name)]
         if path not in known and whole and beside:
             draft.warnings.append(
-                f"With {path} its runtimes {', '.join(beside)} go too, until state absent puts it back."
+                f"With {path} its runtimes {', '.join(beside)} go too, until {draft.wish.called('state', 'absent')} puts it back."
             )
         edited = edit(seen, draft.recorded_of(seen), editor, draft.wish.present)
         done = f"take the runtime {draft.wish.name} over from" if draft.wish.present else "give back"

@@ -101,7 +101,7 @@ def _refuse_what_crio_cannot(draft: Draft, table: Mapping[str, Any]) -> None:
         )
     if draft.wish.cdi == "false":
         draft.problems.append(
-            "Setting cdi to false: CRI-O always injects CDI devices and knows no switch. Leave it at inherit on this node."
+            f"{draft.wish.called('cdi')} is false: CRI-O always injects CDI devices and knows no switch. Leave it at inherit on this node."
         )
 
 
@@ -109,7 +109,7 @@ def _look_at_default(draft: Draft, configs: Configs) -> None:
     name = draft.wish.name
     if not draft.wish.default:
         if configs.default == name and draft.wish.take_over and _is_default_by_taken_over(configs, name):
-            draft.warnings.append(default_ends(name))
+            draft.warnings.append(default_ends(draft.wish))
         elif configs.default == name:
             draft.notes.append(f"{name} is CRI-O's default runtime by a file that is not ours. It stays so.")
         return
@@ -117,13 +117,13 @@ def _look_at_default(draft: Draft, configs: Configs) -> None:
     for one in overruling:
         draft.problems.append(
             f"Making {name} the default runtime: {one.seen.path} (by {one.owner}) is read after our {configs.drop_in} and says "
-            f"default_runtime = {one.default!r}. Take that line out, or do not ask for the default."
+            f"default_runtime = {one.default!r}. Take that line out, or set {draft.wish.called('default', 'false')}."
         )
     flag = draft.flag("default-runtime")
     if flag is not None and flag != name:
         draft.problems.append(
             f"Making {name} the default runtime: the unit starts CRI-O with --default-runtime={flag}, which beats all files. Take "
-            "the flag out of the unit, or do not ask for the default."
+            f"the flag out of the unit, or set {draft.wish.called('default', 'false')}."
         )
     if not overruling and configs.default not in (name, configs.built_in):
         draft.notes.append(
@@ -147,7 +147,8 @@ def _handle_foreign(draft: Draft, configs: Configs) -> None:
         elif draft.wish.present and defines and not draft.wish.take_over:
             draft.problems.append(
                 f"Defining the runtime {draft.wish.name}: {one.seen.path}, made by {one.owner}, defines it already. Leave it to them, "
-                "choose another name, or set take_over: their file is then replaced, and put back by state absent."
+                f"choose another {draft.wish.called('name')}, or set {draft.wish.called('take_over', 'true')}: their file is then replaced, and put "
+                f"back by {draft.wish.called('state', 'absent')}."
             )
         elif draft.wish.present and defines:
             _take_over(draft, one)
@@ -174,7 +175,7 @@ def _take_over(draft: Draft, one: CrioFile) -> None:
     others = sorted(set(one.runtimes) - {draft.wish.name})
     if others:
         draft.warnings.append(
-            f"With {one.seen.path} the runtimes {', '.join(others)} go too, until state absent puts it back."
+            f"With {one.seen.path} the runtimes {', '.join(others)} go too, until {draft.wish.called('state', 'absent')} puts it back."
         )
     # Whatever was recorded of a former one: this is what they have now.
     edited = edit(one.seen, None, WholeFile(None), True)

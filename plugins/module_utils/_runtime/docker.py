@@ -122,24 +122,24 @@ def _refuse_what_docker_cannot(draft: Draft, root: Node) -> None:
     wish = draft.wish
     if wish.privileged_without_host_devices != "inherit":
         draft.problems.append(
-            f"Setting privileged_without_host_devices to {wish.privileged_without_host_devices}: Docker knows no such option. "
+            f"{wish.called('privileged_without_host_devices')} is {wish.privileged_without_host_devices}: Docker knows no such option. "
             "Leave it at inherit on this node."
         )
     if _value(root, "runtimes", wish.name, "runtimeType"):
         draft.problems.append(
             f"Setting runtimes.{wish.name}.path: the entry has a runtimeType, and Docker takes one of the two only. Take the "
-            "entry out, or choose another name."
+            f"entry out, or choose another {wish.called('name')}."
         )
     flag = draft.flag("default-runtime")
     if wish.default and flag is not None:
         draft.problems.append(
             f"Setting default-runtime to {wish.name}: the unit starts the daemon with --default-runtime={flag}, and Docker does "
-            "not start with an option given in both places. Take the flag out of the unit, or do not ask for the default."
+            f"not start with an option given in both places. Take the flag out of the unit, or set {wish.called('default', 'false')}."
         )
     if wish.cdi != "inherit" and draft.flag("feature") is not None:
         draft.problems.append(
             "Setting features.cdi: the unit starts the daemon with --feature, and Docker does not start with an option given in "
-            "both places. Set it there, or leave cdi at inherit."
+            f"both places. Set it there, or leave {wish.called('cdi')} at inherit."
         )
 
 
@@ -188,5 +188,5 @@ def _loss(draft: Draft, root: Optional[Node]) -> List[str]:
         return []
     return [
         f'Restarting Docker would end {which}, because {why}. Put "live-restore": true into {draft.observation.config_path or PATH} '
-        "and run 'systemctl reload docker', which ends nothing, or empty the node and permit the loss."
+        f"and run 'systemctl reload docker', which ends nothing, or empty the node and set {draft.wish.called('permit_live_loss', 'true')}."
     ]

@@ -88,7 +88,7 @@ class Draft:
         if restart and not units:
             self.problems.append(
                 f"Restarting {self.engine}: no unit of it is loaded on this node, so that nothing would read the new files. "
-                f"Install {self.engine} as a service, or choose the engine that runs here."
+                f"Install {self.engine} as a service, or set {self.wish.called('engine')} to the one that runs here."
             )
         actions = [f"{step.done} ({step.edited.seen.target})" for step in changed]
         if restart:
@@ -121,11 +121,11 @@ def owner_of(seen: SeenFile) -> str:
     return "somebody else"
 
 
-def default_ends(name: str) -> str:
+def default_ends(wish: Wish) -> str:
     """What to say where a file goes that makes the runtime the default one, and ours does not."""
     return (
-        f"{name} is the default runtime by the file that is taken over, and will not be any more: pods that name no RuntimeClass get no "
-        "GPU then. Set default where it shall stay so."
+        f"{wish.name} is the default runtime by the file that is taken over, and will not be any more: pods that name no RuntimeClass get no "
+        f"GPU then. Set {wish.called('default', 'true')} where it shall stay so."
     )
 
 

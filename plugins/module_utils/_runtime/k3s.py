@@ -74,8 +74,8 @@ def _refuse_other_engine(draft: Draft, options: List[Options]) -> None:
         for where, value in values:
             if value is not None and value.lower() != "false":
                 draft.problems.append(
-                    f"Preparing {draft.engine}'s own containerd: {where} sets {name}, so that pods do not run in it. Name the engine "
-                    "that they run in (containerd, crio or docker)."
+                    f"Preparing {draft.engine}'s own containerd: {where} sets {name}, so that pods do not run in it. Set "
+                    f"{draft.wish.called('engine')} to the one that they run in (containerd, crio or docker)."
                 )
 
 
@@ -124,7 +124,7 @@ def _refuse_default(draft: Draft, distribution: Distribution, said: List[Options
     if flag is not None and flag != name:
         draft.problems.append(
             f"{making}: the unit starts {engine} with --{DEFAULT_RUNTIME}={flag}, which beats all files. Take the flag out of the "
-            "unit, or do not ask for the default."
+            f"unit, or set {draft.wish.called('default', 'false')}."
         )
     given = draft.flag("config") or draft.flag("c", short=True)
     if given and given != distribution.config:
@@ -136,7 +136,7 @@ def _refuse_default(draft: Draft, distribution: Distribution, said: List[Options
         if one.path > distribution.drop_in and one.value(DEFAULT_RUNTIME) != name:
             draft.problems.append(
                 f"{making}: {one.path} is read after our {DROP_IN}.yaml and says {DEFAULT_RUNTIME}: {one.value(DEFAULT_RUNTIME)}. "
-                "Take that out there, or do not ask for the default."
+                f"Take that out there, or set {draft.wish.called('default', 'false')}."
             )
 
 

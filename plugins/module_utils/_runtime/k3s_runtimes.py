@@ -143,7 +143,7 @@ def _template(draft: Draft, containerd: Containerd, default: bool) -> Optional[T
             f"Setting the runtime {wish.name} (executable {wish.binary}, privileged_without_host_devices "
             f"{wish.privileged_without_host_devices}): {engine} declares that table by itself when it finds the executable at its "
             f"start, and a template that declares it again stops containerd ('table {wish.name} already exists'). {newer}; "
-            "here, choose another name, such as gpu, or leave the options at what the distribution sets."
+            f"here, choose another {wish.called('name')}, such as gpu, or leave the options at what the distribution sets."
         )
     if default or _cdi_missing(draft, containerd):
         what = f"{wish.name} the default runtime" if default else f"enable_cdi {wish.cdi}"
@@ -181,7 +181,7 @@ def _unusable(draft: Draft, containerd: Containerd, path: str) -> List[str]:
     if line is not None and _block(draft, containerd) not in text.replace("\r\n", "\n"):
         found.append(
             f"Adding {wish.name} to {path}: line {line} declares it already, and a table that is declared twice stops containerd. "
-            "Take it out there, or choose another name."
+            f"Take it out there, or choose another {wish.called('name')}."
         )
     return found
 

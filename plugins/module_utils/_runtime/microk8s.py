@@ -40,7 +40,7 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
         _edit(draft, path, text)
         _look_at_runc(draft, path, text)
     if wish.present and wish.take_over and seen.exists:
-        draft.notes.append("take_over says nothing here: the template is one file that all share.")
+        draft.notes.append(f"{wish.called('take_over')} says nothing here: the template is one file that all share.")
     return draft.plan(Probe("microk8s", observation.socket or SOCKET, wish.restart_seconds))
 
 
@@ -69,7 +69,7 @@ def _tell_missing(draft: Draft, path: str) -> None:
         return
     draft.problems.append(
         f"Reading {path}: {seen.problem or 'it is missing'}. MicroK8s makes containerd's config of it at every start; reinstall the "
-        "snap, or name the engine that runs on this node."
+        f"snap, or set {draft.wish.called('engine')} to the one that runs on this node."
     )
 
 
@@ -163,5 +163,5 @@ def _look_at_table(draft: Draft, path: str, text: str, runtime: Tuple[str, ...])
     draft.problems.append(
         f"Defining the runtime {wish.name} in {path}: line {find_table(text, runtime)} has a table of that name already, made by "
         f"{owner} (BinaryName {binary!r}, privileged_without_host_devices {privileged}), and a table that is declared twice stops "
-        "containerd. Choose another name, or take theirs out ('microk8s disable gpu' where the add-on made it)."
+        f"containerd. Choose another {wish.called('name')}, or take theirs out ('microk8s disable gpu' where the add-on made it)."
     )

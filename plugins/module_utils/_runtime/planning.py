@@ -39,8 +39,8 @@ def _engine_problems(wish: Wish, observation: Observation) -> List[str]:
     if recorded and observation.engine and recorded != observation.engine:
         found.append(
             f"The record on this node ({wish.state_dir}/record.json) is of {recorded}, and the engine is {observation.engine}. "
-            f"Take out what was put there first: state absent with engine {recorded}; or, where {recorded} and its files are gone for "
-            "good, remove the record."
+            f"Take out what was put there first ({wish.called('state', 'absent')}, {wish.called('engine', str(recorded))}); "
+            f"or, where {recorded} and its files are gone for good, remove the record."
         )
     return found
 
@@ -52,7 +52,8 @@ def _binary_problems(wish: Wish, observation: Observation) -> List[str]:
     if not seen.get("exists"):
         return [
             f"Looking for the runtime's executable {wish.binary}: it is not on the node, and every pod of runtime {wish.name} "
-            "would fail to start. Install NVIDIA's container toolkit, correct the path, or allow a missing binary."
+            f"would fail to start. Install NVIDIA's container toolkit, correct {wish.called('binary')}, or set "
+            f"{wish.called('allow_missing_binary', 'true')}."
         ]
     if not seen.get("executable"):
         return [f"Looking for the runtime's executable {wish.binary}: it is there and not executable. Set its mode."]

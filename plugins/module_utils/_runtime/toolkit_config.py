@@ -149,8 +149,8 @@ def _operator_problems(wish: Wish, switches: Mapping[str, bool]) -> List[str]:
     if not switches:
         return []
     return [
-        f"Setting visible_devices to {wish.visible_devices}: {wish.binary} is the GPU Operator's, which reads a config of its "
-        f"own and not {PATH}. Set it in the ClusterPolicy (toolkit.env), or leave visible_devices unchanged."
+        f"{wish.called('visible_devices')} is {wish.visible_devices}: {wish.binary} is the GPU Operator's, which reads a config of its "
+        f"own and not {PATH}. Set it in the ClusterPolicy (toolkit.env), or leave {wish.called('visible_devices')} unchanged."
     ]
 
 

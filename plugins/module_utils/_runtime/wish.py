@@ -11,6 +11,8 @@ from typing import Any, Dict, List, Mapping
 
 ENGINES = ("containerd", "crio", "docker", "k3s", "rke2", "microk8s")
 TRISTATE = ("inherit", "true", "false")
+#: Who set the options, and so how messages name them.
+CALLERS = ("module", "role")
 VISIBLE_DEVICES = ("unchanged", "both", "volume_mounts")
 STATE_DIR = "/var/lib/kubegpu-sharing/runtime"
 
@@ -49,6 +51,7 @@ class Wish:
     :param keep_backups: how many former versions of each file are kept on the node.
     :param state_dir: directory on the node for record, marker and backups.
     :param permit_live_loss: may restart a Docker daemon whose containers end with it.
+    :param caller: whose options messages name: those of the "module", or what a user of the "role" sets.
     """
 
     engine: str = "auto"
@@ -66,6 +69,7 @@ class Wish:
     keep_backups: int = 5
     state_dir: str = STATE_DIR
     permit_live_loss: bool = False
+    caller: str = "module"
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Wish:
@@ -78,6 +82,11 @@ class Wish:
         """Whether the runtime shall be there."""
         return self.state == "present"
 
+    def called(self, option: str, value: str = "") -> str:
+        """An option as whoever set it knows it, for messages; with a value as it is to be written."""
+        name = f"kubegpu_runtime_{option}" if self.caller == "role" else option
+        return f"{name}: {value}" if value else name
+
     def of_files(self) -> Dict[str, Any]:
         """The options that decide what stands in files, for the record."""
         return {key: getattr(self, key) for key in _OF_FILES}
@@ -87,23 +96,27 @@ def wish_problems(wish: Wish) -> List[str]:
     """What is wrong with a wish by itself, one sentence each."""
     found = []
     if wish.engine not in ("auto", *ENGINES):
-        found.append(f"engine is {wish.engine!r}, which is none of auto, {', '.join(ENGINES)}.")
+        found.append(f"{wish.called('engine')} is {wish.engine!r}, which is none of auto, {', '.join(ENGINES)}.")
     if wish.state not in ("present", "absent"):
-        found.append(f"state is {wish.state!r}, which is neither present nor absent.")
+        found.append(f"{wish.called('state')} is {wish.state!r}, which is neither present nor absent.")
     if not _NAME.fullmatch(wish.name):
         found.append(
-            f"name is {wish.name!r}. A RuntimeClass's handler consists of at most 63 small letters, digits and hyphens "
+            f"{wish.called('name')} is {wish.name!r}. A RuntimeClass's handler consists of at most 63 small letters, digits and hyphens "
             "and begins and ends with a letter or digit, such as nvidia."
         )
     if wish.name in ("runc", "crun"):
-        found.append(f"name is {wish.name!r}, which is the engine's own runtime. Choose another one, such as nvidia.")
+        found.append(
+            f"{wish.called('name')} is {wish.name!r}, which is the engine's own runtime. Choose another one, such as nvidia."
+        )
     if not wish.binary.startswith("/"):
         found.append(
-            f"binary is {wish.binary!r}, which is relative: engines look for it in different directories, or refuse it. "
+            f"{wish.called('binary')} is {wish.binary!r}, which is relative: engines look for it in different directories, or refuse it. "
             "Give the absolute path on the node, such as /usr/bin/nvidia-container-runtime."
         )
     if any(ord(letter) < 32 for letter in wish.binary):
-        found.append(f"binary is {wish.binary!r}, in which there is a control character. Give a plain path.")
+        found.append(
+            f"{wish.called('binary')} is {wish.binary!r}, in which there is a control character. Give a plain path."
+        )
     choices = {
         "privileged_without_host_devices": TRISTATE,
         "cdi": TRISTATE,
@@ -111,5 +124,5 @@ def wish_problems(wish: Wish) -> List[str]:
     }
     for option, allowed in choices.items():
         if getattr(wish, option) not in allowed:
-            found.append(f"{option} is {getattr(wish, option)!r}, which is none of {', '.join(allowed)}.")
+            found.append(f"{wish.called(option)} is {getattr(wish, option)!r}, which is none of {', '.join(allowed)}.")
     return found

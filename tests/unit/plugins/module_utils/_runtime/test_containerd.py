@@ -198,7 +198,7 @@ def test_engine_problem_is_the_plans() -> None:
 
 def test_record_of_another_engine_is_not_passed_over() -> None:
     record = {"schema_version": 1, "engine": "docker", "wish": {}, "files": {}}
-    assert "state absent with engine docker" in problem(seen(record=record))
+    assert "(state: absent, engine: docker)" in problem(seen(record=record))
     # Of a node without any, there is nothing to be said of engines that differ.
     assert problem({**seen(record=record), "engine": None, "problem": "No engine."}) == "No engine."
 
