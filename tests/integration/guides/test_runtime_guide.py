@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
+from unit.plugins.fakes.runtime_node import RuntimeNode
 from unit.plugins.module_utils._runtime.nodes import BINARY, node
 
 from ansible_collections.kubegpu.sharing.plugins.filter.toolkit_problems import toolkit_problems
@@ -28,6 +29,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps imp
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observing import Look, observe
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs/docsite/rst/guide_make_containerd_ready_for_gpus.rst").read_text("utf-8")
@@ -85,10 +88,23 @@ def locked(directory: Path) -> str:
     return str(refused.value)
 
 
-def refusals(directory: Path) -> dict[str, str]:
+def found(directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """What a look finds of a node that is being changed, and of one whose service is masked."""
+    there = RuntimeNode(directory)
+    monkeypatch.setenv("PATH", f"{there.programs}{os.pathsep}{os.environ['PATH']}")
+    look = Look(root=Root(str(there.root)))
+    there.write(f"{look.state_dir}/pending.json", f'{{"schema_version": 1, "run": "one", "pid": {os.getpid()}}}')
+    with HostLock("one", "change", str(there.path(look.lock_path))):
+        changing = observe(look)["problem"]
+    there.mask_unit("containerd.service")
+    return changing, observe(look)["problem"]
+
+
+def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """By the words in the guide's table, what is really said."""
     docker = node("docker", {"/etc/docker/daemon.json": "{}"}, live={"live_restore": False, "containers": ["db"]})
     bare = replace(containerd(DEBIAN), binaries={BINARY: {"exists": False}})
+    changing, masked = found(directory / "node", monkeypatch)
     return {
         "it has a table of the CRI plugin": problems(containerd(IMPORTING, f"version = 2\n[{CRI}]\n  x = 1\n")),
         "what is not ours would change, so nothing is written": compared("a = 1\n", "a = 2\n"),
@@ -97,11 +113,13 @@ def refusals(directory: Path) -> dict[str, str]:
         "defines the runtime nvidia there, and would write it again": problems(
             containerd(IMPORTING, f"version = 2\n{NVIDIA}")
         ),
-        "it declares version 1": problems(containerd("version = 1\n")),
+        "it declares no version, which containerd takes as 1": problems(containerd("[plugins.cri]\n")),
         f"Reading {MAIN}:12:7": problems(containerd(DEBIAN + "\n\nname  !\n")),
         "it is not on the node, and every pod of runtime nvidia would fail to start": problems(bare),
         "Restarting Docker would end": problems(docker),
         "the lock … of this host is held by run …": re.sub("lock .* of this", "lock … of this", locked(directory)),
+        "is being changed at this moment": changing,
+        "is masked, so systemd does not start it": masked,
     }
 
 
@@ -111,9 +129,9 @@ def blocks() -> Iterator[Any]:
         yield yaml.safe_load(textwrap.dedent(found[1]))
 
 
-def test_refusals_are_in_the_words_of_the_guide(tmp_path: Path) -> None:
+def test_refusals_are_in_the_words_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = GUIDE.partition("   * - It says\n")[2].partition("The node can tell")[0]
-    said = refusals(tmp_path)
+    said = refusals(tmp_path, monkeypatch)
     assert re.findall(r"   \* - ``(.+)``\n", table) == list(said)
     for words, problem in said.items():
         assert re.sub("held by run …", "held by", words) in problem, words
