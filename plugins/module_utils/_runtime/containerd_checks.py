@@ -16,6 +16,11 @@ from .observation import MISSING
 _NEWEST: Mapping[int, int] = {1: 2, 2: 3}
 _FOUR: Version = (2, 3, 0)
 _CDI: Version = (1, 7, 0)
+# 1.x has no command for it, and dumps what it has read of any version as its newest.
+_MIGRATION: Mapping[int, str] = {
+    1: "dump` prints it as version 2, with all defaults and without what had no effect so far.",
+    2: "migrate` prints it in the newest version, and says 'Ignoring unknown key' of what that has lost.",
+}
 
 
 def check(draft: Draft, configs: Configs) -> List[str]:
@@ -75,9 +80,8 @@ def _versions(draft: Draft, configs: Configs, installed: Version) -> Iterator[st
             else f"version {main.data['version']!r}"
         )
         yield (
-            f"Reading {main.seen.path}: it declares {declares}, whose tables have other names. Have it migrated by "
-            f"`containerd --config {main.seen.path} config migrate` (from containerd 2.0 on; on 1.x write `version = 2` and the "
-            "long names of plugins by hand), look at the result, and run again."
+            f"Reading {main.seen.path}: it declares {declares}, whose tables have other names. `containerd --config {main.seen.path} "
+            f"config {_MIGRATION[installed[0]]} Look at that, put it in the file's place, restart containerd, and run again."
         )
         return
     newest = 4 if installed >= _FOUR else _NEWEST[installed[0]]

@@ -69,6 +69,12 @@ def test_broken_imported_file_is_told_with_its_place() -> None:
             "containerd --config /etc/containerd/config.toml config migrate",
             id="1_on_2",
         ),
+        pytest.param(
+            "version = 1\nroot = 'x'\n",
+            "1.6.20~ds1",
+            "`containerd --config /etc/containerd/config.toml config dump` prints it as version 2",
+            id="1_on_1",
+        ),
         pytest.param("version = 3\n", "1.6.20", "reads up to version 2", id="3_on_1.6"),
         pytest.param("version = 3\n", "1.7.24", "reads up to version 2", id="3_on_1.7"),
         pytest.param("version = 4\n", "2.2.0", "reads up to version 3", id="4_on_2.2"),
