@@ -145,6 +145,19 @@ def test_config_that_containerd_writes_itself_is_edited(make: Make, series: str)
     assert host.files() == before
 
 
+@pytest.mark.parametrize("series", OLD)
+def test_config_of_version_1_is_migrated_by_the_command_that_is_told(make: Make, series: str) -> None:
+    host = make(series)
+    runc = "plugins.cri.containerd.runtimes.runc"
+    host.write(
+        "config.toml", f'[{runc}]\nruntime_type = "io.containerd.runc.v2"\n[{runc}.options]\nSystemdCgroup = true\n'
+    )
+    assert "config dump` prints it as version 2" in host.plan(PRESENT).problems[0]
+    host.write("config.toml", host.dump()["stdout"])
+    host.apply(PRESENT)
+    assert host.runtime("nvidia")["options"]["SystemdCgroup"] is True
+
+
 def as_drop_in(host: RealContainerd, wish: Wish) -> RuntimePlan:
     """The plan for 2.x, whatever is installed."""
     wish = replace(wish, state_dir=str(host.directory))
