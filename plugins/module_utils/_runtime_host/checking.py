@@ -26,7 +26,8 @@ def find_problems(request: Request, swap: Swap) -> List[str]:
     hindered = hindrance(marker)
     if hindered:
         found.append(
-            f"What is about to be changed cannot be noted in {request.state_dir}: {hindered}. Run with become, or choose another state_dir."
+            f"What is about to be changed cannot be noted in {request.state_dir}: {hindered}. Run with become, or choose another state_dir "
+            "(kubegpu_runtime_state_dir)."
         )
     return found + _space_problems(request)
 

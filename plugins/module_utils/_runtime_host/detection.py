@@ -107,7 +107,7 @@ def choose(
         looked = ", ".join(unit for engine in ENGINES.values() for unit, _role in engine.units)
         return (
             None,
-            f"No container runtime was found on this node: systemd knows none of {looked}. Install one, or name its engine.",
+            f"No container runtime was found on this node: systemd knows none of {looked}. Install one, or name its engine (kubegpu_runtime_engine).",
         )
     could_run = [one for one in candidates if one.units or not one.masked]
     left = [one for one in candidates if one.active] or could_run or list(candidates)
@@ -121,7 +121,7 @@ def choose(
     listed = "; ".join(f"{one.engine.name} ({' '.join(one.evidence)})" for one in left)
     return None, (
         f"More than one container runtime was found on this node, and nothing tells which one the kubelet uses: {listed} "
-        f"Name the one that is meant as engine: {' or '.join(one.engine.name for one in left)}."
+        f"Name the one that is meant as engine (kubegpu_runtime_engine): {' or '.join(one.engine.name for one in left)}."
     )
 
 
@@ -145,7 +145,7 @@ def _missing(engine: Engine, candidates: Sequence[Candidate]) -> str:
     there = ", ".join(one.engine.name for one in candidates) or "nothing else"
     return (
         f"The engine {engine.name} is not on this node: systemd knows no {' and no '.join(unit for unit, _role in engine.units)}. "
-        f"There is {there}. Install it, or name the engine that is there."
+        f"There is {there}. Install it, or name the engine that is there (kubegpu_runtime_engine)."
     )
 
 
