@@ -70,7 +70,12 @@ runtime:
   returned: success
   contains:
     engine: {description: The container runtime that is meant; none if RV(runtime.problem) says why., type: str, returned: success}
-    problem: {description: Why it cannot be told which runtime is meant. None if it can., type: str, returned: success}
+    problem:
+      description:
+        - Why nothing can be planned for it. It cannot be told which runtime is meant, systemd could not start it anew, or a change of it is going
+          on at this moment. None if nothing hinders.
+      type: str
+      returned: success
     candidates:
       description:
         - All runtimes of which something was found, each with the evidence, its services (name, load, active, sub, enabled, argv), its socket,
