@@ -15,7 +15,7 @@ from typing import Any, Dict, List
 from .containerd_checks import check
 from .containerd_config import Configs, effective_cri, parse_version, plugin_name, read_config, read_configs
 from .containerd_edits import EditError
-from .containerd_foreign import foreign_steps
+from .containerd_foreign import foreign_steps, said_elsewhere
 from .containerd_layouts import Layout, drop_in_steps, main_step, stale_drop_in_steps
 from .containerd_runtimes import Wanted, binaries, others, replaced, wanted
 from .containerd_staging import staging
@@ -54,6 +54,7 @@ def _planned(draft: Draft, configs: Configs, probe: Probe) -> RuntimePlan:
     series = (parse_version(draft.observation.version) or (0,))[0]
     layout = _layout(draft, configs, series)
     ours = layout.needed.ours(draft.wish.name, layout.plugin) if draft.wish.present else Ours()
+    ours = replace(ours, elsewhere=tuple(said_elsewhere(ours, configs)))
     if series == 1:
         draft.add(main_step(draft, configs, layout))
         steps = stale_drop_in_steps(draft, configs)

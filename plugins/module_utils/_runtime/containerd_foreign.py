@@ -14,6 +14,7 @@ from .containerd_runtimes import NVIDIA, binaries
 from .draft import Draft, Step, default_ends
 from .dumps import CRI_PLUGINS
 from .laws import edit
+from .plan import Ours
 from .toml_edits import take_out, take_out_table
 from .toml_reading import Path, flatten, lookup, parse
 
@@ -21,6 +22,17 @@ from .toml_reading import Path, flatten, lookup, parse
 def rivals(name: str, configs: Configs) -> List[ConfigFile]:
     """Imported files that define the runtime too."""
     return [one for one in configs.imported if name in one.runtimes]
+
+
+def said_elsewhere(ours: Ours, configs: Configs) -> List[Tuple[Path, str]]:
+    """Values of ours of which a file of somebody else's says something else, and the last such file."""
+    found: Dict[Path, str] = {}
+    for one in (configs.main, *configs.imported):
+        for path, value in ours.values:
+            said = [lookup(one.data, ("plugins", name, *path[2:])) for name in CRI_PLUGINS]
+            if any(other is not None and other != value for other in said):
+                found[path] = one.seen.path
+    return list(found.items())
 
 
 def taken_over(draft: Draft) -> List[str]:

@@ -15,6 +15,7 @@ from .containerd_runtimes import Wanted, runtime_path
 from .draft import HEADER, Draft, Step
 from .dumps import not_in_effect
 from .laws import Edited, edit, whole
+from .own_files import beside_of_containerd, is_foreign, own_steps
 from .plan import Ours
 from .record import FileRecord
 from .toml_edits import put
@@ -70,7 +71,8 @@ def main_step(draft: Draft, configs: Configs, layout: Layout) -> Step:
 def stale_drop_in_steps(draft: Draft, configs: Configs) -> List[Step]:
     """Our drop-in of a containerd 2.x that was taken back to 1.x, which takes it for all that the CRI plugin's config says."""
     seen = draft.observation.file(configs.drop_in)
-    return [Step(whole(seen, None, False), "take away the drop-in, which hides the CRI plugin's config from 1.x")]
+    done = "take away the drop-in, which hides the CRI plugin's config from 1.x"
+    return own_steps(draft, whole(seen, None, False), done, beside_of_containerd(draft, seen))
 
 
 def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) -> List[Step]:
@@ -79,8 +81,6 @@ def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) ->
     recorded = draft.recorded_of(seen)
     if wish.present and recorded is None and not seen.exists and _is_there(draft, configs, ours):
         return _kept(draft)
-    if recorded is not None and seen.exists and seen.sha256 != recorded.result_sha256:
-        draft.warnings.append(f"{seen.path} is this role's own and was edited by somebody else; those edits go.")
     drop_in = whole(seen, drop_in_text(layout, wish.name) if wish.present else None, wish.present)
     if drop_in.record is not None:
         drop_in = replace(drop_in, record=replace(drop_in.record, ours={"whole": True, **layout.facts(wish.name)}))
@@ -91,13 +91,12 @@ def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) ->
         imported=configs.drop_in,
         version=layout.version,
     )
-    main = edit(
-        configs.main.seen, draft.recorded_of(configs.main.seen) or _unrecorded(configs), importing, wish.present
-    )
-    return [
-        Step(drop_in, _said(draft, "a file of its own"), whole=True),
-        Step(main, _imported(draft, main)),
-    ]
+    # An import of somebody else's file is his.
+    unrecorded = None if is_foreign(draft, seen) else _unrecorded(configs)
+    main = edit(configs.main.seen, draft.recorded_of(configs.main.seen) or unrecorded, importing, wish.present)
+    said = _said(draft, "a file of its own")
+    own = own_steps(draft, drop_in, said, beside_of_containerd(draft, seen))
+    return [*own, Step(main, _imported(draft, main))]
 
 
 def _kept(draft: Draft) -> List[Step]:

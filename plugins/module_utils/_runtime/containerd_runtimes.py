@@ -129,12 +129,13 @@ def replaced(wish: Wish, cri: Mapping[str, Any]) -> List[str]:
     found = []
     for name, table in (tables if isinstance(tables, Mapping) else {}).items():
         binary = lookup(table, ("options", "BinaryName")) if isinstance(table, Mapping) else None
-        if name in ("runc", "crun") and isinstance(binary, str) and name != wish.name and _is_nvidia(binary, wish):
+        if name in ("runc", "crun") and isinstance(binary, str) and name != wish.name and is_nvidia(binary, wish):
             found.append(str(name))
     return found
 
 
-def _is_nvidia(binary: str, wish: Wish) -> bool:
+def is_nvidia(binary: str, wish: Wish) -> bool:
+    """Whether an executable is NVIDIA's, by its name, or the wished one."""
     return binary == wish.binary or posixpath.basename(binary).startswith(NVIDIA)
 
 

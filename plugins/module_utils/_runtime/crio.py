@@ -21,9 +21,10 @@ with suppress(ImportError):
 from .crio_config import Configs, CrioFile, of_nvidia, read_configs
 from .draft import HEADER, Draft, Step, default_ends, still_default
 from .laws import WholeFile, edit, whole
-from .observation import Observation
+from .observation import Observation, SeenFile
+from .own_files import own_names, own_steps, tables_beside
 from .plan import Probe, RuntimePlan
-from .toml_reading import show
+from .toml_reading import Path, show
 from .toolkit_config import add_toolkit_config
 from .wish import Wish
 
@@ -49,9 +50,23 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
         draft.problems.append(still_default(wish.name, saying[-1]))
     _handle_foreign(draft, configs)
     edited = whole(seen, _drop_in(wish, like, table), wish.present)
-    draft.add(Step(edited, f"define the runtime {wish.name}" if wish.present else f"take {wish.name} out", whole=True))
+    done = f"define the runtime {wish.name}" if wish.present else f"take {wish.name} out"
+    for step in own_steps(draft, edited, done, _beside(draft, seen)):
+        draft.add(step)
     add_toolkit_config(draft, _low_level(like, table))
     return draft.plan(Probe("crio", observation.socket or SOCKET, wish.restart_seconds))
+
+
+def _beside(draft: Draft, seen: SeenFile) -> List[str]:
+    """What somebody else put into our file."""
+    runtimes = ("crio", "runtime", "runtimes")
+    names = [(name,) for name in own_names(draft, seen)]
+
+    def is_ours(path: Path) -> bool:
+        of_ours = path[:3] == runtimes and (path[3:4] in names or draft.recorded_of(seen) is None)
+        return path == ("crio", "runtime", "default_runtime") or of_ours
+
+    return tables_beside(seen, is_ours)
 
 
 def _drop_in(wish: Wish, like: str, table: Mapping[str, Any]) -> str:

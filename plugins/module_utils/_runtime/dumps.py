@@ -41,7 +41,7 @@ def compare(plan: RuntimePlan, before: Optional[Mapping[str, Any]], after: Mappi
     if old is None or new is None:
         return [*problems, *more]
     ours = _as_dumped(plan.ours, new)
-    return [*_not_ours(ours, new), *_lost(ours, old, new), *_dangling(new)]
+    return [*_not_ours(ours, new), *_lost(plan, ours, old, new), *_dangling(new)]
 
 
 def not_in_effect(ours: Ours, dump: Mapping[str, Any]) -> List[str]:
@@ -76,6 +76,7 @@ def _as_dumped(ours: Ours, dump: Mapping[Path, Any]) -> Ours:
         tuple((renamed(path), value) for path, value in ours.values),
         tuple(renamed(path) for path in ours.tables),
         tuple(renamed(path) for path in ours.gone),
+        tuple((renamed(path), file) for path, file in ours.elsewhere),
     )
 
 
@@ -90,17 +91,25 @@ def _under(path: Path, tables: Sequence[Path]) -> bool:
 
 def _not_ours(ours: Ours, new: Mapping[Path, Any]) -> List[str]:
     """What the engine did not take from us."""
+    said = dict(ours.elsewhere)
+    paths = [path for path, value in ours.values if new.get(path, _NOTHING) != value]
     missing = [
-        f"{show(path)} = {value!r} (the engine has {_shown(new, path)})"
+        f"{show(path)} = {value!r} (the engine has {_shown(new, path)}{f', by {said[path]}' if path in said else ''})"
         for path, value in ours.values
-        if new.get(path, _NOTHING) != value
+        if path in paths
     ]
+    known = sorted({said[path] for path in paths if path in said})
+    todo = (
+        f"Take it out of {' and '.join(known)}."
+        if known
+        else "Look for imported files that have the same plugin's table."
+    )
     left = [show(path) for path in new if _under(path, ours.gone)]
     found = []
     if missing:
         found.append(
             "Checking the engine's merged config: what is ours does not take effect, since another file overrides it: "
-            f"{_some(missing)}. Look for imported files that have the same plugin's table."
+            f"{_some(missing)}. {todo}"
         )
     if left:
         found.append(
@@ -109,7 +118,7 @@ def _not_ours(ours: Ours, new: Mapping[Path, Any]) -> List[str]:
     return found
 
 
-def _lost(ours: Ours, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> List[str]:
+def _lost(plan: RuntimePlan, ours: Ours, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> List[str]:
     """What is not ours and would be different."""
     changed: Dict[str, None] = {}
     for path in [*old, *(path for path in new if path not in old)]:
@@ -118,10 +127,16 @@ def _lost(ours: Ours, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> List[
             changed[_difference(path, old, new)] = None
     if not changed:
         return []
+    todo = (
+        f"See whether somebody else's is in a file that would be written: {', '.join(one.path for one in plan.files)}."
+    )
+    if (plan.version or "").startswith("1."):
+        todo += (
+            " An imported file replaces the whole table of a plugin there: have such a file merged into the main one."
+        )
     return [
         "Comparing the engine's merged config before and after: what is not ours would change, so nothing is written. "
-        f"It would be lost or different: {_some(list(changed))}. On containerd 1.x an imported file replaces the whole table of a "
-        "plugin: have such a file merged into the main one."
+        f"It would be lost or different: {_some(list(changed))}. {todo}"
     ]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from .draft import HEADER, Draft, Step, running_units, version_of
+from .draft import HEADER, Draft, running_units, version_of
 from .k3s_config import (
     DEFAULT_RUNTIME,
     DEFAULT_RUNTIME_SINCE,
@@ -16,12 +16,14 @@ from .k3s_config import (
     Distribution,
     Options,
     has,
+    options_beside,
     read_containerd,
     read_options,
 )
 from .k3s_runtimes import add_runtime, finds_by_itself
 from .laws import whole
 from .observation import Observation
+from .own_files import own_steps
 from .plan import Guard, Probe, RuntimePlan
 from .templates import BASE
 from .toolkit_config import add_toolkit_config
@@ -98,7 +100,8 @@ def _decide_default(draft: Draft, containerd: Containerd, distribution: Distribu
             )
     edited = whole(observation.file(distribution.drop_in), text, draft.wish.present)
     done = f"make {name} the default runtime" if text else f"take back {DEFAULT_RUNTIME}"
-    draft.add(Step(edited, done, whole=True))
+    for step in own_steps(draft, edited, done, options_beside(edited.seen, DEFAULT_RUNTIME)):
+        draft.add(step)
 
 
 def _refuse_default(draft: Draft, distribution: Distribution, said: List[Options], containerd: Containerd) -> None:

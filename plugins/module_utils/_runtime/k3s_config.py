@@ -198,6 +198,16 @@ def read_options(draft: Draft, distribution: Distribution) -> List[Options]:
     return found
 
 
+def options_beside(seen: SeenFile, own: str) -> List[str]:
+    """Options in a file that is ours but for one of them."""
+    try:
+        data = yaml.safe_load(seen.content or "")
+    except yaml.YAMLError:
+        # What cannot be read has no effect that could be lost.
+        return []
+    return [str(key) for key in data if key != own] if isinstance(data, dict) else []
+
+
 def _mapping(draft: Draft, path: str, text: str) -> Mapping[str, Any]:
     try:
         data = yaml.safe_load(text)

@@ -17,6 +17,7 @@ from .draft import HEADER, Draft, Step, version_of
 from .k3s_config import BASE_SINCE, DROP_IN, FOUND_BY_ITSELF, OF_BASE, SEARCHED, Containerd, has
 from .laws import edit, whole
 from .observation import SeenFile
+from .own_files import beside_of_containerd, own_steps
 from .templates import BASE, TemplateEditor, find_table, recorded_or_marked, uses_base
 from .toml_reading import show
 
@@ -43,7 +44,11 @@ def add_runtime(draft: Draft, containerd: Containerd, default: bool) -> None:
         text = (
             wanted if containerd.imported and path == posixpath.join(containerd.imported, f"{DROP_IN}.toml") else None
         )
-        draft.add(Step(whole(seen, text, draft.wish.present), _said("drop-in", draft, text is not None), whole=True))
+        edited = whole(seen, text, draft.wish.present)
+        for step in own_steps(
+            draft, edited, _said("drop-in", draft, text is not None), beside_of_containerd(draft, seen)
+        ):
+            draft.add(step)
     _add_template(draft, containerd, editor)
 
 

@@ -82,6 +82,8 @@ def edit(seen: SeenFile, recorded: Optional[FileRecord], editor: Editor, present
     """
     base, told = _base(seen, recorded, editor)
     if not present:
+        if recorded is not None and base not in (None, seen.content, recorded.original) and not told:
+            told = [f"{seen.path} was edited by somebody else since; what is not ours stays."]
         return Edited(seen, base, None, tuple(told))
     text, ours = editor.with_ours(base)
     if told and recorded is not None and text is not None:

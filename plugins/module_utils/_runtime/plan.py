@@ -66,11 +66,13 @@ class Ours:
     :param values: path and value that must be there.
     :param tables: paths under which things may appear, vanish or change.
     :param gone: paths under which there must be nothing.
+    :param elsewhere: path and file of somebody else's, which says something else of a value; only for messages.
     """
 
     values: Tuple[Tuple[Tuple[str, ...], Any], ...] = ()
     tables: Tuple[Tuple[str, ...], ...] = ()
     gone: Tuple[Tuple[str, ...], ...] = ()
+    elsewhere: Tuple[Tuple[Tuple[str, ...], str], ...] = ()
 
     def to_dict(self) -> Dict[str, Any]:
         """{values: [[path, value]], tables: [path], gone: [path]}."""

@@ -388,7 +388,7 @@ def test_field_of_a_runtime_that_was_there_before_goes_back_alone() -> None:
     there["files"][MAIN] = seen_file(there["files"][MAIN]["content"] + "# by hand\n")
     gone = plan(there, state="absent")
     assert gone.files[0].content == PLAIN + RUNC + theirs + "# by hand\n"
-    assert not gone.warnings
+    assert gone.warnings == (f"{MAIN} was edited by somebody else since; what is not ours stays.",)
 
 
 INLINE = f'version = 2\n[{V2}.containerd]\nruntimes = {{ runc = {{ runtime_type = "io.containerd.runc.v2" }} }}\n'
