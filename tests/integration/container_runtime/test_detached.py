@@ -35,6 +35,14 @@ def test_detached_change_is_confirmed_when_the_connection_is_back(node: RealHost
     assert node.handlers() == "kata nvidia runc"
     assert node.sh("systemctl is-active containerd") == "active"
     assert node.sh("systemctl list-units --all --no-legend 'kubegpu-runtime-*'") == ""
+    journal = node.sh("journalctl -o cat -u 'kubegpu-runtime-*'")
+    for done_so_far in (
+        f"Wrote {CONFIG}.",
+        "Restarting containerd.service.",
+        "containerd serves with it, ",
+        "Confirmed: ",
+    ):
+        assert f"\n{done_so_far}" in journal
 
 
 def test_detached_change_is_taken_back_when_nobody_confirms(node: RealHost) -> None:
@@ -42,7 +50,8 @@ def test_detached_change_is_taken_back_when_nobody_confirms(node: RealHost) -> N
     hang_connections_on_the_runtime(node, 12)
     done = node.play(kubegpu_runtime_detached=True, kubegpu_runtime_confirm_seconds=3)
     assert done.code != 0
-    assert "confirm" in done.words
+    assert "which is 3 s (kubegpu_runtime_confirm_seconds)" in done.words
+    assert "The old files are back, and containerd serves with them." in done.words
     assert node.digest(CONFIG) == before
     assert node.handlers() == "kata runc"
     assert node.sh("systemctl is-active containerd") == "active"
