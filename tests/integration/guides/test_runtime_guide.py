@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from unit.plugins.fakes.runtime_node import RuntimeNode
+from unit.plugins.fakes.seen_runtime import after, seen_file, seen_runtime
 from unit.plugins.module_utils._runtime.nodes import BINARY, node
 
 from ansible_collections.kubegpu.sharing.plugins.filter.toolkit_problems import toolkit_problems
@@ -35,6 +36,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs/docsite/rst/guide_make_containerd_ready_for_gpus.rst").read_text("utf-8")
 MAIN, DROP_IN = "/etc/containerd/config.toml", "/etc/containerd/conf.d/99-nvidia.toml"
+OURS = "/etc/containerd/conf.d/80-kubegpu-sharing.toml"
 CRI = 'plugins."io.containerd.grpc.v1.cri"'
 NVIDIA = f'[{CRI}.containerd.runtimes.nvidia]\n  runtime_type = "io.containerd.runc.v2"\n'
 IMPORTING = 'version = 2\nimports = ["/etc/containerd/conf.d/*.toml"]\n'
@@ -76,6 +78,15 @@ def problems(observation: Observation, **wish: Any) -> str:
     return "\n".join(plan_runtime(Wish(**wish), observation).problems)
 
 
+def shared() -> Observation:
+    """A node with containerd 2.1, and somebody's table in the drop-in that is ours."""
+    files = {MAIN: 'version = 3\nimports = ["conf.d/*.toml"]\n', OURS: None}
+    bare = seen_runtime("containerd", files, version="2.1.9", program="/usr/bin/containerd", config_path=MAIN)
+    done = after(bare, plan_runtime(Wish(), Observation.from_dict(bare)).to_dict())
+    done["files"][OURS] = seen_file(done["files"][OURS]["content"] + '[debug]\nlevel = "info"\n')
+    return Observation.from_dict(done)
+
+
 def compared(before: str, after: str) -> str:
     plan = plan_runtime(Wish(), containerd(DEBIAN))
     return "\n".join(compare(plan, dump(before), dump(after)))
@@ -109,6 +120,7 @@ def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
         "it has a table of the CRI plugin": problems(containerd(IMPORTING, f"version = 2\n[{CRI}]\n  x = 1\n")),
         "what is not ours would change, so nothing is written": compared("a = 1\n", "a = 2\n"),
         "what is ours does not take effect": compared("a = 1\n", "a = 1\n"),
+        "it is this collection's own, and has what was not put there from here": problems(shared(), state="absent"),
         "disabled_plugins has": problems(containerd('version = 2\ndisabled_plugins = ["cri"]\n')),
         "defines the runtime nvidia there, and would write it again": problems(
             containerd(IMPORTING, f"version = 2\n{NVIDIA}")
@@ -145,7 +157,7 @@ def test_diff_is_that_of_the_guide() -> None:
     added = [f"+{line}" for line in after if line not in before or not line]
     shown = [line[4:] for line in GUIDE.splitlines() if re.match(r"    \+(?!\+)", line)]
     assert [line for line in shown if line != "+"] == [line for line in added if line != "+"]
-    assert [f"'To do: {action}'" for action in plan.actions] == re.findall("- ('To do: .*')", GUIDE)
+    assert [f"To do: {action}" for action in plan.actions] == re.findall(r"\(item=(To do: .*)\)$", GUIDE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("manager", ["apt", "dnf"])
