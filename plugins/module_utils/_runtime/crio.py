@@ -45,7 +45,7 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
         _look_at_runc(draft, configs)
         _refuse_what_crio_cannot(draft, table)
         _look_at_default(draft, configs)
-    elif seen.exists and configs.default == wish.name not in configs.runtimes and not _taken_over(draft):
+    elif seen.exists and _dangles(configs, wish.name) and not _taken_over(draft):
         saying = [one.seen.path for one in configs.files if one.default]
         draft.problems.append(still_default(wish.name, saying[-1]))
     _handle_foreign(draft, configs)
@@ -169,6 +169,11 @@ def _handle_foreign(draft: Draft, configs: Configs) -> None:
             _take_over(draft, one)
     for path in _taken_over(draft):
         _keep_or_put_back(draft, path)
+
+
+def _dangles(configs: Configs, name: str) -> bool:
+    """Whether the default runtime is one that nobody but us describes."""
+    return configs.default == name and name not in configs.runtimes
 
 
 def _taken_over(draft: Draft) -> List[str]:

@@ -64,7 +64,7 @@ def _read(text: str) -> Tuple[Dict[str, Any], Optional[str]]:
     try:
         data: Dict[str, Any] = tomlkit.parse(text).unwrap()
     except ParseError as error:
-        what = str(error).split(" at line ")[0].rstrip(".")
+        what = str(error).partition(" at line ")[0].rstrip(".")
         return {}, f":{error.line}:{error.col + 1}: {what}."
     except (TOMLKitError, ValueError) as error:
         # A key that stands twice, for example, of whose position only Python's own reader tells.

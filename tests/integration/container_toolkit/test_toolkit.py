@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolkit]:
             raise
         pytest.skip(str(error))
     directory = tmp_path_factory.mktemp("toolkit")
-    repository = Repository(directory / "repository")
+    repository, serving = Repository(directory / "repository"), ExitStack()
     try:
         for version in (OLD, NEW):
             repository.add(version)
@@ -147,12 +148,13 @@ def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolkit]:
         unit = "/etc/systemd/system/canary.service"
         execute(host, f"printf '[Service]\\nExecStart=/bin/sleep inf\\n' > {unit} && systemctl start canary", 30)
         execute(host, f"printf '[Unit]\\nDescription=changed\\n' >> {unit}", 30)
-        with served(directory / "repository", host.address) as url:
-            earlier = f"{url}/deb/{EARLIER}_{OLD}_all.deb"
-            fetch = f'python3 -c \'import urllib.request as u; u.urlretrieve("{earlier}", "/srv/a.deb")\''
-            execute(host, f"{fetch} && dpkg -i /srv/a.deb", 30)
-            yield Toolkit(host, repository, url, directory)
+        url = serving.enter_context(served(directory / "repository", host.address))
+        earlier = f"{url}/deb/{EARLIER}_{OLD}_all.deb"
+        fetch = f'python3 -c \'import urllib.request as u; u.urlretrieve("{earlier}", "/srv/a.deb")\''
+        execute(host, f"{fetch} && dpkg -i /srv/a.deb", 30)
+        yield Toolkit(host, repository, url, directory)
     finally:
+        serving.close()
         repository.close()
         stop(directory / "host")
 

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -21,11 +23,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish impo
 
 PATH = "/etc/docker/daemon.json"
 ABSENT = Wish(state="absent")
-RESTORES = {"live_restore": True, "swarm": False, "containers": ["web"]}
+RESTORES: Mapping[str, Any] = MappingProxyType({"live_restore": True, "swarm": False, "containers": ["web"]})
 
 
 def docker(
-    text: str | None, live: dict[str, Any] | None = RESTORES, argv: tuple[str, ...] = (), **fields: Any
+    text: str | None, live: Mapping[str, Any] | None = RESTORES, argv: tuple[str, ...] = (), **fields: Any
 ) -> Observation:
     units = {"docker.service": ("/usr/bin/dockerd", "-H", "fd://", *argv)}
     return node("docker", {PATH: text}, units=units, live=live, config_path=PATH, version="28.3.1", **fields)
