@@ -181,6 +181,8 @@ def test_settings_that_pass_the_dump_and_do_not_serve_are_taken_back(
     assert why in answer["msg"]
     assert (answer["rolled_back"], answer["restored"]) == (True, True)
     assert any(logged in line for line in answer["log_lines"])
+    # How the one before it ended tells nothing.
+    assert answer["log_lines"][0].startswith(f"Starting {UNIT}")
     assert node.serves(ORIGINAL)
     assert node.observe()["pending"] is None
 
