@@ -15,7 +15,7 @@ from typing import Any, Dict, List
 from .containerd_checks import check
 from .containerd_config import Configs, effective_cri, parse_version, plugin_name, read_config, read_configs
 from .containerd_edits import EditError
-from .containerd_foreign import foreign_steps, said_elsewhere
+from .containerd_foreign import dangling, foreign_steps, said_elsewhere
 from .containerd_layouts import Layout, drop_in_steps, main_step, stale_drop_in_steps
 from .containerd_runtimes import Wanted, binaries, others, replaced, wanted
 from .containerd_staging import staging
@@ -63,6 +63,8 @@ def _planned(draft: Draft, configs: Configs, probe: Probe) -> RuntimePlan:
     steps += foreign_steps(draft, configs, whole=series == 1)
     for step in steps if draft.wish.present else reversed(steps):
         draft.add(step)
+    if not draft.wish.present and draft.restarts:
+        draft.problems += dangling(draft, configs)
     add_toolkit_config(draft)
     hidden = [("plugins", layout.plugin)] if series == 1 and draft.observation.file(configs.drop_in).exists else []
     drafted = draft.plan(probe, ours=replace(ours, tables=(*ours.tables, *_touched(draft, configs), *hidden)))

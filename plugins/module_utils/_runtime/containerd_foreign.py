@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .containerd_config import ConfigFile, Configs, read_config
 from .containerd_runtimes import NVIDIA, binaries
-from .draft import Draft, Step, default_ends
+from .draft import Draft, Step, default_ends, still_default
 from .dumps import CRI_PLUGINS
 from .laws import edit
 from .plan import Ours
 from .toml_edits import take_out, take_out_table
+from .toml_places import line_of
 from .toml_reading import Path, flatten, lookup, parse
 
 
@@ -33,6 +34,23 @@ def said_elsewhere(ours: Ours, configs: Configs) -> List[Tuple[Path, str]]:
             if any(other is not None and other != value for other in said):
                 found[path] = one.seen.path
     return list(found.items())
+
+
+def dangling(draft: Draft, configs: Configs) -> List[str]:
+    """Why the runtime cannot be taken out: a file that stays makes it the default one."""
+    texts = {one.seen.path: one.text for one in (configs.main, *configs.imported)}
+    texts.update({step.edited.seen.path: step.edited.text or "" for step in draft.steps})
+    saying, named = None, False
+    for path, text in texts.items():
+        one = read_config(replace(draft.observation.file(path), content=text))
+        named = named or draft.wish.name in one.runtimes
+        for table in CRI_PLUGINS:
+            key = ("plugins", table, "containerd", "default_runtime_name")
+            default = lookup(one.data, key)
+            if default is not None:
+                place = f"{path}:{line_of(draft.observation.text(path) or text, key)}"
+                saying = place if default == draft.wish.name else None
+    return [still_default(draft.wish.name, saying)] if saying and not named else []
 
 
 def taken_over(draft: Draft) -> List[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple
 
-from .containerd_config import Configs
+from .containerd_config import Configs, read_config
 from .containerd_edits import ConfigEditor
 from .containerd_foreign import rivals
 from .containerd_runtimes import Wanted, runtime_path
@@ -65,7 +65,20 @@ def main_step(draft: Draft, configs: Configs, layout: Layout) -> Step:
     )
     recorded = draft.recorded_of(configs.main.seen) or _unrecorded(configs)
     edited = edit(configs.main.seen, recorded, editor, draft.wish.present)
+    if recorded is not None and not draft.wish.present:
+        _tell_beside(draft, edited, recorded)
     return Step(edited, _said(draft, "the main file"))
+
+
+def _tell_beside(draft: Draft, edited: Edited, recorded: FileRecord) -> None:
+    """Other runtimes that had to be named beside ours, and stay."""
+    left = read_config(replace(edited.seen, content=edited.text)).runtimes
+    tables = [table for table in recorded.ours.get("tables") or () if table[-2:-1] == ["runtimes"]]
+    for name in [table[-1] for table in tables if table[-1] != draft.wish.name and table[-1] in left]:
+        draft.warnings.append(
+            f"The table of the runtime {name} in {edited.seen.path} stays, which was put in beside {draft.wish.name}: somebody wrote into it, "
+            "or names further runtimes, and containerd 1.x has its built-in one only where no file names any."
+        )
 
 
 def stale_drop_in_steps(draft: Draft, configs: Configs) -> List[Step]:

@@ -121,8 +121,11 @@ def _not_ours(ours: Ours, new: Mapping[Path, Any]) -> List[str]:
 def _lost(plan: RuntimePlan, ours: Ours, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> List[str]:
     """What is not ours and would be different."""
     changed: Dict[str, None] = {}
+    # A default one that was missing, so that the CRI plugin did not start, may come back.
+    back = ("plugins", _cri(old), "containerd", "runtimes", str(_default(old)))
+    mended = [back] if _dangling(old) else []
     for path in [*old, *(path for path in new if path not in old)]:
-        foreign = path[0] not in _ABOUT_FILES and not _under(path, ours.tables) and not _under(path, ours.gone)
+        foreign = path[0] not in _ABOUT_FILES and not _under(path, (*ours.tables, *ours.gone, *mended))
         if foreign and not _equal(path, old.get(path, _NOTHING), new.get(path, _NOTHING)):
             changed[_difference(path, old, new)] = None
     if not changed:
@@ -131,9 +134,7 @@ def _lost(plan: RuntimePlan, ours: Ours, old: Mapping[Path, Any], new: Mapping[P
         f"See whether somebody else's is in a file that would be written: {', '.join(one.path for one in plan.files)}."
     )
     if (plan.version or "").startswith("1."):
-        todo += (
-            " An imported file replaces the whole table of a plugin there: have such a file merged into the main one."
-        )
+        todo += " On containerd 1.x an imported file replaces a plugin's whole table: have such a file merged into the main one."
     return [
         "Comparing the engine's merged config before and after: what is not ours would change, so nothing is written. "
         f"It would be lost or different: {_some(list(changed))}. {todo}"
@@ -142,14 +143,17 @@ def _lost(plan: RuntimePlan, ours: Ours, old: Mapping[Path, Any], new: Mapping[P
 
 def _dangling(new: Mapping[Path, Any]) -> List[str]:
     """A default runtime that would not be there: the engine starts, and its CRI plugin does not."""
-    table = ("plugins", _cri(new), "containerd")
-    default = new.get((*table, "default_runtime_name"))
-    if not default or new.get((*table, "runtimes", default, "runtime_type")):
+    default = _default(new)
+    if not default or new.get(("plugins", _cri(new), "containerd", "runtimes", default, "runtime_type")):
         return []
     return [
         f"Checking the engine's merged config: its default runtime would be {default}, of which there would be no table any more. "
         "Set another default_runtime_name first."
     ]
+
+
+def _default(dump: Mapping[Path, Any]) -> Any:
+    return dump.get(("plugins", _cri(dump), "containerd", "default_runtime_name"))
 
 
 def _difference(path: Path, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> str:

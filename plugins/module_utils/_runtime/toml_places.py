@@ -54,6 +54,15 @@ def scan(text: str) -> List[Statement]:
     return list(_statements(text))
 
 
+def line_of(text: str, path: Path) -> int:
+    """The number of the line in which a value stands; that of what it is a part of, if it stands within another one.
+
+    :raises ValueError: the text is no TOML.
+    """
+    found = [one for one in scan(text) if not one.header and one.path == path[: len(one.path)]]
+    return text.count("\n", 0, found[-1].start) + 1 if found else 1
+
+
 def _statements(text: str) -> Iterator[Statement]:
     table: Path = ()
     at = len(BOM) if text.startswith(BOM) else 0

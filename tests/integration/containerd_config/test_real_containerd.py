@@ -16,6 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.container
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_runtimes import wanted
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_staging import staging
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import compare
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Probe, RuntimePlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import parse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
@@ -234,7 +235,10 @@ def test_runtime_that_is_the_default_of_others_is_not_taken_out(make: Make, seri
     # Somebody makes it the default one by hand.
     text = host.main.read_text()
     host.write("config.toml", text + f'[{V2}.containerd]\ndefault_runtime_name = "nvidia"\n')
-    told = "\n".join(host.problems(host.plan(ABSENT)))
+    plan = host.plan(ABSENT)
+    line = len(host.main.read_text().splitlines())
+    assert plan.problems[0].startswith(f"Taking nvidia out: {host.main}:{line} makes it the default runtime")
+    told = "\n".join(compare(plan, host.dump(), host.candidate(plan)))
     assert "its default runtime would be nvidia, of which there would be no table any more" in told
 
 

@@ -170,7 +170,7 @@ def test_file_that_overrides_ours_is_named_at_once_and_later() -> None:
         ),
         pytest.param(
             {**CONTAINERD, "version": "1.7.24", "files": {MAIN: seen_file("version = 2\n")}, "dump": None},
-            "An imported file replaces the whole table of a plugin there",
+            "On containerd 1.x an imported file replaces a plugin's whole table",
             id="1.x",
         ),
     ],
@@ -179,4 +179,37 @@ def test_what_would_be_lost_is_explained_by_the_version_that_is_there(told: dict
     made = plan(told, PRESENT)
     (problem,) = compare(made, dump("runc", "root = 'x'\n"), dump("runc"))
     assert hint in problem
-    assert ("replaces the whole table" in problem) is (told["version"] == "1.7.24")
+    assert ("replaces a plugin's" in problem) is (told["version"] == "1.7.24")
+
+
+V2 = 'plugins."io.containerd.grpc.v1.cri".containerd'
+OLDER = {**CONTAINERD, "version": "1.7.24", "files": {MAIN: seen_file("version = 2\n")}}
+
+
+def test_runtime_that_had_to_be_named_beside_ours_stays_where_it_is_needed_and_that_is_told() -> None:
+    more = f"[{V2}.runtimes.runc.options]\nSystemdCgroup = true\n"
+    made = plan(edited(OLDER, PRESENT, MAIN, more), ABSENT)
+    assert f"[{V2}.runtimes.runc]" in str(made.files[0].content)
+    assert made.warnings[0].startswith(f"The table of the runtime runc in {MAIN} stays, which was put in beside nvidia")
+    untouched = plan(edited(OLDER, PRESENT, MAIN, "# mine\n"), ABSENT)
+    assert untouched.files[0].content == "version = 2\n# mine\n"
+    assert untouched.warnings == (f"{MAIN} was edited by somebody else since; what is not ours stays.",)
+
+
+def test_runtime_that_somebody_made_the_default_one_is_not_taken_out_and_the_line_is_named() -> None:
+    there = edited(OLDER, PRESENT, MAIN, f'[{V2}]\ndefault_runtime_name = "nvidia"\n')
+    (problem,) = plan(there, ABSENT).problems
+    line = 1 + there["files"][MAIN]["content"].splitlines().index('default_runtime_name = "nvidia"')
+    assert problem.startswith(f"Taking nvidia out: {MAIN}:{line} makes it the default runtime")
+    # Nothing of ours is there to be taken out.
+    foreign = {**OLDER, "files": {MAIN: seen_file(f'version = 2\n[{V2}]\ndefault_runtime_name = "nvidia"\n')}}
+    assert not plan(foreign, ABSENT).problems
+
+
+def test_default_runtime_that_somebody_took_away_may_come_back() -> None:
+    whole = dump("runc")
+    without = {**whole, "stdout": whole["stdout"].replace("runtimes.runc]", "runtimes.kata]")}
+    problems = "\n".join(compare(plan(OLDER, PRESENT), without, whole))
+    assert "runtimes.runc" not in problems
+    assert "all of" in problems
+    assert "runtimes.kata" in problems
