@@ -26,12 +26,15 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish impo
 )
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import write_json
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks import number_problems, stopped_problems
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_host_calls import RuntimeHost
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_words import (
     document_of,
     facts_of,
+    failed_facts,
     other_change,
     refusal,
+    told,
 )
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -80,14 +83,17 @@ class ActionModule(ActionBase):
         try:
             result.update(self._work(params, host, RuntimeHost(self, params, task_vars)))
         except KubeGpuError as error:
-            result.update(failed=True, msg=error.msg, **{"changed": False, **error.facts})
+            result.update(failed=True, **failed_facts(error))
         return result
 
     def _work(self, params: dict[str, Any], host: str, node: RuntimeHost) -> dict[str, Any]:
         observation = Observation.from_dict(node.read())
-        planned = plan_runtime(Wish.from_options(params), observation).refused(*params["objections"])
+        planned = plan_runtime(Wish.from_options(params), observation)
+        planned = planned.refused(
+            *stopped_problems(planned, observation), *number_problems(params), *params["objections"]
+        )
         plan, dump = _tried(planned, observation, node)
-        result = facts_of(plan, observation)
+        result = facts_of(plan, observation, params)
         if params["dest_dir"]:
             result["dest"] = _write_document(params, host, plan, observation)
         if self._task.diff:
@@ -102,7 +108,7 @@ class ActionModule(ActionBase):
         if plan.changed:
             done = node.apply(plan.to_dict(), dump)
             result.update({name: done[name] for name in ("backups", "restarted") if name in done})
-            result["changed"] = True
+            result.update(changed=True, told=told(done, plan, params))
             if params["state"] == "absent":
                 node.forget()
         return result

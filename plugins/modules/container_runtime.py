@@ -18,6 +18,7 @@ description:
     handler would differ, the change is refused. If the runtime does not come back with the new files, the old ones do.
   - Changes nothing that is not its own by a byte, does not overwrite what somebody changed meanwhile, and finishes what a run that was killed has begun.
   - All that stands against a change of a host is told in one message. Nothing was changed then.
+  - Starts no runtime that somebody has stopped. If one that is stopped, and has not failed, would have to be restarted, the change is refused.
 extends_documentation_fragment:
   - kubegpu.sharing.attributes
   - kubegpu.sharing.attributes.action
@@ -96,7 +97,7 @@ options:
     choices: [unchanged, both, volume_mounts]
     default: unchanged
   restart_seconds:
-    description: Longest time for the runtime to answer after a restart, in seconds.
+    description: Longest time for the runtime to answer after a restart, in seconds, from 3 to 3600.
     type: int
     default: 60
   detached:
@@ -106,11 +107,11 @@ options:
     type: bool
     default: false
   confirm_seconds:
-    description: How long such a unit waits to be confirmed, in seconds.
+    description: How long such a unit waits to be confirmed, in seconds, from 3 to 3600.
     type: int
     default: 120
   keep_backups:
-    description: How many backups of each file are kept on the node.
+    description: How many backups of each file are kept on the node, from 1 to 100.
     type: int
     default: 5
   state_dir:
@@ -226,6 +227,11 @@ was_default:
   description: Whether the handler that was put in earlier is the default on the node.
   type: bool
   returned: success
+was_name:
+  description: Name of the handler that was put in earlier, null where none was.
+  type: str
+  returned: success
+  sample: nvidia
 digest:
   description: What tells this change from another one.
   type: str
@@ -239,9 +245,13 @@ dest:
   description: The file on the control node.
   type: str
   returned: if O(dest_dir) is given
+told:
+  description: One line on what was done, also where it was taken back.
+  type: str
+  returned: when something was done
 problems:
-  description: Everything that stands against the change.
+  description: Everything that stands against the change. Elsewhere a change that is refused has it in RV(ignore:msg).
   type: list
   elements: str
-  returned: if the change was refused
+  returned: in check mode, if O(dest_dir) is given
 """

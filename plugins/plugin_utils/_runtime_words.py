@@ -17,19 +17,23 @@ SCHEMA_VERSION = 1
 _WITH_CONTROL_PLANE = ("k3s", "rke2")
 
 
-def facts_of(plan: RuntimePlan, observation: Observation) -> dict[str, Any]:
-    """Of the result, what the plan decides."""
+def facts_of(plan: RuntimePlan, observation: Observation, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the result, what the plan decides.
+
+    :param params: options of container_runtime.
+    """
     return {
         "changed": False,
         "engine": plan.engine,
         "version": plan.version,
         "found": found(plan, observation),
-        "actions": list(plan.actions),
+        "actions": [*_ends(plan, observation, params), *plan.actions],
         "would_change": plan.changed and not plan.problems,
         "restart": plan.restart,
         "units": list(plan.units),
         "one_at_a_time": is_server(observation),
         "was_default": was_default(observation),
+        "was_name": was_name(observation),
         "digest": plan.digest,
         "warnings": list(plan.warnings),
     }
@@ -48,6 +52,43 @@ def is_server(observation: Observation) -> bool:
 def was_default(observation: Observation) -> bool:
     """Whether what was put in earlier is the default of the node."""
     return bool(((observation.record or {}).get("wish") or {}).get("default"))
+
+
+def was_name(observation: Observation) -> str | None:
+    """Name of the handler that was put in earlier."""
+    return ((observation.record or {}).get("wish") or {}).get("name")
+
+
+def told(done: Mapping[str, Any], plan: RuntimePlan, params: Mapping[str, Any]) -> str:
+    """One line on a change that was made.
+
+    :param done: result of runtime_files.
+    :param params: options of container_runtime.
+    """
+    units = ", ".join(plan.units) or "its service"
+    restart = f"{units} was restarted and answers" if done.get("restarted") else "nothing was restarted"
+    copies = " ".join(done.get("backups") or ())
+    option = "kubegpu_runtime_state" if params.get("caller") == "role" else "state"
+    back = f". To take it back: {option} absent" if params["state"] == "present" else ""
+    return f"{plan.engine}: {restart}. Old files: {copies or 'there were none'}{back}"
+
+
+def failed_facts(error: KubeGpuError) -> dict[str, Any]:
+    """The result of a change that was not made. Problems are in the message already, which Ansible shows twice."""
+    facts = {name: value for name, value in error.facts.items() if name not in ("problems", "found", "log_lines")}
+    facts["changed"] = bool(facts.get("restarted") or facts.get("rolled_back"))
+    if facts["changed"]:
+        files = "the old files are back" if facts.get("restored") else "NOT ALL IS AS IT WAS"
+        restart = "the container runtime was restarted with them" if facts.get("restarted") else "nothing was restarted"
+        facts["told"] = f"Taken back: {files}, {restart}"
+    return {**facts, "msg": error.msg}
+
+
+def _ends(plan: RuntimePlan, observation: Observation, params: Mapping[str, Any]) -> list[str]:
+    """What else the change ends, which its files alone do not tell."""
+    if not plan.changed or params["state"] != "present" or not was_default(observation) or params["default"]:
+        return []
+    return [f"let {was_name(observation)} be the default runtime no longer"]
 
 
 def document_of(plan: RuntimePlan, observation: Observation, host: str, params: Mapping[str, Any]) -> dict[str, Any]:

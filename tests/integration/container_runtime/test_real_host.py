@@ -34,6 +34,8 @@ def test_role_adds_the_handler_once_and_takes_it_out_to_the_byte(node: RealHost)
     assert done.code == 0, done.said
     assert done.changed == 1
     assert done.said.count("+++ after: /etc/containerd/config.toml") == 1
+    told = f"containerd: containerd.service was restarted and answers. Old files: {STATE}/backups/"
+    assert told in done.words
     assert node.sh("systemctl is-active containerd") == "active"
     assert node.sh("systemctl show -p MainPID containerd") != running
     assert node.handlers() == "kata nvidia runc"
@@ -46,6 +48,10 @@ def test_role_adds_the_handler_once_and_takes_it_out_to_the_byte(node: RealHost)
     assert node.sh("journalctl --no-pager | grep -c 'Ask before you change it'") == "0"
 
     stamps = node.sh(STAMPS)
+    short = node.play()
+    assert "containerd 1.6.20~ds1: nothing is to be done." in short.words
+    # Including the role, checking its options, choosing the file, reading, saying so.
+    assert (short.said.count("TASK ["), short.said.count("skipping: ")) == (5, 0), short.said
     again = node.play("-vvv")
     assert again.code == 0, again.said
     assert again.changed == 0
@@ -68,6 +74,27 @@ def test_role_refuses_with_all_problems_of_the_host_at_once(node: RealHost) -> N
     assert "nothing was changed" in refused.words
     assert f"{CONFIG}:2:" in refused.words
     assert "/opt/missing" in refused.words
+    assert node.digest(CONFIG) == before
+
+
+def test_runtime_that_does_not_come_back_counts_as_changed_and_one_that_was_stopped_is_left(node: RealHost) -> None:
+    numbers = node.play(kubegpu_runtime_restart_seconds=-5)
+    assert "kubegpu_runtime_restart_seconds is -5. Give a whole number from 3 to 3600." in numbers.words
+    node.write(
+        "/etc/systemd/system/containerd.service.d/cut.conf",
+        "[Service]\nExecStartPre=/bin/sh -c '! grep -q nvidia /etc/containerd/config.toml'\n",
+    )
+    node.sh("systemctl daemon-reload")
+    before = node.digest(CONFIG)
+    back = node.play(kubegpu_runtime_restart_seconds=5)
+    assert (back.code, back.changed, node.digest(CONFIG)) == (2, 1, before), back.said
+    assert "Taken back: the old files are back, the container runtime was restarted with them" in back.words
+    node.sh("systemctl stop containerd")
+    stopped = node.play()
+    assert stopped.code != 0
+    assert "it is stopped, and has not failed, so somebody has stopped it" in stopped.words
+    # The command runs without a shell of ours that would fail with it.
+    assert node.sh("systemctl is-active containerd || true") == "inactive"
     assert node.digest(CONFIG) == before
 
 

@@ -27,12 +27,20 @@ def clean(cluster: SimulatedCluster) -> Iterator[None]:
     for path in (PODS, CLASSES):
         for item in client.items(path):
             client.delete(f"{path}/{item['metadata']['name']}")
+    cluster.wait_until(lambda: not client.items(PODS), 30, "the end of all pods")
 
 
-def run(cluster: SimulatedCluster, directory: Path, part: str, *more: str, default: bool = False) -> tuple[int, str]:
-    """Exit status and output of a part of the role on two hosts, of which the second is not the node."""
-    look = {"was_default": default, "would_change": True}
+def run(
+    cluster: SimulatedCluster, directory: Path, part: str, *more: str, default: bool = False, state: str = "present"
+) -> tuple[int, str]:
+    """Exit status and output of a part of the role on two hosts, of which the second is not the node.
+
+    :param default: whether the runtime that is there is the default one.
+    """
+    look = {"was_default": default, "was_name": "nvidia", "would_change": True, "one_at_a_time": False, "digest": "0"}
+    state = "absent" if part == "remove.yml" else state
     variables = {"kubegpu_kubeconfig": str(cluster.kubeconfig), "__nvidia_container_runtime_look": look}
+    variables |= {"kubegpu_runtime_state": state}
     task = {"name": "Run a part", "ansible.builtin.include_role": {"name": "kubegpu.sharing.nvidia_container_runtime"}}
     task["ansible.builtin.include_role"]["tasks_from"] = part  # type: ignore[index]  # a mapping, as written above
     play = {"hosts": "all", "gather_facts": False, "connection": "local", "vars": variables, "tasks": [task]}
@@ -126,3 +134,44 @@ def test_absent_of_the_default_is_refused_while_gpu_pods_run_on_the_node(
     assert (code, names(cluster)) == (2, ["nvidia"]), said
     assert "pods with GPUs are on the node gpu-1: default/nlp." in " ".join(said.split())
     assert "failed=0" in next(line for line in said.splitlines() if line.startswith("other"))
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("kubegpu_runtime_name=gpu", "because pods use the RuntimeClass nvidia: default/named."),
+        ("kubegpu_runtime_default=false", "pods with GPUs are on the node gpu-1: default/plain."),
+    ],
+    ids=["name", "default"],
+)
+def test_change_that_takes_the_runtime_from_pods_is_refused_as_absent_is(
+    cluster: SimulatedCluster, tmp_path: Path, option: str, words: str
+) -> None:
+    client = cluster.client()
+    client.create(CLASSES, {"metadata": {"name": "nvidia"}, "handler": "nvidia"})
+    if "name=" in option:
+        pod(cluster, "named", runtimeClassName="nvidia")
+    else:
+        pod(cluster, "plain", nodeName="gpu-1", container={"resources": {"limits": {"nvidia.com/gpu": "1"}}})
+    code, said = run(cluster, tmp_path, "put_in.yml", "--check", "-e", option, default=True)
+    assert code == 2, said
+    assert words in " ".join(said.split())
+    # What takes nothing from them is not asked about.
+    code, said = run(cluster, tmp_path, "put_in.yml", "--check", "-e", "kubegpu_runtime_default=true", default=True)
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("state", ["put_in.yml", "take_out.yml"])
+def test_nothing_is_changed_where_the_cluster_cannot_be_asked(
+    cluster: SimulatedCluster, tmp_path: Path, state: str
+) -> None:
+    options = ["-e", f"kubegpu_kubeconfig={tmp_path}/none", "-e", f"kubegpu_runtime_root={tmp_path}"]
+    wanted = "absent" if state == "take_out.yml" else "present"
+    code, said = run(cluster, tmp_path, state, *options, state=wanted)
+    said = " ".join(said.split())
+    assert code == 2, said
+    assert "No container runtime was changed, because the cluster could not be asked" in said
+    assert "kubegpu_kubeconfig" in said
+    assert "kubegpu_runtime_class to false" in said
+    assert "Ask for the runtime" not in said
+    assert "Change it" not in said

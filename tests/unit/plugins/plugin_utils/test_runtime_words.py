@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Candidate, Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import FileChange, RuntimePlan
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_words import (
     document_of,
     facts_of,
+    failed_facts,
     other_change,
     refusal,
+    told,
 )
 
 SEEN = Observation(
     engine="k3s",
     candidates=(Candidate("k3s", ("k3s.service is active.",), active=True, role="server"),),
-    record={"wish": {"default": True}},
+    record={"wish": {"default": True, "name": "nvidia"}},
     live={"live_restore": False},
 )
 PLAN = RuntimePlan(
@@ -31,6 +34,7 @@ PLAN = RuntimePlan(
     units=("k3s.service",),
     version="v1.32.1+k3s1",
 )
+PRESENT = {"state": "present", "default": True, "caller": "role"}
 
 
 def test_refusal_has_all_problems_of_a_host_in_one_message() -> None:
@@ -46,10 +50,10 @@ def test_refusal_of_a_host_without_a_runtime_names_none() -> None:
 
 
 def test_facts_say_that_servers_go_one_at_a_time_and_what_was_the_default() -> None:
-    facts = facts_of(PLAN, SEEN)
+    facts = facts_of(PLAN, SEEN, PRESENT)
     assert (facts["one_at_a_time"], facts["was_default"], facts["would_change"]) == (True, True, True)
     assert facts["changed"] is False
-    assert facts_of(PLAN.refused("No."), SEEN)["would_change"] is False
+    assert facts_of(PLAN.refused("No."), SEEN, PRESENT)["would_change"] is False
 
 
 def test_document_of_a_host_is_what_the_rollout_reads() -> None:
@@ -67,3 +71,39 @@ def test_other_change_than_the_planned_one_says_what_it_would_be() -> None:
     error = other_change("gpu-1", PLAN)
     assert "differs from what was planned" in error.msg
     assert error.msg.endswith("  - write /etc/x\n  - restart k3s.service")
+
+
+def test_end_of_a_default_is_told_with_what_is_done() -> None:
+    assert facts_of(PLAN, SEEN, PRESENT)["actions"] == list(PLAN.actions)
+    ending = facts_of(PLAN, SEEN, {**PRESENT, "default": False})
+    assert ending["actions"] == ["let nvidia be the default runtime no longer", *PLAN.actions]
+    assert ending["was_name"] == "nvidia"
+    nothing = RuntimePlan("k3s")
+    assert facts_of(nothing, SEEN, {**PRESENT, "default": False})["actions"] == []
+
+
+def test_change_tells_in_one_line_what_was_restarted_and_where_the_old_files_are() -> None:
+    done = {"restarted": True, "backups": ["/var/lib/x/backups/1/0"]}
+    line = told(done, PLAN, PRESENT)
+    assert line.startswith("k3s: k3s.service was restarted and answers. Old files: /var/lib/x/backups/1/0")
+    assert line.endswith("To take it back: kubegpu_runtime_state absent")
+    assert "take it back" not in told(done, PLAN, {**PRESENT, "state": "absent"})
+    assert "nothing was restarted" in told({"restarted": False, "backups": []}, PLAN, PRESENT)
+
+
+def test_change_that_was_taken_back_counts_and_one_that_was_refused_does_not() -> None:
+    back = failed_facts(
+        KubeGpuError("It went wrong.", restarted=True, rolled_back=True, restored=True, log_lines=["x"])
+    )
+    assert (back["changed"], back["msg"]) == (True, "It went wrong.")
+    assert back["told"] == "Taken back: the old files are back, the container runtime was restarted with them"
+    lost = failed_facts(KubeGpuError("Worse.", restarted=True, rolled_back=True, restored=False))
+    assert (lost["restored"], "NOT ALL" in lost["told"]) == (False, True)
+    # The message has them already, and Ansible shows it twice.
+    refused = failed_facts(refusal("gpu-1", PLAN.refused("One."), SEEN))
+    assert (refused["changed"], "problems" in refused, "found" in refused, "told" in refused) == (
+        False,
+        False,
+        False,
+        False,
+    )

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the action plugin container_runtime refuses beside what a plan refuses by itself. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
+
+#: Least and most. A restart alone takes a second or two.
+RANGES = {"restart_seconds": (3, 3600), "confirm_seconds": (3, 3600), "keep_backups": (1, 100)}
+
+
+def number_problems(params: Mapping[str, Any]) -> list[str]:
+    """Of the numbers that would have a runtime restarted for nothing, or leave no copy of its files.
+
+    :param params: options of container_runtime.
+    """
+    before = "kubegpu_runtime_" if params.get("caller") == "role" else ""
+    return [
+        f"{before}{name} is {params[name]}. Give a whole number from {least} to {most}."
+        for name, (least, most) in RANGES.items()
+        if not least <= params[name] <= most
+    ]
+
+
+def stopped_problems(plan: RuntimePlan, observation: Observation) -> list[str]:
+    """Of a runtime that would be started, though somebody has stopped it: one that has failed is not stopped but in need of it.
+
+    A change that was begun is finished, since it may be what stopped the runtime.
+    """
+    if not plan.restart or plan.problems or observation.pending is not None:
+        return []
+    concerned = [unit for unit in observation.candidate.units if unit.name in plan.units]
+    if not concerned or any(unit.active != "inactive" for unit in concerned):
+        return []
+    named = ", ".join(f"{unit.name} ({unit.enabled or 'inactive'})" for unit in concerned)
+    start = " ".join(unit.name for unit in concerned)
+    return [
+        f"Restarting {plan.engine}: it is stopped, and has not failed, so somebody has stopped it: {named}. It is not started here, and no "
+        f"file is left to its next start that nothing has proven. Start it ('systemctl start {start}') and run again, or leave this host out."
+    ]
