@@ -27,15 +27,18 @@ from ansible_collections.kubegpu.sharing.plugins.filter.toolkit_problems import 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import compare
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Candidate, Observation, Unit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observing import Look, observe
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks import RANGES, stopped_problems
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs/docsite/rst/guide_make_containerd_ready_for_gpus.rst").read_text("utf-8")
 MAIN, DROP_IN = "/etc/containerd/config.toml", "/etc/containerd/conf.d/99-nvidia.toml"
+ROLE = ROOT / "roles/nvidia_container_runtime"
 OURS = "/etc/containerd/conf.d/80-kubegpu-sharing.toml"
 CRI = 'plugins."io.containerd.grpc.v1.cri"'
 NVIDIA = f'[{CRI}.containerd.runtimes.nvidia]\n  runtime_type = "io.containerd.runc.v2"\n'
@@ -99,6 +102,13 @@ def locked(directory: Path) -> str:
     return str(refused.value)
 
 
+def stopped() -> str:
+    """What is said of a runtime that somebody has stopped."""
+    unit = Unit("containerd.service", active="inactive")
+    seen = Observation("containerd", candidates=(Candidate("containerd", units=(unit,)),))
+    return "\n".join(stopped_problems(RuntimePlan("containerd", restart=True, units=(unit.name,)), seen))
+
+
 def found(directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """What a look finds of a node that is being changed, and of one whose service is masked."""
     there = RuntimeNode(directory)
@@ -131,6 +141,10 @@ def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
         "Restarting Docker would end": problems(docker),
         "the lock … of this host is held by run …": re.sub("lock .* of this", "lock … of this", locked(directory)),
         "is being changed at this moment": changing,
+        "it is stopped, and has not failed, so somebody has stopped it": stopped(),
+        "the cluster could not be asked about the RuntimeClass and the pods that use it": (
+            ROLE / "tasks/cluster.yml"
+        ).read_text("utf-8"),
         "is masked, so systemd does not start it": masked,
     }
 
@@ -147,6 +161,13 @@ def test_refusals_are_in_the_words_of_the_guide(tmp_path: Path, monkeypatch: pyt
     assert re.findall(r"   \* - ``(.+)``\n", table) == list(said)
     for words, problem in said.items():
         assert re.sub("held by run …", "held by", words) in problem, words
+
+
+@pytest.mark.parametrize("option", RANGES)
+def test_role_says_which_numbers_are_taken(option: str) -> None:
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text("utf-8"))["argument_specs"]
+    least, most = RANGES[option]
+    assert f"from {least} to {most}" in specs["main"]["options"][f"nvidia_container_runtime_{option}"]["description"]
 
 
 def test_diff_is_that_of_the_guide() -> None:
