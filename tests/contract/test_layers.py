@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 
@@ -71,6 +72,16 @@ def foreign(path: Path) -> set[str]:
 def own(path: Path) -> set[str]:
     """Packages of module_utils that a file imports from, such as _core."""
     return {full_name[len(PACKAGE) + 1 :].split(".")[0] for full_name in imports(path) if full_name.startswith(PACKAGE)}
+
+
+def test_plugin_imports_by_full_names() -> None:
+    # Those by relative ones would go past the tests below, which look at full names.
+    guilty = [
+        name(path)
+        for path in python_files(PLUGINS)
+        if any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(ast.parse(path.read_text("utf-8"))))
+    ]
+    assert not guilty
 
 
 @pytest.mark.parametrize("package", PURE)

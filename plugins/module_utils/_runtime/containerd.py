@@ -12,20 +12,47 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List
 
-from .containerd_checks import check
-from .containerd_config import Configs, effective_cri, parse_version, plugin_name, read_config, read_configs
-from .containerd_edits import EditError
-from .containerd_foreign import dangling, foreign_steps, said_elsewhere
-from .containerd_layouts import Layout, drop_in_steps, main_step, stale_drop_in_steps
-from .containerd_runtimes import Wanted, binaries, others, replaced, wanted
-from .containerd_staging import staging
-from .draft import Draft
-from .dumps import not_in_effect
-from .observation import Observation
-from .plan import Ours, Probe, RuntimePlan
-from .toml_reading import Path, TomlError, flatten, lookup
-from .toolkit_config import add_toolkit_config
-from .wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_checks import check
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import (
+    Configs,
+    effective_cri,
+    parse_version,
+    plugin_name,
+    read_config,
+    read_configs,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_edits import EditError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_foreign import (
+    dangling,
+    foreign_steps,
+    said_elsewhere,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_layouts import (
+    Layout,
+    drop_in_steps,
+    main_step,
+    stale_drop_in_steps,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_runtimes import (
+    Wanted,
+    binaries,
+    others,
+    replaced,
+    wanted,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_staging import staging
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import not_in_effect
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Ours, Probe, RuntimePlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import (
+    Path,
+    TomlError,
+    flatten,
+    lookup,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import add_toolkit_config
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 ENGINE = "containerd"
 # Version of a main file that is made: the newest that every containerd of the series reads.

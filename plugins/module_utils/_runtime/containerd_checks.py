@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from typing import Iterator, List, Mapping
 
-from .containerd_config import Configs, Version, parse_version
-from .containerd_foreign import rivals
-from .draft import Draft, owner_of
-from .observation import MISSING
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import (
+    Configs,
+    Version,
+    parse_version,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_foreign import rivals
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft, owner_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import MISSING
 
 #: The newest version of the config that each series reads. 1.6 says nothing of a newer one, and reads it wrongly.
 _NEWEST: Mapping[int, int] = {1: 2, 2: 3}

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .dumps import CRI_IMAGES, CRI_PLUGINS
-from .observation import Observation, SeenFile
-from .toml_reading import TomlError, lookup, parse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import CRI_IMAGES, CRI_PLUGINS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation, SeenFile
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import TomlError, lookup, parse
 
 DEFAULT_PATH = "/etc/containerd/config.toml"
 #: Name of our own file in the directory conf.d beside the main config. Those that sort behind it override it.

@@ -10,11 +10,27 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .containerd_config import plugin_name, reads
-from .containerd_runtimes import is_said
-from .dumps import CRI_PLUGINS
-from .toml_edits import add_element, drop_element, literal, put, put_raw, raw_value, take_out, take_out_table
-from .toml_reading import Path, TomlError, flatten, lookup, parse, show
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import plugin_name, reads
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_runtimes import is_said
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import CRI_PLUGINS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import (
+    add_element,
+    drop_element,
+    literal,
+    put,
+    put_raw,
+    raw_value,
+    take_out,
+    take_out_table,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import (
+    Path,
+    TomlError,
+    flatten,
+    lookup,
+    parse,
+    show,
+)
 
 IMPORTS = ("imports",)
 # Stands for a file in messages on the result of an edit, which is nowhere yet.

@@ -9,15 +9,24 @@ import posixpath
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .containerd_config import ConfigFile, Configs, read_config
-from .containerd_runtimes import NVIDIA, binaries
-from .draft import Draft, Step, default_ends, still_default
-from .dumps import CRI_PLUGINS
-from .laws import edit
-from .plan import Ours
-from .toml_edits import take_out, take_out_table
-from .toml_places import line_of
-from .toml_reading import Path, flatten, lookup, parse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import (
+    ConfigFile,
+    Configs,
+    read_config,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_runtimes import NVIDIA, binaries
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import (
+    Draft,
+    Step,
+    default_ends,
+    still_default,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import CRI_PLUGINS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import edit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Ours
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import take_out, take_out_table
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_places import line_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import Path, flatten, lookup, parse
 
 
 def rivals(name: str, configs: Configs) -> List[ConfigFile]:

@@ -8,18 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple
 
-from .containerd_config import Configs, read_config
-from .containerd_edits import ConfigEditor
-from .containerd_foreign import rivals
-from .containerd_runtimes import Wanted, runtime_path
-from .draft import HEADER, Draft, Step
-from .dumps import not_in_effect
-from .laws import Edited, edit, whole
-from .own_files import beside_of_containerd, is_foreign, own_steps
-from .plan import Ours
-from .record import FileRecord
-from .toml_edits import put
-from .toml_reading import Path
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import Configs, read_config
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_edits import ConfigEditor
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_foreign import rivals
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_runtimes import Wanted, runtime_path
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import HEADER, Draft, Step
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import not_in_effect
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import Edited, edit, whole
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.own_files import (
+    beside_of_containerd,
+    is_foreign,
+    own_steps,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Ours
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.record import FileRecord
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import put
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import Path
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .plan import Ours
-from .toml_reading import Path, flatten, lookup
-from .wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Ours
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import Path, flatten, lookup
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 RUNC_SHIM = "io.containerd.runc.v2"
 #: Values that containerd takes anyway where a runtime's table does not say them.

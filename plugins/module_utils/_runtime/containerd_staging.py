@@ -13,13 +13,13 @@ from __future__ import annotations
 import posixpath
 from typing import Dict, List, Optional, Tuple
 
-from .containerd_config import Configs, expand
-from .containerd_edits import IMPORTS
-from .draft import Draft
-from .plan import RuntimePlan, Staging
-from .toml_edits import put
-from .toml_reading import parse
-from .toolkit_config import PATH as TOOLKIT
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import Configs, expand
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_edits import IMPORTS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan, Staging
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import put
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import parse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import PATH as TOOLKIT
 
 
 def staging(draft: Draft, configs: Configs, plan: RuntimePlan) -> Optional[Staging]:

@@ -18,15 +18,30 @@ from typing import Any, Dict, List, Mapping
 with suppress(ImportError):
     import tomlkit
 
-from .crio_config import Configs, CrioFile, of_nvidia, read_configs
-from .draft import HEADER, Draft, Step, default_ends, still_default
-from .laws import WholeFile, edit, whole
-from .observation import Observation, SeenFile
-from .own_files import own_names, own_steps, tables_beside
-from .plan import Probe, RuntimePlan
-from .toml_reading import Path, show
-from .toolkit_config import add_toolkit_config
-from .wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.crio_config import (
+    Configs,
+    CrioFile,
+    of_nvidia,
+    read_configs,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import (
+    HEADER,
+    Draft,
+    Step,
+    default_ends,
+    still_default,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import WholeFile, edit, whole
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation, SeenFile
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.own_files import (
+    own_names,
+    own_steps,
+    tables_beside,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Probe, RuntimePlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import Path, show
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import add_toolkit_config
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 SOCKET = "/var/run/crio/crio.sock"
 # Of the runtime that ours is made like, these name its own executable.

@@ -13,9 +13,9 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .draft import Draft, owner_of, version_of
-from .observation import SeenFile
-from .toml_reading import TomlError, lookup, parse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft, owner_of, version_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import SeenFile
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import TomlError, lookup, parse
 
 PATH = "/etc/crio/crio.conf"
 DIRECTORY = "/etc/crio/crio.conf.d"

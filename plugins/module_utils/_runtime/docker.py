@@ -11,14 +11,20 @@ from __future__ import annotations
 import posixpath
 from typing import Any, List, Optional, Tuple
 
-from .draft import Draft, Step, still_default
-from .json_editing import JsonEditor, doubled
-from .json_text import BOM, JsonTextError, Node, lookup, parse
-from .laws import edit
-from .observation import Observation
-from .plan import Probe, RuntimePlan
-from .toolkit_config import add_toolkit_config
-from .wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft, Step, still_default
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.json_editing import JsonEditor, doubled
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.json_text import (
+    BOM,
+    JsonTextError,
+    Node,
+    lookup,
+    parse,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import edit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Probe, RuntimePlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import add_toolkit_config
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 PATH = "/etc/docker/daemon.json"
 SOCKET = "/run/docker.sock"

@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .laws import Edited, record_of, recorded_files
-from .observation import Observation, SeenFile, Unit
-from .plan import Guard, Ours, Probe, RuntimePlan
-from .record import FileRecord
-from .wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import Edited, record_of, recorded_files
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation, SeenFile, Unit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Guard, Ours, Probe, RuntimePlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.record import FileRecord
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 #: Where the GPU Operator's toolkit container puts its executables on a node.
 OPERATOR = "/usr/local/nvidia/toolkit/"

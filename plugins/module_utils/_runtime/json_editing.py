@@ -9,7 +9,14 @@ import json
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .json_text import BOM, JsonTextError, lookup, parse, remove_member, set_member
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.json_text import (
+    BOM,
+    JsonTextError,
+    lookup,
+    parse,
+    remove_member,
+    set_member,
+)
 
 Path = Tuple[str, ...]
 

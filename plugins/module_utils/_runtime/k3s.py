@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from .draft import HEADER, Draft, running_units, version_of
-from .k3s_config import (
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import (
+    HEADER,
+    Draft,
+    running_units,
+    version_of,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_config import (
     DEFAULT_RUNTIME,
     DEFAULT_RUNTIME_SINCE,
     DROP_IN,
@@ -20,14 +25,14 @@ from .k3s_config import (
     read_containerd,
     read_options,
 )
-from .k3s_runtimes import add_runtime, finds_by_itself
-from .laws import whole
-from .observation import Observation
-from .own_files import own_steps
-from .plan import Guard, Probe, RuntimePlan
-from .templates import BASE
-from .toolkit_config import add_toolkit_config
-from .wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_runtimes import add_runtime, finds_by_itself
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import whole
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.own_files import own_steps
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Guard, Probe, RuntimePlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates import BASE
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import add_toolkit_config
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 SOCKET = "/run/k3s/containerd/containerd.sock"
 K3S = Distribution("k3s", ("k3s", "kubectl"))

@@ -19,10 +19,10 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 with suppress(ImportError):
     import yaml
 
-from .draft import Draft, version_of
-from .observation import SeenFile
-from .templates import uses_base
-from .toml_reading import TomlError, lookup, parse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft, version_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import SeenFile
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates import uses_base
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import TomlError, lookup, parse
 
 DROP_IN = "80-kubegpu-sharing"
 DEFAULT_RUNTIME = "default-runtime"

@@ -13,13 +13,27 @@ from __future__ import annotations
 import posixpath
 from typing import Any, List, Mapping, Optional, Tuple
 
-from .draft import HEADER, Draft, Step, version_of
-from .k3s_config import BASE_SINCE, DROP_IN, FOUND_BY_ITSELF, OF_BASE, SEARCHED, Containerd, has
-from .laws import edit, whole
-from .observation import SeenFile
-from .own_files import beside_of_containerd, own_steps
-from .templates import BASE, TemplateEditor, find_table, recorded_or_marked, uses_base
-from .toml_reading import show
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import HEADER, Draft, Step, version_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_config import (
+    BASE_SINCE,
+    DROP_IN,
+    FOUND_BY_ITSELF,
+    OF_BASE,
+    SEARCHED,
+    Containerd,
+    has,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import edit, whole
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import SeenFile
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.own_files import beside_of_containerd, own_steps
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates import (
+    BASE,
+    TemplateEditor,
+    find_table,
+    recorded_or_marked,
+    uses_base,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import show
 
 TYPE = "io.containerd.runc.v2"
 

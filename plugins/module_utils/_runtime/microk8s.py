@@ -12,14 +12,21 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Tuple
 
-from .draft import OPERATOR, Draft, Step, still_default
-from .laws import edit
-from .observation import Observation
-from .plan import Probe, RuntimePlan
-from .templates import Setting, TemplateEditor, find_table, recorded_or_marked, section, values
-from .toml_reading import show
-from .toolkit_config import add_toolkit_config
-from .wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import OPERATOR, Draft, Step, still_default
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import edit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Probe, RuntimePlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates import (
+    Setting,
+    TemplateEditor,
+    find_table,
+    recorded_or_marked,
+    section,
+    values,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import show
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import add_toolkit_config
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 PATH = "/var/snap/microk8s/current/args/containerd-template.toml"
 SOCKET = "/var/snap/microk8s/common/run/containerd.sock"

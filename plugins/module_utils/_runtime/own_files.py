@@ -11,13 +11,19 @@ from __future__ import annotations
 
 from typing import Any, Callable, List, Mapping, Sequence
 
-from .containerd_config import read_config
-from .containerd_runtimes import binaries, is_nvidia
-from .draft import HEADER, Draft, Step
-from .dumps import CRI_PLUGINS
-from .laws import Edited
-from .observation import SeenFile
-from .toml_reading import Path, TomlError, flatten, parse, show
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import read_config
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_runtimes import binaries, is_nvidia
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import HEADER, Draft, Step
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import CRI_PLUGINS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import Edited
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import SeenFile
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import (
+    Path,
+    TomlError,
+    flatten,
+    parse,
+    show,
+)
 
 # What every file of ours begins with, whatever version wrote it.
 _MARK = HEADER.partition("\n")[0]

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from .k3s import plan_for
-from .k3s_config import Distribution
-from .observation import Observation
-from .plan import RuntimePlan
-from .wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s import plan_for
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_config import Distribution
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 RKE2 = Distribution("rke2", ("/var/lib/rancher/rke2/bin/kubectl", "--kubeconfig", "/etc/rancher/rke2/rke2.yaml"))
 

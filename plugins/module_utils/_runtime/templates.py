@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from .draft import Draft
-from .observation import SeenFile
-from .record import FileRecord
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import SeenFile
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.record import FileRecord
 
 BEGIN = "# BEGIN kubegpu.sharing"
 END = "# END kubegpu.sharing"

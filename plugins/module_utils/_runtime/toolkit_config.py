@@ -19,10 +19,10 @@ with suppress(ImportError):
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-from .draft import OPERATOR, Draft, Step
-from .laws import edit
-from .toml_reading import BOM, TomlError, parse
-from .wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import OPERATOR, Draft, Step
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import edit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import BOM, TomlError, parse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 PATH = "/etc/nvidia-container-runtime/config.toml"
 VOLUME_MOUNTS = "accept-nvidia-visible-devices-as-volume-mounts"
