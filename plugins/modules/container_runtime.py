@@ -86,7 +86,9 @@ options:
     type: bool
     default: false
   permit_live_loss:
-    description: Whether Docker may be restarted without live-restore, which ends its containers.
+    description:
+      - Whether a restart may end containers, as it does for Docker without live-restore, and for a runtime whose unit has another C(KillMode)
+        than C(process).
     type: bool
     default: false
   visible_devices:

@@ -78,8 +78,8 @@ runtime:
       returned: success
     candidates:
       description:
-        - All runtimes of which something was found, each with the evidence, its services (name, load, active, sub, enabled, argv), its socket,
-          whether it is active, and the role of this node (V(server) or V(agent)) in K3s and RKE2.
+        - All runtimes of which something was found, each with the evidence, its services (name, load, active, sub, enabled, argv, kill_mode), its
+          socket, whether it is active, and the role of this node (V(server) or V(agent)) in K3s and RKE2.
       type: list
       elements: dict
       returned: success
@@ -100,6 +100,11 @@ runtime:
     live:
       description: What a running Docker says. Whether containers survive its restart, swarm mode, the names of containers that run, runtimes.
       type: dict
+      returned: success
+    ending:
+      description: Pods that its restart would end, as namespace/name, since its service's C(KillMode) has systemd end what watches over them.
+      type: list
+      elements: str
       returned: success
     record: {description: What the last run noted about its changes., type: dict, returned: success}
     record_problem: {description: Why that cannot be read., type: str, returned: success}

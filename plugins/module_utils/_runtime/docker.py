@@ -21,6 +21,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.json_text
     parse,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import edit
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.losing import counted
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Probe, RuntimePlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import add_toolkit_config
@@ -28,7 +29,6 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish impo
 
 PATH = "/etc/docker/daemon.json"
 SOCKET = "/run/docker.sock"
-SHOWN = 20
 
 
 def plan(wish: Wish, observation: Observation) -> RuntimePlan:
@@ -185,9 +185,7 @@ def _loss(draft: Draft, root: Optional[Node]) -> List[str]:
     if running is None:
         which = "all of its containers"
     else:
-        names = [str(one) for one in running]
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        which = f"{len(names)} containers: {', '.join(names[:SHOWN])}{more}"
+        which = counted([str(one) for one in running], "container")
     why = "it is part of a swarm, where live-restore does not work" if live.get("swarm") else "live-restore is off"
     if draft.wish.permit_live_loss:
         draft.warnings.append(f"Restarting Docker ends {which} ({why}); that is permitted.")

@@ -21,7 +21,7 @@ OPERATOR = "/usr/local/nvidia/toolkit/"
 #: What every file begins with that is ours as a whole.
 HEADER = (
     "# Made by the Ansible collection kubegpu.sharing (role nvidia_container_runtime).\n"
-    "# What is changed here is lost at its next run; state absent takes the file away."
+    "# What is changed here is lost at its next run; kubegpu_runtime_state: absent takes the file away."
 )
 
 

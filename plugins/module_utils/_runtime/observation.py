@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass, field, fields
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 SCHEMA_VERSION = 1
 MISSING = "missing"
@@ -69,6 +69,7 @@ class Unit:
     :param sub: SubState, such as "running".
     :param enabled: UnitFileState, such as "enabled"; "" if it is not known.
     :param argv: what ExecStart runs, with its flags, which beat files; empty if it is not known.
+    :param kill_mode: KillMode, such as "process"; "" if it is not known.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Unit:
     sub: str = "running"
     enabled: str = ""
     argv: Tuple[str, ...] = ()
+    kill_mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Observation:
     :param binaries: by path: {exists, executable, link}.
     :param dump: answer of the engine's own dump of its config: {argv, rc, stdout, stderr}.
     :param live: what the running engine tells about itself (Docker: live_restore, swarm, containers ...).
+    :param ending: pods that a restart of the engine's units ends, since systemd ends with them what watches over their containers.
     :param record: what a former run noted, see ``record.Record``.
     :param pending: marker of a run that was interrupted: {run, since, phase, owed, files: {path: {before, after}}, record}, where
         ``owed`` is whether the engine has to start anew, and ``record`` is that of before the run.
@@ -129,6 +132,7 @@ class Observation:
     binaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     dump: Optional[Mapping[str, Any]] = None
     live: Optional[Mapping[str, Any]] = None
+    ending: Sequence[str] = ()
     record: Optional[Mapping[str, Any]] = None
     record_problem: Optional[str] = None
     pending: Optional[Mapping[str, Any]] = None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import List, Optional, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.engines import MODULES, engine
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.losing import restart_loss
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import MISSING, Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan, problems_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish, wish_problems
@@ -24,7 +25,8 @@ def plan_runtime(wish: Wish, observation: Observation) -> RuntimePlan:
         return problems_of(observation.engine or wish.engine, problems, version=observation.version)
     plan = engine(observation.engine)(wish, observation)
     problems = [*_binary_problems(wish, observation), *_file_problems(plan, observation)]
-    return _finishing(plan.refused(*problems) if problems else plan, observation)
+    finished = _finishing(plan.refused(*problems) if problems else plan, observation)
+    return restart_loss(finished, wish, observation)
 
 
 def _engine_problems(wish: Wish, observation: Observation) -> List[str]:

@@ -50,7 +50,7 @@ class Wish:
     :param restart_seconds: how long the engine may take to come back before the old files do.
     :param keep_backups: how many former versions of each file are kept on the node.
     :param state_dir: directory on the node for record, marker and backups.
-    :param permit_live_loss: may restart a Docker daemon whose containers end with it.
+    :param permit_live_loss: may restart a runtime whose containers end with it.
     :param caller: whose options messages name: those of the "module", or what a user of the "role" sets.
     """
 

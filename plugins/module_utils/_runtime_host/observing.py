@@ -31,6 +31,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.docu
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.dumping import run_dump
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.engines import all_units
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.looking import Looking
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.monitors import pods_that_end
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.sockets import with_own_socket
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.systemd import read_units
@@ -66,6 +67,7 @@ _EMPTY: Dict[str, Any] = {
     "binaries": {},
     "dump": None,
     "live": None,
+    "ending": [],
     "kubelet_endpoint": None,
 }
 
@@ -146,7 +148,7 @@ def _engine_facts(look: Look, chosen: Candidate) -> Tuple[Dict[str, Any], Candid
         "dump": _dump(look.root, chosen, program, looking.config_path),
     }
     chosen = with_own_socket(look.root, chosen, unit.argv if unit else (), facts)
-    return {**facts, "live": _live(look.root, chosen)}, chosen
+    return {**facts, "live": _live(look.root, chosen), "ending": pods_that_end(look.root, chosen.units)}, chosen
 
 
 def _without_unit(chosen: Candidate) -> str:

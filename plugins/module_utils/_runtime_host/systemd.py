@@ -15,7 +15,10 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import commands
 
-_PROPERTIES = ("Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "ExecStart")
+_PROPERTIES = (
+    *("Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "ExecStart"),
+    *("KillMode", "ControlGroup"),
+)
 _ASK_SECONDS = 20.0
 # For a process to end that serves nobody.
 _PATIENCE_SECONDS = 20.0
@@ -32,6 +35,8 @@ class Unit:
     """A unit as systemd has it loaded. :param argv: of the first program that it starts, empty if not known.
 
     :param names: all that it is known by.
+    :param kill_mode: which of its processes a stop ends; "" if it is not known.
+    :param group: cgroup of its processes; "" without any.
     """
 
     name: str
@@ -43,6 +48,8 @@ class Unit:
     program: Optional[str]
     argv: Sequence[str]
     names: Sequence[str] = ()
+    kill_mode: str = ""
+    group: str = ""
 
     @property
     def runs(self) -> bool:
@@ -52,7 +59,7 @@ class Unit:
     def to_dict(self) -> Dict[str, Any]:
         """As an observation has it."""
         shown = {"name": self.name, "load": self.load, "active": self.active, "sub": self.sub, "enabled": self.enabled}
-        return {**shown, "argv": list(self.argv)}
+        return {**shown, "argv": list(self.argv), "kill_mode": self.kill_mode}
 
 
 def read_units(names: Sequence[str]) -> List[Unit]:
@@ -151,4 +158,6 @@ def _unit(block: Mapping[str, str]) -> Unit:
         program=started.group("path") if started else None,
         argv=argv,
         names=block.get("Names", "").split(),
+        kill_mode=block.get("KillMode", ""),
+        group=block.get("ControlGroup", ""),
     )

@@ -124,6 +124,7 @@ def found(directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
 def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """By the words in the guide's table, what is really said."""
     docker = node("docker", {"/etc/docker/daemon.json": "{}"}, live={"live_restore": False, "containers": ["db"]})
+    killing = replace(containerd(DEBIAN), ending=["nlp/trainer"])
     bare = replace(containerd(DEBIAN), binaries={BINARY: {"exists": False}})
     changing, masked = found(directory / "node", monkeypatch)
     return {
@@ -139,6 +140,7 @@ def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
         f"Reading {MAIN}:12:7": problems(containerd(DEBIAN + "\n\nname  !\n")),
         "it is not on the node, and every pod of runtime nvidia would fail to start": problems(bare),
         "Restarting Docker would end": problems(docker),
+        "because KillMode of containerd.service is": problems(killing),
         "the lock … of this host is held by run …": re.sub("lock .* of this", "lock … of this", locked(directory)),
         "is being changed at this moment": changing,
         "it is stopped, and has not failed, so somebody has stopped it": stopped(),

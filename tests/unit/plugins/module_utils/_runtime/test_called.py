@@ -81,3 +81,10 @@ def test_every_option_has_a_variable_of_that_name_and_the_role_says_who_it_is() 
             assert f"{wish.called(field.name)} |" in defaults
     (task,) = yaml.safe_load((ROLE / "tasks" / "runtime.yml").read_text("utf-8"))
     assert task["kubegpu.sharing.container_runtime"]["caller"] == "role"
+
+
+def test_file_that_is_ours_says_how_it_goes_as_its_reader_sets_it() -> None:
+    plan = plan_runtime(Wish(), CRIO)
+    (drop_in,) = [change for change in plan.files if change.path.startswith("/etc/crio")]
+    assert drop_in.content is not None
+    assert "kubegpu_runtime_state: absent takes the file away" in drop_in.content
