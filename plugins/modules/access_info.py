@@ -34,6 +34,14 @@ options:
     description: Namespace of the lock, the snapshots and the collection's device plugins, if O(plan_path) is not given.
     type: str
     default: kubegpu-system
+  runtime_classes:
+    description:
+      - Names of RuntimeClasses that the rollout sees to. They are read, and where one is missing, it is asked whether it may be
+        made.
+      - If not given, nothing is asked about them.
+    type: list
+    elements: str
+    default: []
 requirements:
   - python >= 3.9
   - kubernetes >= 24.2.0
@@ -83,7 +91,10 @@ from typing import Any, Mapping
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.access import describe_missing, needed_access
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.arguments import ArgumentSpec, run_module
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.outcome import Outcome
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.access import find_missing
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.access import (
+    find_missing,
+    find_missing_for_runtime_classes,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.arguments import KUBE_AUTH_SPEC
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.documents import read_document
@@ -96,6 +107,7 @@ def argument_spec() -> ArgumentSpec:
             options={
                 "plan_path": {"type": "path"},
                 "namespace": {"type": "str", "default": "kubegpu-system"},
+                "runtime_classes": {"type": "list", "elements": "str", "default": []},
             }
         )
     )
@@ -105,11 +117,12 @@ def run(params: Mapping[str, Any], client: KubeClient) -> Outcome:
     path = params["plan_path"]
     plan = read_plan(read_document(path, "plan"), path) if path else None
     needs = needed_access(plan, plan.namespace if plan else params["namespace"])
-    missing = find_missing(client, needs)
+    asked, denied = find_missing_for_runtime_classes(client, params["runtime_classes"])
+    missing = [*find_missing(client, needs), *denied]
     return Outcome(
         facts={
             "missing": [access.to_dict() for access in missing],
-            "asked": len(needs),
+            "asked": len(needs) + asked,
             "msg": describe_missing(missing),
             "requests": client.requests.to_dict(),
         }

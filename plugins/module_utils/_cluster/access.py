@@ -61,6 +61,11 @@ class Access:
         return {"verb": self.verb, "resource": self.qualified, "namespace": self.namespace}
 
 
+#: What it needs besides where pods are to name a container runtime, and there is no RuntimeClass yet.
+READ_RUNTIME_CLASS = Access("runtimeclasses", "get", "", "node.k8s.io")
+MAKE_RUNTIME_CLASS = Access("runtimeclasses", "create", "", "node.k8s.io")
+
+
 def needed_access(plan: RolloutPlan | None, namespace: str) -> list[Access]:
     """Everything that a rollout reads while it works and everything that it writes.
 

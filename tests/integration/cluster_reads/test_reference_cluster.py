@@ -218,17 +218,23 @@ def test_rollout_status_info_refuses_a_limit_that_is_none(
 
 def test_access_info_is_content_with_an_administrator(cluster: SimulatedCluster) -> None:
     position = cluster.position()
-    facts = access_info.run({"plan_path": None, "namespace": "kubegpu-system"}, client(cluster)).facts
+    facts = access_info.run(
+        {"plan_path": None, "namespace": "kubegpu-system", "runtime_classes": ["nvidia"]}, client(cluster)
+    ).facts
     assert (facts["missing"], facts["msg"]) == ([], "")
-    assert (facts["requests"]["review"], facts["requests"]["write"]) == (facts["asked"], 0)
+    # The RuntimeClass is read, and not asked about.
+    assert (facts["requests"]["review"], facts["requests"]["write"]) == (facts["asked"] - 1, 0)
     assert cluster.writes(position) == []
 
 
 def test_access_info_names_all_that_a_reader_lacks(
     cluster: SimulatedCluster, restricted: Caller, tmp_path: Path
 ) -> None:
-    found = restricted("access_info", plan_path=plan_file(tmp_path, {"gpu-l20": 8}))
+    plan = plan_file(tmp_path, {"gpu-l20": 8})
+    assert "runtimeclasses" not in restricted("access_info", plan_path=plan)["msg"]
+    found = restricted("access_info", plan_path=plan, runtime_classes=["nvidia"])
     assert not found["failed"], found
+    assert {"verb": "create", "resource": "runtimeclasses.node.k8s.io", "namespace": ""} in found["missing"]
     assert {"verb": "patch", "resource": "nodes", "namespace": ""} in found["missing"]
     assert {"verb": "create", "resource": "leases.coordination.k8s.io", "namespace": "kubegpu-system"} in found[
         "missing"

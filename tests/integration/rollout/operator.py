@@ -115,8 +115,16 @@ class Operator:
 
     def play(self, name: str, *arguments: str, **extra_vars: Any) -> Ended:
         """Run playbook ``kubegpu.sharing.<name>``."""
+        return self._run(self._command(name, arguments, extra_vars))
+
+    def ad_hoc(self, *arguments: str) -> Ended:
+        """Run a single task on hosts: ``ansible`` with the inventory."""
+        inventory = str(self.directory / "inventory.yml")
+        return self._run([str(self.executable.with_name("ansible")), "-i", inventory, *arguments])
+
+    def _run(self, command: Sequence[str]) -> Ended:
         result = subprocess.run(
-            self._command(name, arguments, extra_vars),
+            command,
             cwd=self.directory,
             env=self._environment(),
             stdout=subprocess.PIPE,

@@ -8,6 +8,8 @@ The tests go one after the other through the same cluster: each begins with what
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Iterator
 
 import pytest
@@ -103,14 +105,22 @@ def test_second_run_writes_nothing_and_restarts_nothing(hall: Hall) -> None:
 
 
 def test_verification_tells_of_a_runtime_that_somebody_has_put_back(hall: Hall) -> None:
-    """Nothing in the cluster tells of it."""
-    _cluster, operator, runtimes = hall
+    """Nothing in the cluster tells of it. Nor does a plan tell of the name that pods ask for it by, if somebody has removed that."""
+    cluster, operator, runtimes = hall
     runtimes["gpu-t4"].config.write_text(CONFIG, encoding="utf-8")
+    cluster.client().delete(CLASS)
     ended = operator.play("verify")
     assert ended.returncode != 0
     assert "Container runtimes are not as wanted: gpu-t4: containerd 1.6.20~ds1 is not set up as wanted" in words(
         ended
     ).replace("\\n", " ")
+    before, restarts = cluster.position(), [runtime.restarts for runtime in runtimes.values()]
+    (command,) = set(re.findall(r"ansible -i INVENTORY .*?tasks_from=runtime_class'", words(ended)))
+    made = operator.ad_hoc(*shlex.split(command)[3:])
+    assert made.returncode == 0, made.output
+    assert cluster.client().get(CLASS)["handler"] == "nvidia"
+    assert [write["path"] for write in cluster.writes(before)] == [CLASS.rpartition("/")[0]]
+    assert [runtime.restarts for runtime in runtimes.values()] == restarts
 
 
 def test_runtime_that_serves_with_neither_files_keeps_its_node_out_of_service_until_it_does(hall: Hall) -> None:

@@ -6,12 +6,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.access import (
+    MAKE_RUNTIME_CLASS,
+    READ_RUNTIME_CLASS,
     Access,
     describe_missing,
     needed_access,
 )
-from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.access import find_missing
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.access import (
+    find_missing,
+    find_missing_for_runtime_classes,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.mig import MigStep
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import (
     DaemonSetRelease,
@@ -105,6 +112,43 @@ def test_find_missing_asks_a_review_each_and_writes_nothing(api: Any) -> None:
     assert {seen.path for seen in api.seen} == {"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"}
     leases = [seen.body["spec"]["resourceAttributes"] for seen in api.seen if "leases" in str(seen.body)]
     assert {"verb": "create", "resource": "leases", "group": "coordination.k8s.io", "namespace": "gpu"} in leases
+
+
+@pytest.mark.parametrize(
+    ("status", "allowed", "denied", "reviews"),
+    [
+        pytest.param(200, False, [], 0, id="there-already"),
+        pytest.param(404, True, [], 1, id="may-be-made"),
+        pytest.param(404, False, [MAKE_RUNTIME_CLASS], 1, id="may-not-be-made"),
+        pytest.param(403, False, [MAKE_RUNTIME_CLASS, READ_RUNTIME_CLASS], 1, id="may-not-be-read"),
+        pytest.param(403, True, [READ_RUNTIME_CLASS], 1, id="may-be-made-only"),
+    ],
+)
+def test_making_a_runtime_class_is_asked_for_only_where_it_is_not_there(
+    api: Any, status: int, allowed: bool, denied: list[Access], reviews: int
+) -> None:
+    reply = type(api.replies[0])
+
+    def answer(seen: Any) -> Any:
+        if seen.path == "/apis/node.k8s.io/v1/runtimeclasses/nvidia":
+            return reply(status=status, body={"metadata": {"name": "nvidia"}})
+        assert seen.body["spec"]["resourceAttributes"] == {
+            "verb": "create",
+            "resource": "runtimeclasses",
+            "group": "node.k8s.io",
+        }
+        return reply(status=201, body={"status": {"allowed": allowed}})
+
+    api.serve = answer
+    client = api.client()
+    asked, missing = find_missing_for_runtime_classes(client, ["nvidia"])
+    assert (asked, missing) == (1 + reviews, denied)
+    assert (client.requests.to_dict()["review"], client.requests.to_dict()["write"]) == (reviews, 0)
+
+
+def test_nothing_is_asked_about_runtime_classes_where_none_is_seen_to(api: Any) -> None:
+    assert find_missing_for_runtime_classes(api.client(), []) == (0, [])
+    assert api.seen == []
 
 
 def test_describe_missing_says_what_to_grant_and_where() -> None:
