@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from unit.plugins.module_utils._runtime.nodes import after, node
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Candidate, Observation, Unit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
-
-from .nodes import after, node
 
 CRIO = node("crio", {"/etc/crio/crio.conf": ""}, version="1.30.0", listings={"/etc/crio/crio.conf.d": []})
 
