@@ -57,20 +57,18 @@ _value:
       finished_pods: []
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plan_nodes import read_nodes
 
 
 def mig_steps(plan_path: Any, nodes: Sequence[str], cluster_path: Any = "", emptied: Any = None) -> dict[str, Any]:
     """Steps by node."""
-    entries = _nodes_of(plan_path)
+    entries = read_nodes("mig_steps", plan_path)
     with_mig = [node for node in to_plain(nodes) if (entries.get(node) or {}).get("mig")]
-    found = _nodes_of(cluster_path) if with_mig and cluster_path else {}
+    found = read_nodes("mig_steps", cluster_path) if with_mig and cluster_path else {}
     ended = to_plain(emptied or {})
     return {node: _step(entries[node], found.get(node) or {}, ended.get(node) or {}) for node in with_mig}
 
@@ -83,16 +81,6 @@ def _step(entry: dict[str, Any], found: dict[str, Any], emptied: dict[str, Any])
         "pods": {pod["uid"]: f"{pod['namespace']}/{pod['name']}" for pod in found.get("pods") or ()},
         "finished_pods": emptied.get("finished_pods") or [],
     }
-
-
-def _nodes_of(path: Any) -> dict[str, Any]:
-    try:
-        with open(str(to_plain(path)), encoding="utf-8") as stream:
-            return json.load(stream).get("nodes") or {}
-    except (OSError, ValueError, AttributeError) as error:
-        raise AnsibleFilterError(
-            f"mig_steps: {path} cannot be read as the file of a plan or a cluster: {error}"
-        ) from error
 
 
 class FilterModule:

@@ -45,22 +45,16 @@ _value:
       live_loss: true
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plan_nodes import read_nodes
 
 
 def runtime_steps(plan_path: Any, nodes: Sequence[str]) -> dict[str, Any]:
     """Steps by node."""
-    try:
-        with open(str(to_plain(plan_path)), encoding="utf-8") as stream:
-            entries = json.load(stream).get("nodes") or {}
-    except (OSError, ValueError, AttributeError) as error:
-        raise AnsibleFilterError(f"runtime_steps: {plan_path} cannot be read as the file of a plan: {error}") from error
+    entries = read_nodes("runtime_steps", plan_path)
     found = {node: (entries.get(node) or {}).get("runtime") for node in to_plain(nodes)}
     return {
         node: {"digest": runtime["digest"], "live_loss": runtime["live_loss"]}
