@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
 
-from hosts import packages
-from hosts.host import start, stop
-from hosts.packages import HostsUnavailableError
+from hosts.fixture import running
 from simulator.cluster import SimulatedCluster
 
 from .real_host import CONFIG, ORIGINAL, STATE, RealHost
@@ -24,21 +21,11 @@ SCENARIO = {"name": "small", "nodes": [{"name": "gpu-1", "gpus": [{"card": "T4",
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHost]:
     """A host whose containerd runs."""
-    try:
-        packages.install_packages()
-        directory = tmp_path_factory.mktemp("machine")
-        host = start(directory / "host", "runtime-node")
-    except HostsUnavailableError as error:
-        if packages.are_required():
-            raise
-        pytest.skip(str(error))
-    # The path of a socket is short.
-    found = RealHost(host, Path(directory))
-    try:
+    directory = tmp_path_factory.mktemp("machine")
+    with running(directory / "host", "runtime-node") as host:
+        found = RealHost(host, directory)
         found.prepare()
         yield found
-    finally:
-        stop(directory / "host")
 
 
 @pytest.fixture
@@ -56,5 +43,5 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedClust
     directory = tmp_path_factory.mktemp("cluster")
     scenario = directory / "small.yml"
     scenario.write_text(yaml.safe_dump(SCENARIO), encoding="utf-8")
-    with SimulatedCluster.start(scenario, directory, speed=50) as running:
-        yield running
+    with SimulatedCluster.start(scenario, directory, speed=50) as started:
+        yield started

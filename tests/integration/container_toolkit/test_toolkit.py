@@ -19,11 +19,11 @@ import pytest
 import yaml
 from integration.container_toolkit.repository import NAMES, Repository, served
 
-from hosts import packages
 from hosts.base import base
 from hosts.debian import Packages, unpacked
-from hosts.host import Host, execute, start, stop
-from hosts.packages import HostsUnavailableError, codename
+from hosts.fixture import running, skipped_where_unavailable
+from hosts.host import Host, execute
+from hosts.packages import codename, install_packages
 
 pytestmark = pytest.mark.timeout(600)  # package managers on a loaded machine, several times in a test
 
@@ -132,31 +132,25 @@ def dnf() -> Path:
 @pytest.fixture(scope="module")
 def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolkit]:
     """The steps below share a host, as versions of a node follow each other."""
-    try:
-        packages.install_packages()
-    except HostsUnavailableError as error:
-        if packages.are_required():
-            raise
-        pytest.skip(str(error))
     directory = tmp_path_factory.mktemp("toolkit")
-    repository, serving = Repository(directory / "repository"), ExitStack()
-    try:
+    with skipped_where_unavailable():
+        install_packages()
+        layers = [dnf()]
+    with ExitStack() as ending:
+        repository = Repository(directory / "repository")
+        ending.callback(repository.close)
         for version in (OLD, NEW):
             repository.add(version)
         repository.sign()
-        host = start(directory / "host", "toolkit", [dnf()])
+        host = ending.enter_context(running(directory / "host", "toolkit", layers))
         unit = "/etc/systemd/system/canary.service"
         execute(host, f"printf '[Service]\\nExecStart=/bin/sleep inf\\n' > {unit} && systemctl start canary", 30)
         execute(host, f"printf '[Unit]\\nDescription=changed\\n' >> {unit}", 30)
-        url = serving.enter_context(served(directory / "repository", host.address))
+        url = ending.enter_context(served(directory / "repository", host.address))
         earlier = f"{url}/deb/{EARLIER}_{OLD}_all.deb"
         fetch = f'python3 -c \'import urllib.request as u; u.urlretrieve("{earlier}", "/srv/a.deb")\''
         execute(host, f"{fetch} && dpkg -i /srv/a.deb", 30)
         yield Toolkit(host, repository, url, directory)
-    finally:
-        serving.close()
-        repository.close()
-        stop(directory / "host")
 
 
 def test_toolkit_settings_are_told_all_at_once(toolkit: Toolkit) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 from hosts.containerds import program
-from hosts.packages import HostsUnavailableError, are_required
+from hosts.fixture import skipped_where_unavailable
 
 from .real_containerd import RealContainerd
 
@@ -39,12 +39,8 @@ def make(tmp_path: Path) -> Make:
     """The host's containerd, in a series; its files stay when another one is installed."""
 
     def installed(series: str) -> RealContainerd:
-        try:
+        with skipped_where_unavailable():
             return RealContainerd(program(series), tmp_path)
-        except HostsUnavailableError as error:
-            if are_required():
-                raise
-            pytest.skip(str(error))
 
     return installed
 

@@ -21,7 +21,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import parse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 from hosts.containerds import program
-from hosts.packages import HostsUnavailableError, are_required
+from hosts.fixture import skipped_where_unavailable
 
 from .real_containerd import RealContainerd
 
@@ -90,12 +90,8 @@ def programs() -> Callable[[str], Path]:
     """The executable of a series; Debian has them all."""
 
     def find(series: str) -> Path:
-        try:
+        with skipped_where_unavailable():
             return program(series)
-        except HostsUnavailableError as error:
-            if are_required():
-                raise
-            pytest.skip(str(error))
 
     return find
 

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from hosts import packages
-from hosts.host import Host, start, stop
-from hosts.images import write_image
-from hosts.packages import HostsUnavailableError
+from hosts import images
+from hosts.fixture import running, skipped_where_unavailable
+from hosts.host import Host
 
 IMAGE = "test.invalid/busybox:1"
 SECONDS = 60
@@ -84,25 +83,16 @@ def by_itself(container: str) -> str:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    try:
-        packages.install_packages()
-        host = start(tmp_path / "host", "gpu-1")
-        write_image(tmp_path / "image.tar", [IMAGE])
-    except HostsUnavailableError as error:
-        stop(tmp_path / "host")
-        if packages.are_required():
-            raise
-        pytest.skip(str(error))
-    try:
+    with running(tmp_path / "host", "gpu-1") as host:
+        with skipped_where_unavailable():
+            images.write_image(tmp_path / "image.tar", [IMAGE])
         found = Machine(host, tmp_path)
-        found.sh((Path(packages.__file__).parent / "allow-containers").read_text(encoding="utf-8"))
+        found.sh((Path(images.__file__).parent / "allow-containers").read_text(encoding="utf-8"))
         image = (tmp_path / "image.tar").read_bytes()
         found.sh(
             f"{DEVICES}; systemctl start containerd; cat >/image.tar; ctr -n k8s.io images import /image.tar", image
         )
         yield found
-    finally:
-        stop(tmp_path / "host")
 
 
 def judged(found: dict[str, Any]) -> dict[str, bool]:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from hosts import packages
+from hosts.fixture import skipped_where_unavailable
 from hosts.host import LOG, PID, Host, cgroup_name, execute, start, stop
-from hosts.packages import HostsUnavailableError
+from hosts.packages import install_packages
 
 SECONDS = 30
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
@@ -24,12 +24,8 @@ BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 @pytest.fixture(scope="module", autouse=True)
 def machine() -> None:
-    try:
-        packages.install_packages()
-    except HostsUnavailableError as error:
-        if packages.are_required():
-            raise
-        pytest.skip(str(error))
+    with skipped_where_unavailable():
+        install_packages()
 
 
 @pytest.fixture

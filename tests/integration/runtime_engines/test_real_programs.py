@@ -23,19 +23,15 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 from hosts.containerds import program
 from hosts.debian import Packages, unpacked
-from hosts.packages import HostsUnavailableError, are_required
+from hosts.fixture import skipped_where_unavailable
 
 FULL = Wish(default=True, cdi="true")
 DAEMON = "/etc/docker/daemon.json"
 
 
 def of_debian(get: Callable[[], Path]) -> Path:
-    try:
+    with skipped_where_unavailable():
         return get()
-    except HostsUnavailableError as error:
-        if are_required():
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,8 @@ from typing import Any
 
 import pytest
 
-from hosts import packages
-from hosts.host import Host, execute, start, stop
-from hosts.packages import HostsUnavailableError
+from hosts.fixture import running
+from hosts.host import Host, execute
 
 INFO = "kubegpu.sharing.container_runtime_info"
 FILES = "kubegpu.sharing.runtime_files"
@@ -122,18 +121,9 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    try:
-        packages.install_packages()
-        directory = tmp_path_factory.mktemp("machine")
-        host = start(directory / "host", "runtime-files")
-    except HostsUnavailableError as error:
-        if packages.are_required():
-            raise
-        pytest.skip(str(error))
-    try:
+    directory = tmp_path_factory.mktemp("machine")
+    with running(directory / "host", "runtime-files") as host:
         yield Node(host, directory)
-    finally:
-        stop(directory / "host")
 
 
 @pytest.fixture
