@@ -9,7 +9,6 @@ One reading per call: between two calls nothing holds a GPU, so that MIG modes c
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Dict, List, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import DEFAULT_PATH, ReaderLock
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import replace_file
 from ansible_collections.kubegpu.sharing.plugins.module_utils._export.metrics import Reading, describe_usage
 from ansible_collections.kubegpu.sharing.plugins.module_utils._export.text_format import render
 from ansible_collections.kubegpu.sharing.plugins.module_utils._nvml.errors import NvmlError, NvmlUnavailableError
@@ -83,19 +83,10 @@ def write_file(path: str, text: str) -> None:
 
     :raises KubeGpuError: it cannot be written.
     """
-    # node_exporter passes over a name that does not end in .prom. One that was left there may be somebody else's link.
-    temporary = f"{path}.new"
     try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE)
-        with os.fdopen(opened, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), _MODE)
-            file.write(text)
-        os.replace(temporary, path)
+        # What is not finished has another ending: node_exporter passes over a name that does not end in .prom.
+        replace_file(path, text.encode(), _MODE)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
         raise KubeGpuError(
             f"Writing {path} failed: {error.strerror}. See that its directory is there, may be written to and has space left."
         ) from error

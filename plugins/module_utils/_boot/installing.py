@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import replace_file
 
 _MODE = 0o755
 
@@ -65,7 +66,7 @@ def install(wanted: Wanted, source: str) -> None:
                 "Leave source and digest to the action plugin."
             )
         os.makedirs(os.path.dirname(wanted.path), mode=0o755, exist_ok=True)
-        _write(f"{wanted.path}.{os.getpid()}.new", wanted.path, program)
+        replace_file(wanted.path, program, _MODE)
     except OSError as error:
         raise _failed("Installing", wanted.path, error) from error
 
@@ -79,20 +80,6 @@ def remove(wanted: Wanted) -> None:
         raise _failed("Removing", wanted.path, error) from error
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(wanted.path))
-
-
-def _write(temporary: str, path: str, program: bytes) -> None:
-    opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, _MODE)
-    try:
-        with os.fdopen(opened, "wb") as file:
-            file.write(program)
-            os.fchmod(file.fileno(), _MODE)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _digest_of(path: str) -> Optional[str]:

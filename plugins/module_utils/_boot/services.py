@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import List, Sequence, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import replace_file
 
 _RUNS = ("active", "activating", "reloading")
 _STOP_SECONDS = 30.0
@@ -80,12 +81,9 @@ class HostServices:
             raise KubeGpuError(f"Reading {self.note_path} failed: {error.strerror}.") from error
 
     def _note(self, units: Sequence[str]) -> None:
-        temporary = f"{self.note_path}.new"
         try:
             os.makedirs(os.path.dirname(self.note_path), mode=0o755, exist_ok=True)
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write("".join(f"{unit}\n" for unit in units))
-            os.replace(temporary, self.note_path)
+            replace_file(self.note_path, "".join(f"{unit}\n" for unit in units).encode(), 0o644)
         except OSError as error:
             raise KubeGpuError(
                 f"Writing {self.note_path} failed: {error.strerror}. No service was stopped, as none could be started again."

@@ -12,8 +12,11 @@ from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import remove_durably, replace_durably
 from ansible_collections.kubegpu.sharing.plugins.module_utils._mig.record import SCHEMA_VERSION, layout_hash
 
+# Nothing in them is secret, and a device plugin looks at the marker.
+_MODE = 0o644
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -109,12 +112,9 @@ class MigFiles:
     def _remove(self, path: str) -> None:
         try:
             _clear_directory(path)
-            os.unlink(path)
-        except FileNotFoundError:
-            return
+            remove_durably(path)
         except OSError as error:
             raise KubeGpuError(f"Removing {path} failed: {error.strerror}.") from error
-        _sync_directory(os.path.dirname(path))
 
 
 def boot_id() -> Optional[str]:
@@ -137,17 +137,10 @@ def _read(path: str) -> Optional[Dict[str, Any]]:
 
 def _write(path: str, text: str) -> None:
     """In one piece, and on the disk when this returns: a power cut leaves the old file or the new one."""
-    temporary = f"{path}.new"
     try:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        with os.fdopen(opened, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         _clear_directory(path)
-        os.replace(temporary, path)
-        _sync_directory(os.path.dirname(path))
+        replace_durably(path, text.encode(), _MODE)
     except OSError as error:
         raise KubeGpuError(
             f"Writing {path} failed: {error.strerror}. Run with become, or set state_dir and ready_path to places that can be "
@@ -162,11 +155,3 @@ def _clear_directory(path: str) -> None:
     """
     if os.path.isdir(path) and not os.path.islink(path):
         os.rmdir(path)
-
-
-def _sync_directory(path: str) -> None:
-    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import UNFINISHED, replace_file
 
 DEFAULT_PATH = "/var/lib/kubegpu-sharing/measurements"
 # Also a file's name, with what is added to it.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_DOCUMENT, _LOCK, _NEW = ".json", ".lock", ".json.new"
+_DOCUMENT, _LOCK = ".json", ".lock"
 # Where everybody may write, others cannot take away what is there if it is sticky.
 _ANYBODYS = stat.S_IWOTH | stat.S_ISVTX
 # Who looks whether a measurement runs holds its lock for a moment.
@@ -106,7 +107,7 @@ class UsageFiles:
         """Remove a measurement's files: True if there were any, None if it runs and was left alone."""
         if self._is_running(unwanted):
             return None
-        paths = [self._path(unwanted, end) for end in (_DOCUMENT, _NEW, _LOCK)]
+        paths = [self._path(unwanted, end) for end in (_DOCUMENT, _DOCUMENT + UNFINISHED, _LOCK)]
         there = [path for path in paths if os.path.lexists(path)]
         for path in there if not check_mode else ():
             try:
@@ -174,16 +175,13 @@ class UsageFile:
 
     def write(self, document: Mapping[str, Any]) -> None:
         """Write it in one piece, so that a reader sees the one before or this one."""
-        new = self._stem + _NEW
         try:
             if self._lock is None:
                 _make_private(self._directory)
                 self._lock = self._take_lock()
-            _write_new(new, json.dumps(document, separators=(",", ":")))
-            os.replace(new, self._stem + _DOCUMENT)
+            replace_file(self._stem + _DOCUMENT, json.dumps(document, separators=(",", ":")).encode(), 0o600)
         except OSError as error:
             self.problem = self._say(error)
-            _remove(new)
         except KubeGpuError as error:
             # the lock could not be had at the beginning, and another process has it now
             self.problem = error.msg
@@ -249,21 +247,3 @@ def _read(path: str) -> Dict[str, Any]:
     if not isinstance(document, dict) or document.get("kind") != "measurement":
         raise ValueError("it is not a measurement")
     return document
-
-
-def _write_new(path: str, text: str) -> None:
-    # left by a process that was killed while it wrote
-    _remove(path)
-    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(opened, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        # before it takes the place of the one before: a node that crashes now would be left with an empty file
-        os.fsync(file.fileno())
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return

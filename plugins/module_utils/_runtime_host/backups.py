@@ -12,9 +12,9 @@ import shutil
 from typing import Dict, Iterable, List, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import new_file, sync_directory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import (
     make_directory,
-    sync_directory,
     write_document,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
@@ -67,12 +67,8 @@ class Backups:
                 shutil.rmtree(os.path.join(self._root.real(self._directory), name), ignore_errors=True)
 
     def _copy(self, path: str, copy: str) -> None:
-        with open(self._root.real(path), "rb") as source:
-            opened = os.open(self._root.real(copy), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(opened, "wb") as file:
-                shutil.copyfileobj(source, file)
-                file.flush()
-                os.fsync(file.fileno())
+        with open(self._root.real(path), "rb") as source, new_file(self._root.real(copy), 0o600) as file:
+            shutil.copyfileobj(source, file)
 
     def _names(self) -> List[str]:
         """The oldest first."""

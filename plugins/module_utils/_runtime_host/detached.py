@@ -18,10 +18,10 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.installing import find_interpreter
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import remove_durably
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import commands, pending
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import (
     read_document,
-    remove_durably,
     write_document,
     write_durably,
 )
@@ -100,7 +100,7 @@ class Files:
     def claim(self, who: str) -> str:
         """Say the word, unless it was said. Whose word it is."""
         mine = f"{self.word}.{os.getpid()}"
-        write_durably(mine, who)
+        write_durably(mine, who.encode())
         try:
             # With its content at once: whoever finds it reads it.
             os.link(mine, self.word)

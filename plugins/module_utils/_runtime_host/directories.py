@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import List, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import remove_durably
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import (
     read_document,
-    remove_durably,
     write_document,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import replace_durably
 
 SCHEMA_VERSION = 1
 _MODE = 0o600
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def read_document(path: str) -> Tuple[Optional[Dict[str, Any]], Optional[str]]:
@@ -45,47 +44,20 @@ def write_document(path: str, document: Mapping[str, Any]) -> None:
     :raises KubeGpuError: it cannot be written.
     """
     try:
-        write_durably(path, json.dumps({**document, "schema_version": SCHEMA_VERSION}, indent=1, sort_keys=True) + "\n")
+        write_durably(path, _encode({**document, "schema_version": SCHEMA_VERSION}))
     except OSError as error:
         raise KubeGpuError(
             f"Writing {path} failed: {error.strerror}. Run with become, and see that its directory can be written to and has space left."
         ) from error
 
 
-def write_durably(path: str, text: str) -> None:
-    """As :func:`write_document`, any text.
+def write_durably(path: str, content: bytes) -> None:
+    """As :func:`write_document`, any content.
 
     :raises OSError: it cannot be written; what was there stands.
     """
     make_directory(os.path.dirname(path))
-    temporary = f"{path}.new"
-    # One that a killed process left, or a link that somebody has put there, is not written through.
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    try:
-        opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
-        with os.fdopen(opened, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    sync_directory(os.path.dirname(path))
-
-
-def remove_durably(path: str) -> None:
-    """Remove a file, if it is there.
-
-    :raises OSError: it cannot be removed.
-    """
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-    sync_directory(os.path.dirname(path))
+    replace_durably(path, content, _MODE)
 
 
 def make_directory(path: str) -> None:
@@ -93,19 +65,5 @@ def make_directory(path: str) -> None:
     os.makedirs(path, mode=0o700, exist_ok=True)
 
 
-def sync_directory(path: str) -> None:
-    """Have the disk know which names are in a directory."""
-    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def boot_id() -> Optional[str]:
-    """What tells this start of the host from others; None if the kernel does not say."""
-    try:
-        with open(_BOOT_ID, encoding="utf-8") as file:
-            return file.read().strip()
-    except OSError:
-        return None
+def _encode(document: Mapping[str, Any]) -> bytes:
+    return f"{json.dumps(document, indent=1, sort_keys=True)}\n".encode()

@@ -12,10 +12,9 @@ from datetime import datetime, timezone
 from typing import Any, Dict, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import remove_durably
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import (
-    boot_id,
     read_document,
-    remove_durably,
     write_document,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observed_files import digest_of
@@ -65,7 +64,6 @@ class Pending:
             "run": run,
             "pid": os.getpid(),
             "since": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-            "boot_id": boot_id(),
             "phase": PREPARING,
             **facts,
         }

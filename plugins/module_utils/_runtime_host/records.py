@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import remove_durably
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import (
     SCHEMA_VERSION,
     read_document,
-    remove_durably,
     write_document,
     write_durably,
 )
@@ -33,12 +33,19 @@ class RecordFile:
         return cls(os.path.join(root.real(state_dir), RECORD))
 
     def text(self) -> Optional[str]:
-        """As it stands, None if it is not there."""
+        """As it stands, None if it is not there.
+
+        :raises KubeGpuError: it cannot be read: taken for one that is not there, it would be removed on the way back.
+        """
         try:
             with open(self.path, encoding="utf-8", errors="surrogateescape", newline="") as file:
                 return file.read()
-        except OSError:
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            raise KubeGpuError(
+                f"Reading {self.path} failed: {error.strerror}. Run with become; if the disk has errors, the kernel log tells of them."
+            ) from error
 
     def write(self, record: Optional[Mapping[str, Any]]) -> None:
         """Make it the new one, or have none.
@@ -56,7 +63,7 @@ class RecordFile:
             if text is None:
                 self._remove()
             elif self.text() != text:
-                write_durably(self.path, text)
+                write_durably(self.path, text.encode("utf-8", "surrogateescape"))
         except (KubeGpuError, OSError) as error:
             return f"The record {self.path} could not be put back: {error}"
         return None

@@ -17,10 +17,8 @@ import shutil
 from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import (
-    make_directory,
-    sync_directory,
-)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import new_file, sync_directory
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.documents import make_directory
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observed_files import (
     digest,
     digest_of,
@@ -218,19 +216,9 @@ def _missing_directories(directory: str, root: Root) -> List[str]:
 
 def _write_beside(temporary: str, path: str, step: FileStep) -> None:
     """A new file with mode, owner and attributes of the one that it will replace, on the disk when this returns."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(opened, "wb") as file:
-            file.write(step.content or b"")
-            _dress(file.fileno(), path, step.mode)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with new_file(temporary, 0o600) as file:
+        file.write(step.content or b"")
+        _dress(file.fileno(), path, step.mode)
 
 
 def _dress(opened: int, path: str, mode: int) -> None:
