@@ -165,14 +165,17 @@ def _difference(path: Path, old: Mapping[Path, Any], new: Mapping[Path, Any]) ->
 
 
 def _equal(path: Path, old: Any, new: Any) -> bool:
-    """Whether the engine does the same. In a runtime's table it tells zeros only if nobody wrote the table."""
+    """Whether the engine does the same. In a runtime's table it tells zeros and defaults only if nobody wrote the table."""
     if "runtimes" in path and path[0] == "plugins":
-        return (_NOTHING if old in _ZEROS else old) == (_NOTHING if new in _ZEROS else new)
+        unsaid = (*_ZEROS, _DEFAULTS.get(path[-1], _NOTHING))
+        return (_NOTHING if old in unsaid else old) == (_NOTHING if new in unsaid else new)
     return bool(old == new)
 
 
 _NOTHING = object()
 _ZEROS: Tuple[Any, ...] = ("", 0, [], {})
+# What containerd (1.7; from 2.0 on by the other name) takes for a key of a runtime that is empty. Its built-in runc says so itself.
+_DEFAULTS = {"sandbox_mode": "podsandbox", "sandboxer": "podsandbox"}
 
 
 def _shown(values: Mapping[Path, Any], path: Path) -> str:

@@ -76,6 +76,19 @@ def test_upgrade_needs_nothing_until_the_wish_changes(make: Make) -> None:
     assert host.files() == before
 
 
+@pytest.mark.parametrize("newer", ["1.7", "2"])
+def test_runc_that_an_older_containerd_had_to_have_named_goes_from_a_newer_one(make: Make, newer: str) -> None:
+    host = make("1.6")
+    host.write("config.toml", "version = 2\n")
+    before = host.files()
+    host.apply(PRESENT)
+    # The newer one has a key more for runtimes, which its built-in runc has set and a table of 1.6 has not.
+    host = replaced_by(host, make(newer))
+    host.apply(ABSENT)
+    assert host.files() == before
+    assert host.record is None
+
+
 @pytest.mark.parametrize("lost", [False, True], ids=["recorded", "lost"])
 @pytest.mark.parametrize("wish", [FULL, ABSENT], ids=["present", "absent"])
 def test_containerd_that_was_taken_back_gets_its_config_back(make: Make, wish: Wish, lost: bool) -> None:

@@ -57,6 +57,15 @@ def test_zero_in_a_runtime_that_is_told_or_not_is_the_same() -> None:
     assert compared(BEFORE + "[plugins.other]\nvalue = 0\n" + NVIDIA) != []
 
 
+@pytest.mark.parametrize("key", ["sandbox_mode", "sandboxer"])
+def test_default_of_a_runtime_that_is_told_or_not_is_the_same(key: str) -> None:
+    built_in = BEFORE + f'{key} = "podsandbox"\n'
+    named = BEFORE + f'{key} = ""\n'
+    assert compared(built_in + NVIDIA, named) == []
+    assert compared(named + NVIDIA, built_in) == []
+    assert compared(BEFORE + f'{key} = "shim"\n' + NVIDIA, named) != []
+
+
 def test_ours_that_does_not_take_effect_is_named() -> None:
     assert "does not take effect" in compared(BEFORE)[0]
     other = compared(BEFORE + NVIDIA.replace('"v2"', '"v1"'))
