@@ -33,6 +33,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates
     recorded_or_marked,
     uses_base,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import literal
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import show
 
 TYPE = "io.containerd.runc.v2"
@@ -110,7 +111,7 @@ def runtime_lines(draft: Draft, containerd: Containerd, systemd_cgroup: str) -> 
     lines = [f"[{show(above)}]", f'  runtime_type = "{TYPE}"']
     if wish.privileged_without_host_devices != "inherit":
         lines.append(f"  privileged_without_host_devices = {wish.privileged_without_host_devices}")
-    lines += ["", f"[{show((*above, 'options'))}]", f'  BinaryName = "{wish.binary}"']
+    lines += ["", f"[{show((*above, 'options'))}]", f"  BinaryName = {literal(wish.binary)}"]
     if systemd_cgroup:
         lines.append(f"  SystemdCgroup = {systemd_cgroup}")
     return lines

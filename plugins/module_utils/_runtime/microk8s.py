@@ -24,6 +24,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates
     section,
     values,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import literal
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import show
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import add_toolkit_config
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
@@ -147,7 +148,7 @@ def _table(wish: Wish, text: str, above: Tuple[str, ...], runtime: Tuple[str, ..
     table = {"runtime_type": '"io.containerd.runc.v2"', **values(text, runc)}
     if wish.privileged_without_host_devices != "inherit":
         table["privileged_without_host_devices"] = wish.privileged_without_host_devices
-    options = {**values(text, (*runc, "options")), "BinaryName": f'"{wish.binary}"'}
+    options = {**values(text, (*runc, "options")), "BinaryName": literal(wish.binary)}
     return [
         f"[{show(runtime)}]",
         *[f"  {key} = {value}" for key, value in table.items()],

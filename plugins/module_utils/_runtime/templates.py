@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import SeenFile
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.record import FileRecord
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_places import value_end
 
 BEGIN = "# BEGIN kubegpu.sharing"
 END = "# END kubegpu.sharing"
@@ -26,10 +27,9 @@ _BASE_CALL = re.compile(r'\{\{-?\s*template\s+"base"\s+\.\s*-?\}\}')
 _GO_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _HEADER = re.compile(r"^[ \t]*\[(?!\[)\s*(?P<path>[^#\n]*?)\s*\][ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _PART = re.compile(r"""\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^."'\s]+))\s*(?:\.|$)""")
-
-_LINE = re.compile(
-    r"^[ \t]*(?P<key>[A-Za-z0-9_-]+)[ \t]*=[ \t]*(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^#\r\n]+)", re.MULTILINE
-)
+_KEY = re.compile(r"^[ \t]*(?P<key>[A-Za-z0-9_-]+)[ \t]*=[ \t]*", re.MULTILINE)
+# A number, a word, or a variable of a template that stands without quotes.
+_BARE = re.compile(r"[^\"'\[{#\r\n][^#\r\n]*")
 
 Path = Tuple[str, ...]
 
@@ -62,10 +62,22 @@ def section(text: str, path: Path) -> Optional[Tuple[int, int]]:
 
 
 def values(text: str, path: Path) -> Dict[str, str]:
-    """The keys of a table with their values as they are written, of those that stand on one line. {} without the table."""
+    """The keys of a table with their values as they are written, an array over all of its lines. {} without the table."""
     found = section(text, path)
-    body = text[slice(*found)] if found else ""
-    return {line["key"]: line["value"].strip() for line in _LINE.finditer(body)}
+    return dict(_values(text[slice(*found)])) if found else {}
+
+
+def _values(body: str) -> Iterator[Tuple[str, str]]:
+    key = _KEY.search(body)
+    while key:
+        try:
+            bare = _BARE.match(body, key.end())
+            end = bare.end() if bare else value_end(body, key.end())
+        except ValueError:
+            # A bracket or string that is never closed: what follows it cannot be told apart.
+            return
+        yield key["key"], body[key.end() : end].strip()
+        key = _KEY.search(body, end)
 
 
 @dataclass(frozen=True)

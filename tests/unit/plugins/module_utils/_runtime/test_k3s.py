@@ -306,6 +306,16 @@ def test_name_of_its_own_is_added_by_what_the_version_has(release: tuple[str, st
         assert (change.content or "").startswith(BASE)
 
 
+@ALL
+def test_path_of_the_executable_with_letters_that_toml_escapes_is_the_same_path_to_containerd(
+    release: tuple[str, str],
+) -> None:
+    wish = Wish(name="gpu", binary='/opt/the "best"\\nvidia')
+    start = replace(rancher(release), binaries={wish.binary: {"exists": True, "executable": True}})
+    configured, _plan = there_and_back(start, wish)
+    assert runtimes(rendered(configured))["gpu"]["options"]["BinaryName"] == wish.binary
+
+
 def test_own_template_stays_when_its_table_is_in_the_config_of_the_next_start() -> None:
     start = rancher(SECOND)
     configured = after(start, plan_runtime(Wish(name="gpu"), start))

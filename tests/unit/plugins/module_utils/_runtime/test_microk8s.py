@@ -96,6 +96,22 @@ def test_options_of_runc_go_along() -> None:
     }
 
 
+def test_options_of_runc_over_several_lines_go_along_as_a_whole() -> None:
+    """The first line alone would be a template that containerd cannot read."""
+    header = f'[plugins."{CRI}".containerd.runtimes.runc]\n'
+    array = '      pod_annotations = [\n        "a.b/*", # one = 1 ]\n        "c",\n      ]\n'
+    assert header in TEXT
+    configured, _plan = there_and_back(microk8s(TEXT.replace(header, header + array)), Wish())
+    assert rendered(configured)["containerd"]["runtimes"]["nvidia"]["pod_annotations"] == ["a.b/*", "c"]
+
+
+def test_path_of_the_executable_with_letters_that_toml_escapes_is_the_same_path_to_containerd() -> None:
+    wish = Wish(binary='/opt/the "best"\\nvidia')
+    start = replace(microk8s(), binaries={wish.binary: {"exists": True, "executable": True}})
+    configured, _plan = there_and_back(start, wish)
+    assert rendered(configured)["containerd"]["runtimes"]["nvidia"]["options"]["BinaryName"] == wish.binary
+
+
 def test_replaced_executable_of_runc_is_told_and_not_inherited() -> None:
     table = f'[plugins."{CRI}".containerd.runtimes.runc.options]\n  BinaryName = "/opt/nvidia-container-runtime"\n'
     configured, plan = there_and_back(microk8s(TEXT + table), Wish())

@@ -18,6 +18,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates
     find_table,
     tables,
     uses_base,
+    values,
 )
 
 CRI = ("plugins", "io.containerd.grpc.v1.cri")
@@ -114,6 +115,21 @@ def test_table_is_found_however_it_is_written(header: str) -> None:
 )
 def test_other_table_is_not_taken_for_it(header: str) -> None:
     assert find_table(f"{header}\n", (*RUNTIMES, "gpu")) is None
+
+
+def test_values_are_as_they_are_written_each_as_a_whole() -> None:
+    text = '[a]\r\n  x = ${X} # of sed\r\n y=1\n z = \'it # is\' # so\n  w = {{ .W }}\nv = [\n  \'u = 1\', # ]\n]\nt = """\ns = 2\n"""\n[b]\n'
+    found = values(text, ("a",))
+    assert {key: value for key, value in found.items() if key not in ("v", "t")} == {
+        "x": "${X}",
+        "y": "1",
+        "z": "'it # is'",
+        "w": "{{ .W }}",
+    }
+    assert found["v"] == "[\n  'u = 1', # ]\n]"
+    assert found["t"] == '"""\ns = 2\n"""'
+    assert values("[a]\nx = 1\ny = [\nz = 2\n", ("a",)) == {"x": "1"}
+    assert values("[a]\nx = 1\n", ("b",)) == {}
 
 
 def test_tables_with_go_expressions_are_kept_as_they_stand() -> None:
