@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
-from unit.plugins.fakes.runtime_node import RuntimeNode
+from unit.plugins.fakes.runtime_node import CONFIG, RuntimeNode, change, make_plan, params
 from unit.plugins.fakes.seen_runtime import after, seen_file, seen_runtime
 from unit.plugins.module_utils._runtime.nodes import BINARY, node
 
@@ -31,8 +31,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observati
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import going_back
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observing import Look, observe
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.steps import take_step
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks import RANGES, stopped_problems
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -109,10 +111,14 @@ def stopped() -> str:
     return "\n".join(stopped_problems(RuntimePlan("containerd", restart=True, units=(unit.name,)), seen))
 
 
-def found(directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
-    """What a look finds of a node that is being changed, and of one whose service is masked."""
+def runtime_node(directory: Path, monkeypatch: pytest.MonkeyPatch) -> RuntimeNode:
     there = RuntimeNode(directory)
     monkeypatch.setenv("PATH", f"{there.programs}{os.pathsep}{os.environ['PATH']}")
+    return there
+
+
+def found(there: RuntimeNode) -> tuple[str, str]:
+    """What a look finds of a node that is being changed, and of one whose service is masked."""
     look = Look(root=Root(str(there.root)))
     there.write(f"{look.state_dir}/pending.json", f'{{"schema_version": 1, "run": "one", "pid": {os.getpid()}}}')
     with HostLock("one", "change", str(there.path(look.lock_path))):
@@ -121,13 +127,29 @@ def found(directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     return changing, observe(look)["problem"]
 
 
+def two_runtimes(there: RuntimeNode) -> str:
+    there.set_unit("crio.service", "active")
+    return str(observe(Look(root=Root(str(there.root))))["problem"])
+
+
+def dead(there: RuntimeNode, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is said of a runtime that comes back with neither files."""
+    monkeypatch.setattr(going_back, "_LEAST_SECONDS", 0.2)
+    there.die()
+    plan = make_plan(change(there, CONFIG, "version = 3\n"), probe={"kind": "cri", "seconds": 0.2})
+    with pytest.raises(KubeGpuError) as refused:
+        take_step(params(there, plan), False)
+    return str(refused.value)
+
+
 def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """By the words in the guide's table, what is really said."""
     docker = node("docker", {"/etc/docker/daemon.json": "{}"}, live={"live_restore": False, "containers": ["db"]})
     killing = replace(containerd(DEBIAN), ending=["nlp/trainer"])
     bare = replace(containerd(DEBIAN), binaries={BINARY: {"exists": False}})
-    changing, masked = found(directory / "node", monkeypatch)
+    changing, masked = found(runtime_node(directory / "node", monkeypatch))
     return {
+        "DOES NOT SERVE ON THIS NODE": dead(runtime_node(directory / "dead", monkeypatch), monkeypatch),
         "it has a table of the CRI plugin": problems(containerd(IMPORTING, f"version = 2\n[{CRI}]\n  x = 1\n")),
         "what is not ours would change, so nothing is written": compared("a = 1\n", "a = 2\n"),
         "what is ours does not take effect": compared("a = 1\n", "a = 1\n"),
@@ -148,6 +170,9 @@ def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
             ROLE / "tasks/cluster.yml"
         ).read_text("utf-8"),
         "is masked, so systemd does not start it": masked,
+        "More than one container runtime was found on this node": two_runtimes(
+            runtime_node(directory / "two", monkeypatch)
+        ),
     }
 
 
@@ -158,7 +183,7 @@ def blocks() -> Iterator[Any]:
 
 
 def test_refusals_are_in_the_words_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = GUIDE.partition("   * - It says\n")[2].partition("The node can tell")[0]
+    table = GUIDE.partition("   * - It says\n")[2].partition("On the node, these files tell")[0]
     said = refusals(tmp_path, monkeypatch)
     assert re.findall(r"   \* - ``(.+)``\n", table) == list(said)
     for words, problem in said.items():
