@@ -20,12 +20,19 @@ with suppress(ImportError):
     import yaml
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft, version_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import edit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import SeenFile
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates import uses_base
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates import (
+    TemplateEditor,
+    recorded_or_marked,
+    uses_base,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import TomlError, lookup, parse
 
 DROP_IN = "80-kubegpu-sharing"
 DEFAULT_RUNTIME = "default-runtime"
+#: Of drop-ins for containerd: the base of version 3 imports the first one, that of version 2 the other.
+FOLDERS = ("config-v3.toml.d", "config.toml.d")
 PLUGINS = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime", 4: "io.containerd.cri.v1.runtime"}
 #: Runtimes that the distribution's base has tables of: runc always, the others where it finds their executables at its start.
 OF_BASE = (
@@ -91,9 +98,10 @@ class Containerd:
 
     :param directory: of its files.
     :param generated: config.toml as the last start wrote it; {} if it was never started.
-    :param imported: directory whose files that config imports; None if it imports none of the two.
+    :param imported: directory whose files the next start imports; None if it imports none of the two.
     :param template: the template that the next start takes; None if it takes its own base.
     :param second: whether it is containerd 2 or newer.
+    :param schema: version of the config file that the next start writes.
     """
 
     directory: str
@@ -101,15 +109,7 @@ class Containerd:
     imported: Optional[str] = None
     template: Optional[SeenFile] = None
     second: bool = True
-
-    @property
-    def schema(self) -> int:
-        """Version of the config file."""
-        said = self.generated.get("version")
-        if isinstance(said, int):
-            return said
-        legacy = self.template is not None and self.template.path.endswith("/config.toml.tmpl")
-        return 3 if self.second and not legacy else 2
+    schema: int = 3
 
     @property
     def plugin(self) -> str:
@@ -118,9 +118,10 @@ class Containerd:
 
     @property
     def cri(self) -> Mapping[str, Any]:
-        """That table."""
-        found = lookup(self.generated, ("plugins", self.plugin))
-        return found if isinstance(found, Mapping) else {}
+        """That table, as the last start wrote it."""
+        # From version 3 on, a table of the old name is there too, of the streaming server alone.
+        found = (lookup(self.generated, ("plugins", PLUGINS[version])) for version in (3, 2))
+        return next((one for one in found if isinstance(one, Mapping)), {})
 
     @property
     def runtimes(self) -> Mapping[str, Any]:
@@ -154,13 +155,30 @@ def read_containerd(draft: Draft, distribution: Distribution) -> Containerd:
     templates = [observation.file(posixpath.join(directory, f"config{kind}.toml.tmpl")) for kind in ("-v3", "")]
     second = has(version_of(observation.version), CONTAINERD_2_SINCE) is not False
     # The one without v3 is taken by containerd 2 where the other is missing, with the old schema.
-    taken = [one for one in (templates if second else templates[1:]) if one.exists]
-    return Containerd(directory, generated, _imported(generated, directory), taken[0] if taken else None, second)
+    taken = next((one for one in (templates if second else templates[1:]) if one.exists), None)
+    imported = _imported(generated, directory)
+    if second and imported and taken and _is_ours(draft, taken):
+        # A drop-in takes its place, so that the next start takes the base, whatever the template of the last one was.
+        return Containerd(directory, generated, posixpath.join(directory, FOLDERS[0]))
+    return Containerd(directory, generated, imported, taken, second, _schema(generated, taken, second))
+
+
+def _is_ours(draft: Draft, template: SeenFile) -> bool:
+    """Whether nothing is left of a template once ours is taken out."""
+    return edit(template, recorded_or_marked(draft, template), TemplateEditor(template.path), False).text is None
+
+
+def _schema(generated: Mapping[str, Any], template: Optional[SeenFile], second: bool) -> int:
+    said = generated.get("version")
+    if isinstance(said, int):
+        return said
+    legacy = template is not None and template.path.endswith("/config.toml.tmpl")
+    return 3 if second and not legacy else 2
 
 
 def _imported(generated: Mapping[str, Any], directory: str) -> Optional[str]:
     patterns = generated.get("imports")
-    for folder in ("config-v3.toml.d", "config.toml.d"):
+    for folder in FOLDERS:
         path = posixpath.join(directory, folder, f"{DROP_IN}.toml")
         if isinstance(patterns, list) and any(fnmatch.fnmatchcase(path, str(one)) for one in patterns):
             return posixpath.dirname(path)
@@ -192,7 +210,7 @@ def read_options(draft: Draft, distribution: Distribution) -> List[Options]:
     for path in (distribution.config, *(posixpath.join(directory, name) for name in names)):
         seen = observation.file(path)
         if seen.problem:
-            draft.problems.append(f"Reading {path}: {seen.problem}.")
+            draft.problems.append(f"Reading {path}: {seen.problem.rstrip('.')}.")
         if path != distribution.drop_in and seen.content is not None:
             found.append(Options(path, _mapping(draft, path, seen.content)))
     return found

@@ -13,10 +13,17 @@ from __future__ import annotations
 import posixpath
 from typing import Any, List, Mapping, Optional, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import HEADER, Draft, Step, version_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import (
+    HEADER,
+    Draft,
+    Step,
+    still_default,
+    version_of,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_config import (
     BASE_SINCE,
     DROP_IN,
+    FOLDERS,
     FOUND_BY_ITSELF,
     OF_BASE,
     SEARCHED,
@@ -32,6 +39,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates
     find_table,
     recorded_or_marked,
     uses_base,
+    values,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import literal
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import show
@@ -65,6 +73,7 @@ def add_runtime(draft: Draft, containerd: Containerd, default: bool) -> None:
         ):
             draft.add(step)
     _add_template(draft, containerd, editor)
+    _refuse_to_dangle(draft, containerd)
 
 
 def finds_by_itself(draft: Draft) -> bool:
@@ -146,10 +155,7 @@ def _cdi_missing(draft: Draft, containerd: Containerd) -> bool:
 
 
 def _names(containerd: Containerd) -> List[str]:
-    return [
-        posixpath.join(containerd.directory, folder, f"{DROP_IN}.toml")
-        for folder in ("config-v3.toml.d", "config.toml.d")
-    ]
+    return [posixpath.join(containerd.directory, folder, f"{DROP_IN}.toml") for folder in FOLDERS]
 
 
 def _template(draft: Draft, containerd: Containerd, default: bool) -> Optional[TemplateEditor]:
@@ -225,6 +231,30 @@ def _add_template(draft: Draft, containerd: Containerd, editor: Optional[Templat
             continue
         edited = edit(seen, recorded, here or TemplateEditor(path), here is not None)
         draft.add(Step(edited, _said("template", draft, here is not None)))
+
+
+def _refuse_to_dangle(draft: Draft, containerd: Containerd) -> None:
+    """A default runtime that somebody else's file names, and only ours described: no pod would start any more."""
+    if finds_by_itself(draft):
+        return
+    above = ("plugins", containerd.plugin, "containerd")
+    for path, text in _foreign(draft, containerd):
+        name = values(text, above).get("default_runtime_name", "").strip("\"'")
+        table = (*above, "runtimes", name)
+        before = [find_table(step.edited.seen.content or "", table) for step in draft.steps]
+        after = [find_table(step.edited.text or "", table) for step in draft.steps]
+        if name and any(before) and not any(after):
+            draft.problems.append(still_default(name, path))
+
+
+def _foreign(draft: Draft, containerd: Containerd) -> List[Tuple[str, str]]:
+    """Path and text of what others tell containerd: their drop-ins, and the template."""
+    folder = containerd.imported
+    names = [one for one in draft.observation.names(folder) if one != f"{DROP_IN}.toml"] if folder else []
+    found = [(path, draft.observation.text(path)) for path in (posixpath.join(folder or "", one) for one in names)]
+    if containerd.template is not None:
+        found.append((containerd.template.path, _foreign_text(draft, containerd.template)))
+    return [(path, text) for path, text in found if text]
 
 
 def _said(where: str, draft: Draft, present: bool) -> str:

@@ -306,6 +306,59 @@ def test_name_of_its_own_is_added_by_what_the_version_has(release: tuple[str, st
         assert (change.content or "").startswith(BASE)
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_own_template_of_the_old_schema_gives_way_to_the_folder_that_the_next_start_imports(
+    full: bool,
+) -> None:
+    """Without the template k3s writes its config of version 3, which imports another folder than the one of the last start."""
+    start = rancher(OLD)
+    old = after(start, plan_runtime(Wish(name="gpu"), start))
+    imports = f'version = 2\nimports = ["{etc()}/config.toml.d/*.toml"]\n'
+    upgraded = replace(
+        with_file(old, f"{etc()}/config.toml", generated(OLD).replace("version = 2\n", imports)),
+        version="v1.35.2+k3s1",
+    )
+    wish = Wish(name="gpu", default=full, cdi="false" if full else "inherit")
+    moved = after(upgraded, plan_runtime(wish, upgraded))
+    restarted = with_file(moved, f"{etc()}/config.toml", generated(FOLDER))
+    data = rendered(restarted)
+    assert runtimes(data)["gpu"]["options"] == {"BinaryName": BINARY, "SystemdCgroup": True}
+    assert data["plugins"][V3]["containerd"].get("default_runtime_name") == ("gpu" if full else None)
+    assert data["plugins"][V3].get("enable_cdi", True) is not full
+    assert not plan_runtime(wish, restarted).changed
+    assert not [path for path in texts(after(restarted, plan_runtime(ABSENT, restarted))) if "kubegpu" in path]
+
+
+def test_template_of_the_old_schema_that_others_use_too_stays_with_its_folder() -> None:
+    template = f"{etc()}/config.toml.tmpl"
+    start = rancher(OLD, {template: TEMPLATE.replace(V3, V2)})
+    old = after(start, plan_runtime(Wish(name="gpu"), start))
+    text = generated(OLD).replace("version = 2\n", f'version = 2\nimports = ["{etc()}/config.toml.d/*.toml"]\n')
+    upgraded = replace(with_file(old, f"{etc()}/config.toml", text), version="v1.35.2+k3s1")
+    moved = after(upgraded, plan_runtime(Wish(name="gpu"), upgraded))
+    assert moved.text(template) == TEMPLATE.replace(V3, V2)
+    assert f'"{V2}".containerd.runtimes.gpu' in (moved.text(f"{etc()}/config.toml.d/80-kubegpu-sharing.toml") or "")
+
+
+@pytest.mark.parametrize(
+    ("release", "path", "text"),
+    [
+        (FOLDER, "config-v3.toml.d/99-site.toml", f"version = 3\n[plugins.'{V3}'.containerd]\n"),
+        (SECOND, "config-v3.toml.tmpl", BASE + f"[plugins.'{V3}'.containerd]\n"),
+    ],
+)
+def test_runtime_that_somebody_made_the_default_is_not_taken_out(
+    release: tuple[str, str], path: str, text: str
+) -> None:
+    start = rancher(release, {f"{etc()}/{path}": text + "default_runtime_name = 'gpu'\n"})
+    configured = after(start, plan_runtime(Wish(name="gpu"), start))
+    for wish in (replace(ABSENT, name="gpu"), Wish(name="card")):
+        (problem,) = plan_runtime(wish, configured).problems
+        assert f"Taking gpu out: {etc()}/{path} makes it the default runtime" in problem
+    other = rancher(release, {f"{etc()}/{path}": text + "default_runtime_name = 'runc'\n"})
+    there_and_back(other, Wish(name="gpu"))
+
+
 @ALL
 def test_path_of_the_executable_with_letters_that_toml_escapes_is_the_same_path_to_containerd(
     release: tuple[str, str],
