@@ -14,8 +14,8 @@ author:
   - kubegpu.sharing maintainers (@kubegpu)
 description:
   - Adds the nvidia handler to containerd, CRI-O, Docker, k3s, RKE2 or MicroK8s, or takes out exactly what was added.
-  - Never leaves a node with a dead runtime. Before anything is written, the runtime itself tells what it makes of a candidate, and if anything but the
-    handler would differ, the change is refused. If the runtime does not come back with the new files, the old ones do.
+  - Never leaves a node with a dead runtime. If the runtime does not come back with the new files, the old ones do. containerd also tells what it makes
+    of a candidate before anything is written, and if anything but the handler would differ, the change is refused.
   - Changes nothing that is not its own by a byte, does not overwrite what somebody changed meanwhile, and finishes what a run that was killed has begun.
   - All that stands against a change of a host is told in one message. Nothing was changed then.
   - Starts no runtime that somebody has stopped. If one that is stopped, and has not failed, would have to be restarted, the change is refused.
@@ -27,7 +27,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - The candidate is put beside the files for a moment, for the runtime to tell what it makes of it, and taken away again. O(dest_dir) is written too.
+      - With containerd, a candidate is put beside the files for a moment, for it to tell what it makes of it, and taken away again. O(dest_dir) is
+        written too.
   diff_mode:
     support: full
   idempotent:
@@ -45,7 +46,9 @@ options:
     choices: [present, absent]
     default: present
   engine:
-    description: The container runtime. V(auto) finds it by units, sockets and paths, and refuses where it finds two.
+    description:
+      - The container runtime. V(auto) finds it by units, sockets and paths. Of several it takes the one that runs, and of several that run the one that
+        the kubelet uses. Where nothing tells which one that is, it refuses.
     type: str
     choices: [auto, containerd, crio, docker, k3s, rke2, microk8s]
     default: auto
@@ -93,8 +96,9 @@ options:
     default: false
   visible_devices:
     description:
-      - How containers may ask for devices, in the toolkit's own config.toml. V(unchanged) leaves it, V(both) accepts volume mounts beside the
-        environment variable, V(volume_mounts) refuses the environment variable of unprivileged containers.
+      - How containers may ask for devices, in the toolkit's own config.toml. V(both) accepts volume mounts beside the environment variable,
+        V(volume_mounts) refuses the environment variable of unprivileged containers. V(unchanged) sets nothing, and takes back what an earlier run
+        has set.
     type: str
     choices: [unchanged, both, volume_mounts]
     default: unchanged
@@ -113,7 +117,7 @@ options:
     type: int
     default: 120
   keep_backups:
-    description: How many backups of each file are kept on the node, from 1 to 100.
+    description: How many backups are kept on the node, from 1 to 100. The files that a change has replaced are one.
     type: int
     default: 5
   state_dir:
@@ -206,7 +210,7 @@ actions:
   type: list
   elements: str
   returned: success
-  sample: ["write /etc/containerd/config.toml: handler nvidia", "restart containerd.service"]
+  sample: ["put the runtime nvidia into the main file (/etc/containerd/config.toml)", "restart containerd.service"]
 would_change:
   description: Whether something is to be done. In check mode the same as RV(ignore:changed).
   type: bool
@@ -243,6 +247,14 @@ backups:
   type: list
   elements: str
   returned: when something was written
+restarted:
+  description: Whether the runtime was restarted.
+  type: bool
+  returned: when something was done, also where it was taken back
+restored:
+  description: Whether all old files are back and the runtime serves with them.
+  type: bool
+  returned: when something was taken back
 dest:
   description: The file on the control node.
   type: str

@@ -40,6 +40,7 @@ from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks im
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs/docsite/rst/guide_make_containerd_ready_for_gpus.rst").read_text("utf-8")
 MAIN, DROP_IN = "/etc/containerd/config.toml", "/etc/containerd/conf.d/99-nvidia.toml"
+TOOLKIT_CONFIG = "/etc/nvidia-container-runtime/config.toml"
 ROLE = ROOT / "roles/nvidia_container_runtime"
 OURS = "/etc/containerd/conf.d/80-kubegpu-sharing.toml"
 CRI = 'plugins."io.containerd.grpc.v1.cri"'
@@ -195,6 +196,23 @@ def test_role_says_which_numbers_are_taken(option: str) -> None:
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text("utf-8"))["argument_specs"]
     least, most = RANGES[option]
     assert f"from {least} to {most}" in specs["main"]["options"][f"nvidia_container_runtime_{option}"]["description"]
+
+
+@pytest.mark.parametrize("given", [{"default": True}, {"visible_devices": "volume_mounts"}], ids=str)
+def test_run_without_a_setting_takes_it_back(given: dict[str, Any]) -> None:
+    files = {MAIN: DEBIAN, TOOLKIT_CONFIG: "disable-require = false\n"}
+    bare = seen_runtime("containerd", files, version="1.6.20~ds1", program="/usr/bin/containerd", config_path=MAIN)
+    done = after(bare, plan_runtime(Wish(**given), Observation.from_dict(bare)).to_dict())
+    assert not plan_runtime(Wish(**given), Observation.from_dict(done)).files
+    back = plan_runtime(Wish(), Observation.from_dict(done))
+    without = plan_runtime(Wish(), Observation.from_dict(bare))
+    left = {
+        **{path: seen["content"] for path, seen in done["files"].items()},
+        **{one.path: one.content for one in back.files},
+    }
+    assert left == {**files, **{one.path: one.content for one in without.files}}
+    # Pods that were given their GPUs by it have to be looked after.
+    assert bool(back.warnings) == ("visible_devices" in given)
 
 
 def test_diff_is_that_of_the_guide() -> None:
