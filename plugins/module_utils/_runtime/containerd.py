@@ -30,6 +30,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.container
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_layouts import (
     Layout,
     drop_in_steps,
+    is_stale,
     main_step,
     stale_drop_in_steps,
 )
@@ -93,7 +94,7 @@ def _planned(draft: Draft, configs: Configs, probe: Probe) -> RuntimePlan:
     if not draft.wish.present and draft.restarts:
         draft.problems += dangling(draft, configs)
     add_toolkit_config(draft)
-    hidden = [("plugins", layout.plugin)] if series == 1 and draft.observation.file(configs.drop_in).exists else []
+    hidden = [("plugins", layout.plugin)] if is_stale(draft, configs, series) else []
     drafted = draft.plan(probe, ours=replace(ours, tables=(*ours.tables, *_touched(draft, configs), *hidden)))
     if drafted.restart:
         staged = staging(draft, configs, drafted)
@@ -111,7 +112,7 @@ def _layout(draft: Draft, configs: Configs, series: int) -> Layout:
         recorded.update({key: one.ours[key] for key in ("name", "source", "restored") if key in one.ours})
     if not draft.wish.present:
         return Layout(plugin_name(version), version, Wanted())
-    stale = series == 1 and draft.observation.file(configs.drop_in).exists
+    stale = is_stale(draft, configs, series)
     cri = configs.main.cri if stale else effective_cri(draft.observation, configs)
     needed = wanted(draft.wish, cri, recorded)
     if needed.source is None:

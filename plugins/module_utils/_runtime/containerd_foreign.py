@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import (
     ConfigFile,
     Configs,
+    absolute,
     read_config,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_runtimes import NVIDIA, binaries
@@ -24,7 +25,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft imp
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import CRI_PLUGINS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import edit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Ours
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import take_out, take_out_table
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import (
+    literal,
+    take_out,
+    take_out_table,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_places import line_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import Path, flatten, lookup, parse
 
@@ -72,14 +77,16 @@ class TakenOver:
     """A file of which the runtime goes; see ``laws.Editor``. What it had is kept in the record.
 
     :param whole: the file goes as a whole: on containerd 1.x its table would hide the main file's.
+    :param named: another file imports it by its name, and not by a pattern: containerd does not start without it.
     """
 
     path: str
     name: str
     whole: bool
+    named: bool
 
     def with_ours(self, base: Optional[str]) -> Tuple[Optional[str], Dict[str, Any]]:
-        """The file without the runtime; no file if nothing is left of it."""
+        """The file without the runtime; no file if nothing is left of it, or one that says nothing."""
         if base is None:
             return None, {}
         data = parse(base, self.path)
@@ -87,7 +94,7 @@ class TakenOver:
         beside = _beside(data, self.name) if self.whole else []
         touched = {"taken_over": True, "touched": [list(path) for path in (*gone, *beside)]}
         if self.whole:
-            return None, touched
+            return self._nothing(data), touched
         if not gone:
             return base, {}
         text = base
@@ -99,7 +106,8 @@ class TakenOver:
         ):
             text = take_out_table(text, made)
         left = {path for path in flatten(parse(text, self.path)) if path[0] != "version"}
-        return (text if any(lookup(parse(text, self.path), path) != {} for path in left) else None), touched
+        something = any(lookup(parse(text, self.path), path) != {} for path in left)
+        return (text if something else self._nothing(data)), touched
 
     def without_ours(self, text: str, ours: Mapping[str, Any]) -> Tuple[Optional[str], List[str]]:
         """Its owner wrote it anew: it is his."""
@@ -108,6 +116,11 @@ class TakenOver:
     def same(self, one: Optional[str], other: Optional[str]) -> bool:
         """To the byte."""
         return one == other
+
+    def _nothing(self, data: Mapping[str, Any]) -> Optional[str]:
+        if not self.named:
+            return None
+        return f"version = {literal(data['version'])}\n" if "version" in data else ""
 
     def _is_of_runtime(self, path: Path, data: Mapping[str, Any]) -> bool:
         if path[0] != "plugins" or len(path) < 4 or path[2] != "containerd":
@@ -126,7 +139,7 @@ def foreign_steps(draft: Draft, configs: Configs, whole: bool) -> List[Step]:
         paths += [one.seen.path for one in rivals(draft.wish.name, configs) if one.seen.target not in known]
     for path in paths:
         seen = draft.observation.file(path)
-        editor = TakenOver(path, draft.wish.name, whole)
+        editor = TakenOver(path, draft.wish.name, whole, _is_named(path, configs))
         if path not in known and not draft.wish.default and _makes_default(draft, path):
             draft.warnings.append(default_ends(draft.wish))
         beside = [path[-1] for path in _beside(read_config(seen).data, draft.wish.name)]
@@ -138,6 +151,15 @@ def foreign_steps(draft: Draft, configs: Configs, whole: bool) -> List[Step]:
         done = f"take the runtime {draft.wish.name} over from" if draft.wish.present else "give back"
         steps.append(Step(edited, f"{done} what another tool wrote"))
     return steps
+
+
+def _is_named(path: str, configs: Configs) -> bool:
+    """Whether a file imports that one by its name."""
+    return any(
+        absolute(entry, posixpath.dirname(one.seen.path)) == path
+        for one in (configs.main, *configs.imported)
+        for entry in one.strings("imports")
+    )
 
 
 def _beside(data: Mapping[str, Any], name: str) -> List[Path]:

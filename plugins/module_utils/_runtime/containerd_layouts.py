@@ -67,7 +67,7 @@ def main_step(draft: Draft, configs: Configs, layout: Layout) -> Step:
         version=layout.version,
         facts=layout.facts(name),
     )
-    recorded = draft.recorded_of(configs.main.seen) or _unrecorded(configs)
+    recorded = draft.recorded_of(configs.main.seen) or _unrecorded(draft, configs)
     edited = edit(configs.main.seen, recorded, editor, draft.wish.present)
     if recorded is not None and not draft.wish.present:
         _tell_beside(draft, edited, recorded)
@@ -83,6 +83,12 @@ def _tell_beside(draft: Draft, edited: Edited, recorded: FileRecord) -> None:
             f"The table of the runtime {name} in {edited.seen.path} stays, which was put in beside {draft.wish.name}: somebody wrote into it, "
             "or names further runtimes, and containerd 1.x has its built-in one only where no file names any."
         )
+
+
+def is_stale(draft: Draft, configs: Configs, series: int) -> bool:
+    """Whether our drop-in of a containerd 2.x is left on 1.x."""
+    seen = draft.observation.file(configs.drop_in)
+    return series == 1 and seen.exists and not is_foreign(draft, seen)
 
 
 def stale_drop_in_steps(draft: Draft, configs: Configs) -> List[Step]:
@@ -108,9 +114,8 @@ def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) ->
         imported=configs.drop_in,
         version=layout.version,
     )
-    # An import of somebody else's file is his.
-    unrecorded = None if is_foreign(draft, seen) else _unrecorded(configs)
-    main = edit(configs.main.seen, draft.recorded_of(configs.main.seen) or unrecorded, importing, wish.present)
+    known = draft.recorded_of(configs.main.seen) or _unrecorded(draft, configs)
+    main = edit(configs.main.seen, known, importing, wish.present)
     said = _said(draft, "a file of its own")
     own = own_steps(draft, drop_in, said, beside_of_containerd(draft, seen))
     return [*own, Step(main, _imported(draft, main))]
@@ -124,10 +129,11 @@ def _kept(draft: Draft) -> List[Step]:
     return [Step(Edited(one, one.content, draft.recorded[one.path]), "") for one in seen if one.exists]
 
 
-def _unrecorded(configs: Configs) -> Optional[FileRecord]:
+def _unrecorded(draft: Draft, configs: Configs) -> Optional[FileRecord]:
     """What can be told of the main file if the record was lost: nobody else imports our drop-in by its name."""
     imports = configs.main.strings("imports")
-    if configs.drop_in not in imports:
+    # An import of somebody else's file is his.
+    if configs.drop_in not in imports or is_foreign(draft, draft.observation.file(configs.drop_in)):
         return None
     ours = {"imported": configs.drop_in, "imports_made": imports == [configs.drop_in]}
     return FileRecord(None, "", "", ours)

@@ -307,6 +307,24 @@ def test_foreign_drop_in_is_taken_over_as_a_whole_on_1_x(make: Make, series: str
 
 
 @pytest.mark.parametrize("series", SERIES)
+def test_foreign_file_that_is_imported_by_its_name_is_taken_over(make: Make, series: str) -> None:
+    host = make(series)
+    host.write("config.toml", f'imports = ["{host.directory}/99-nvidia.toml"]\n' + DEBIAN)
+    names = ("runc", "nvidia") if series in OLD else ("nvidia",)
+    tables = "".join(f'[{V2}.containerd.runtimes.{name}]\nruntime_type = "io.containerd.runc.v2"\n' for name in names)
+    theirs = host.write("99-nvidia.toml", (DEBIAN if series in OLD else "version = 2\n") + tables)
+    before = host.files()
+    taking = replace(PRESENT, take_over=True)
+    host.apply(taking)
+    # containerd does not start without a file that is named.
+    assert theirs.read_text() == "version = 2\n"
+    assert host.runtime("nvidia")["options"]["BinaryName"] == NVIDIA
+    assert not host.plan(taking).changed
+    host.apply(ABSENT)
+    assert host.files() == before
+
+
+@pytest.mark.parametrize("series", SERIES)
 def test_relative_patterns_mean_what_the_series_makes_of_them(make: Make, series: str) -> None:
     host = make(series)
     host.write("config.toml", 'imports = ["conf.d/*.toml"]\n' + DEBIAN)

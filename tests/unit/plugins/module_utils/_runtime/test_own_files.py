@@ -132,6 +132,16 @@ def test_somebody_elses_drop_in_is_not_taken_away_from_an_older_containerd(wish:
     assert [one for one in made.warnings if one.startswith(DROP_IN)]
 
 
+def test_import_of_somebody_elses_file_of_that_name_stays_on_an_older_containerd() -> None:
+    files = {MAIN: seen_file(f'version = 2\nimports = ["{DROP_IN}"]\n'), DROP_IN: seen_file("# by the image\n")}
+    told = {**CONTAINERD, "version": "1.7.24", "files": files}
+    made = plan(told, PRESENT)
+    assert f'imports = ["{DROP_IN}"]' in (made.files[0].content or "")
+    # What it says of the CRI plugin is not to be lost either.
+    assert ("plugins", "io.containerd.grpc.v1.cri") not in made.ours.tables
+    assert not plan(told, ABSENT).changed
+
+
 def dump(default: str, registry: str = "") -> dict[str, Any]:
     runtimes = "".join(
         f'[{CRI}.containerd.runtimes.{name}]\nruntime_type = "io.containerd.runc.v2"\n{options}'
