@@ -11,7 +11,7 @@ order, every unprivileged pod loses its GPU at its next start, without a word fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Sequence
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._hardening.cluster import GpuNode, GpuPod, Template
@@ -41,7 +41,7 @@ class Step:
     """
 
     name: str
-    missing: Sequence[str] = ()
+    missing: Sequence[str]
 
     def to_dict(self) -> dict[str, Any]:
         """As data."""
@@ -52,7 +52,7 @@ class Step:
 class Verdict:
     """Whether the variable may be refused."""
 
-    steps: Sequence[Step] = field(default=())
+    steps: Sequence[Step]
 
     @property
     def ready(self) -> bool:
@@ -105,7 +105,7 @@ def _check_nodes(nodes: Sequence[GpuNode], toolkit: Mapping[str, ToolkitSwitches
         if found is None:
             yield f"node {node.name} has GPUs, and its toolkit's config.toml was not read: it is not a host of this run, or was not reached."
         elif found.problem:
-            yield f"node {node.name}: its toolkit's config.toml cannot be understood: {found.problem}."
+            yield f"node {node.name}: its toolkit's config.toml cannot be understood: {found.problem}"
         elif not found.volume_mounts:
             yield f"node {node.name} does not accept volume mounts{_already(node)}."
 

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
-# On the control node, where this runs, it is there.
-with suppress(ImportError):
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import ENVIRONMENT, VOLUME_MOUNTS
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import TomlError, parse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import (
+    ENVIRONMENT,
+    PATH,
+    VOLUME_MOUNTS,
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class ToolkitSwitches:
 
     :param volume_mounts: devices are taken from mounts below /var/run/nvidia-container-devices. They win over the environment.
     :param environment: NVIDIA_VISIBLE_DEVICES of unprivileged containers is heeded; otherwise it is passed over without a word.
-    :param problem: why the file cannot be read, "" if it can.
+    :param problem: why the file cannot be understood, as a sentence; "" if it can.
     """
 
     volume_mounts: bool = False
@@ -30,13 +29,13 @@ class ToolkitSwitches:
     problem: str = ""
 
 
-def read_switches(text: str | None) -> ToolkitSwitches:
-    """The switches of a file; the toolkit's defaults where it does not say, or where there is none."""
+def read_switches(text: object) -> ToolkitSwitches:
+    """The switches of a file's text; the toolkit's defaults where it does not say, or where it is None or empty, for there is no file."""
     try:
-        document = tomlkit.parse((text or "").removeprefix("\ufeff")).unwrap()
-    except TOMLKitError as error:
+        document = parse("" if text is None else str(text), PATH)
+    except TomlError as error:
         return ToolkitSwitches(problem=str(error))
     mounts, environment = document.get(VOLUME_MOUNTS, False), document.get(ENVIRONMENT, True)
     if not isinstance(mounts, bool) or not isinstance(environment, bool):
-        return ToolkitSwitches(problem=f"{VOLUME_MOUNTS} or {ENVIRONMENT} is neither true nor false")
+        return ToolkitSwitches(problem=f"{VOLUME_MOUNTS} or {ENVIRONMENT} is neither true nor false.")
     return ToolkitSwitches(mounts, environment)

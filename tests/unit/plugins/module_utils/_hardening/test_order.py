@@ -168,7 +168,19 @@ def test_switches_of_a_toolkit(text: str | None, expected: ToolkitSwitches) -> N
     assert read_switches(text) == expected
 
 
-@pytest.mark.parametrize("text", ["a = ", 'accept-nvidia-visible-devices-as-volume-mounts = "true"'])
-def test_file_that_cannot_be_understood_is_missing(text: str) -> None:
-    verdict = judge([node()], [], {"gpu-1": read_switches(text)})
-    assert "gpu-1: its toolkit's config.toml cannot be understood: " in verdict.describe()
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("b = 1\na = ", "Reading /etc/nvidia-container-runtime/config.toml:2:"),
+        ('accept-nvidia-visible-devices-as-volume-mounts = "true"', "is neither true nor false."),
+        # what a playbook may give in place of a text
+        ({"accept": True}, "Reading /etc/nvidia-container-runtime/config.toml:1:"),
+        (True, "Reading /etc/nvidia-container-runtime/config.toml:1:"),
+    ],
+)
+def test_file_that_cannot_be_understood_is_missing(text: object, words: str) -> None:
+    (sentence,) = missing(judge([node()], [], {"gpu-1": read_switches(text)}))["accept_volume_mounts"]
+    assert sentence.startswith("node gpu-1: its toolkit's config.toml cannot be understood: ")
+    assert words in sentence
+    assert sentence.endswith(".")
+    assert not sentence.endswith("..")
