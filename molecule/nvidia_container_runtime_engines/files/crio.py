@@ -35,6 +35,7 @@ def read_runtime():
 def problems(runtime):
     if runtime["default_runtime"] not in runtime["runtimes"]:
         yield f"default_runtime set to {runtime['default_runtime']!r} but no runtime entry found"
+    # As before CRI-O 1.21, of every runtime; newer ones pass over those that are not the default, and would hide here what a failed start leaves.
     for name, table in runtime["runtimes"].items():
         for what in (table.get("runtime_path") or name, table.get("monitor_path") or "conmon"):
             if shutil.which(what) is None:

@@ -46,6 +46,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish impo
 SOCKET = "/var/run/crio/crio.sock"
 # Of the runtime that ours is made like, these name its own executable.
 OWN_KEYS = ("runtime_path", "platform_runtime_paths", "inherit_default_runtime")
+# Once it is there, the text without this remark is another one: that starts CRI-O anew, which has passed the runtime over.
+MISSING = "# {} was missing when this was written."
 IN_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
@@ -61,10 +63,12 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
         _refuse_what_crio_cannot(draft, table)
         _look_at_default(draft, configs)
     elif seen.exists and _dangles(configs, wish.name) and not _taken_over(draft):
-        saying = [one.seen.path for one in configs.files if one.default]
-        draft.problems.append(still_default(wish.name, saying[-1]))
+        draft.problems.append(still_default(wish.name, configs.default_by))
     _handle_foreign(draft, configs)
-    edited = whole(seen, _drop_in(wish, like, table), wish.present)
+    text = _drop_in(wish, like, table)
+    if wish.present and _is_missing(draft) and seen.content != text:
+        text = _drop_in(wish, like, table, MISSING.format(wish.binary))
+    edited = whole(seen, text, wish.present)
     done = f"define the runtime {wish.name}" if wish.present else f"take {wish.name} out"
     for step in own_steps(draft, edited, done, _beside(draft, seen)):
         draft.add(step)
@@ -84,8 +88,8 @@ def _beside(draft: Draft, seen: SeenFile) -> List[str]:
     return tables_beside(seen, is_ours)
 
 
-def _drop_in(wish: Wish, like: str, table: Mapping[str, Any]) -> str:
-    lines = [HEADER, f"# Made like the runtime {like}, which is the default without this file.", ""]
+def _drop_in(wish: Wish, like: str, table: Mapping[str, Any], *remarks: str) -> str:
+    lines = [HEADER, f"# Made like the runtime {like}, which is the default without this file.", *remarks, ""]
     if wish.default:
         lines += ["[crio.runtime]", f"default_runtime = {_toml(wish.name)}", ""]
     values: Dict[str, Any] = {"runtime_path": wish.binary, "runtime_type": table.get("runtime_type") or "oci"}
@@ -141,8 +145,15 @@ def _look_at_default(draft: Draft, configs: Configs) -> None:
         if configs.default == name and draft.wish.take_over and _is_default_by_taken_over(configs, name):
             draft.warnings.append(default_ends(draft.wish))
         elif configs.default == name:
-            draft.notes.append(f"{name} is CRI-O's default runtime by a file that is not ours. It stays so.")
+            draft.notes.append(f"{name} is the default runtime by {configs.default_by}. It stays so.")
+            _refuse_missing_default(draft)
+        elif _is_missing(draft):
+            draft.warnings.append(
+                f"{draft.wish.binary} is missing: CRI-O passes {name} over until a start at which it is there. Run this again once NVIDIA's "
+                "container toolkit is installed."
+            )
         return
+    _refuse_missing_default(draft)
     overruling = [one for one in configs.after_ours if one.default and one.default != name]
     for one in overruling:
         draft.problems.append(
@@ -161,7 +172,21 @@ def _look_at_default(draft: Draft, configs: Configs) -> None:
         )
 
 
+def _is_missing(draft: Draft) -> bool:
+    return draft.observation.binary(draft.wish.binary).get("exists") is False
+
+
+def _refuse_missing_default(draft: Draft) -> None:
+    if _is_missing(draft):
+        draft.problems.append(
+            f"Letting {draft.wish.name} be the default runtime: CRI-O does not start at all if that one's executable is missing, as "
+            f"{draft.wish.binary} is. Install NVIDIA's container toolkit first."
+        )
+
+
 def _is_default_by_taken_over(configs: Configs, name: str) -> bool:
+    if configs.flag:
+        return False
     saying = [one for one in configs.files if one.default][-1]
     return name in saying.runtimes and posixpath.dirname(saying.seen.path) == configs.directory
 

@@ -73,12 +73,14 @@ class Configs:
     """All files but our own, in the order of reading.
 
     :param directory: of drop-ins.
+    :param flag: the default runtime that the unit gives on the command line, which beats all files; None if it gives none.
     """
 
     directory: str
     files: Tuple[CrioFile, ...] = ()
     version: Tuple[int, ...] = ()
     runtimes: Mapping[str, Tuple[CrioFile, Mapping[str, Any]]] = field(default_factory=dict)
+    flag: Optional[str] = None
 
     @property
     def drop_in(self) -> str:
@@ -86,10 +88,20 @@ class Configs:
         return posixpath.join(self.directory, DROP_IN)
 
     @property
+    def _named(self) -> List[Tuple[str, str]]:
+        """The default runtimes that are named, each with who names it; the first one counts."""
+        by_files = [(one.default, one.seen.path) for one in reversed(self.files) if one.default]
+        return [(self.flag, "a flag of the unit (--default-runtime)"), *by_files] if self.flag else by_files
+
+    @property
     def default(self) -> str:
         """The default runtime without our file."""
-        named = [one.default for one in self.files if one.default]
-        return named[-1] if named else self.built_in
+        return self._named[0][0] if self._named else self.built_in
+
+    @property
+    def default_by(self) -> str:
+        """What names it: a path, or words for the flag."""
+        return self._named[0][1] if self._named else "CRI-O itself"
 
     @property
     def built_in(self) -> str:
@@ -110,7 +122,7 @@ class Configs:
 
         :param name: of the new runtime.
         """
-        named = [one.default for one in reversed(self.files) if one.default]
+        named = [one for one, _by in self._named]
         for candidate in (*named, self.built_in, "crun", "runc"):
             table = self.runtimes[candidate][1] if candidate in self.runtimes else None
             if candidate != name and not of_nvidia(table or {}) and (table is not None or candidate == self.built_in):
@@ -135,7 +147,7 @@ def read_configs(draft: Draft) -> Configs:
         seen = observation.file(path)
         if seen.problem:
             draft.problems.append(
-                f"Reading {path}: {seen.problem}. CRI-O reads it too; move it away or make it readable."
+                f"Reading {path}: {seen.problem.rstrip('.')}. CRI-O reads it too; move it away or make it readable."
             )
         if seen.content is None:
             continue
@@ -144,4 +156,5 @@ def read_configs(draft: Draft) -> Configs:
         except TomlError as error:
             draft.problems.append(str(error))
     runtimes = {name: (one, table) for one in files for name, table in one.runtimes.items()}
-    return Configs(directory, tuple(files), version_of(observation.version), runtimes)
+    flag = draft.flag("default-runtime") or None
+    return Configs(directory, tuple(files), version_of(observation.version), runtimes, flag)

@@ -76,7 +76,7 @@ def _tell_missing(draft: Draft, path: str) -> None:
         draft.notes.append(f"There is no {path}; nothing is to be taken out.")
         return
     draft.problems.append(
-        f"Reading {path}: {seen.problem or 'it is missing'}. MicroK8s makes containerd's config of it at every start; reinstall the "
+        f"Reading {path}: {(seen.problem or 'it is missing').rstrip('.')}. MicroK8s makes containerd's config of it at every start; reinstall the "
         f"snap, or set {draft.wish.called('engine')} to the one that runs on this node."
     )
 

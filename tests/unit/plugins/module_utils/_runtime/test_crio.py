@@ -226,6 +226,54 @@ def test_runtime_that_somebody_made_the_default_is_not_taken_out() -> None:
     assert f"Taking nvidia out: {site} makes it the default runtime" in problem
 
 
+def test_runtime_that_a_flag_makes_the_default_is_not_taken_out_and_told() -> None:
+    start = crio({PACKAGED: sample("crio-10-crio.conf")}, argv=("--default-runtime", "nvidia"))
+    plan = plan_runtime(Wish(), start)
+    assert plan.notes == ("nvidia is the default runtime by a flag of the unit (--default-runtime). It stays so.",)
+    (problem,) = plan_runtime(ABSENT, after(start, plan)).problems
+    assert "Taking nvidia out: a flag of the unit (--default-runtime) makes it the default runtime" in problem
+    foreign = crio({FOREIGN: NVIDIA_CTK}, argv=("--default-runtime=nvidia",))
+    assert not plan_runtime(Wish(take_over=True), foreign).warnings
+
+
+def test_present_is_like_the_default_of_a_flag() -> None:
+    text = '[crio.runtime]\ndefault_runtime = "runc"\n[crio.runtime.runtimes.crun]\nmonitor_path = "/srv/conmon"\n'
+    configured, plan = there_and_back(crio({MAIN: text}, argv=("--default-runtime=crun",)), Wish())
+    assert plan.kept["like"] == "crun"
+    assert effective(configured)[1]["nvidia"]["monitor_path"] == "/srv/conmon"
+    assert read(configured, TOOLKIT)["nvidia-container-runtime"]["runtimes"][0] == "crun"
+
+
+@pytest.mark.parametrize(
+    ("wish", "argv"),
+    [
+        (Wish(default=True, allow_missing_binary=True), ()),
+        (Wish(allow_missing_binary=True), ("--default-runtime=nvidia",)),
+    ],
+)
+def test_default_without_its_executable_would_keep_cri_o_from_starting_and_is_refused(
+    wish: Wish, argv: tuple[str, ...]
+) -> None:
+    observation = replace(crio({}, argv=argv), binaries={BINARY: {"exists": False}})
+    (problem,) = plan_runtime(wish, observation).problems
+    assert "does not start at all" in problem
+
+
+def test_runtime_that_cri_o_has_passed_over_is_there_once_its_executable_is() -> None:
+    start = replace(crio({PACKAGED: sample("crio-10-crio.conf")}), binaries={BINARY: {"exists": False}})
+    wish = Wish(allow_missing_binary=True)
+    configured, plan = there_and_back(start, wish)
+    assert "CRI-O passes nvidia over" in plan.warnings[0]
+    installed = replace(configured, binaries={BINARY: {"exists": True, "executable": True}})
+    then = plan_runtime(wish, installed)
+    assert then.restart
+    assert not then.warnings
+    served = after(installed, then)
+    assert not plan_runtime(wish, served).changed
+    # Should it be away again, a restart would only take the runtime away.
+    assert not plan_runtime(wish, replace(served, binaries={BINARY: {"exists": False}})).changed
+
+
 def test_default_that_a_later_file_overrules_is_refused() -> None:
     later = f"{DIRECTORY}/90-site.conf"
     (problem,) = plan_runtime(Wish(default=True), crio({later: '[crio.runtime]\ndefault_runtime = "crun"\n'})).problems
