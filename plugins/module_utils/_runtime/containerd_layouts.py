@@ -125,8 +125,10 @@ def _kept(draft: Draft) -> List[Step]:
     """Everything as it is: by somebody else, or in the main file by a run with an older containerd."""
     by = "in the main file, by a run with an older containerd" if draft.recorded else "put by somebody else"
     draft.notes.append(f"the runtime {draft.wish.name} is there already as wished, {by}: nothing is written")
-    seen = [draft.observation.file(path) for path in draft.recorded]
-    return [Step(Edited(one, one.content, draft.recorded[one.path]), "") for one in seen if one.exists]
+    seen = draft.observation.by_target()
+    return [
+        Step(Edited(seen[path], seen[path].content, one), "") for path, one in draft.recorded.items() if path in seen
+    ]
 
 
 def _unrecorded(draft: Draft, configs: Configs) -> Optional[FileRecord]:

@@ -141,7 +141,7 @@ def recorded_files(observation: Observation, problems: List[str]) -> Dict[str, F
     """What is known of each file.
 
     A run that was interrupted has put its own record in the place of the one before it, which its marker keeps: that one is true of
-    the files that were not reached.
+    the files that were not reached, as that run left them or as somebody edited them before the interrupted one.
 
     :param problems: gets a sentence if the record cannot be read.
     """
@@ -154,15 +154,18 @@ def recorded_files(observation: Observation, problems: List[str]) -> Dict[str, F
                 f"Reading the record of what was put on this node: {error}. Without it, nothing can be taken out again; "
                 "move the record away to begin anew with the files as they are."
             )
-    former = (observation.pending or {}).get("record")
+    pending = observation.pending or {}
+    former, noted = pending.get("record"), pending.get("files") or {}
     if isinstance(former, Mapping):
         try:
             entries = Record.from_dict(former).files
         except ValueError:
             # The files decide then, as without a record.
             entries = {}
+        by_target = observation.by_target()
         for path, one in entries.items():
-            if observation.file(path).sha256 == one.result_sha256:
+            found = by_target[path].sha256 if path in by_target else None
+            if found == one.result_sha256 or (path in noted and found == noted[path]["before"]):
                 known[path] = one
     return known
 

@@ -178,6 +178,10 @@ class Observation:
         """The file; one that was not looked at is a missing one."""
         return self.files.get(path) or SeenFile(path)
 
+    def by_target(self) -> Dict[str, SeenFile]:
+        """The files by the paths that are written, which differ where a symbolic link is."""
+        return {one.target: one for one in self.files.values()}
+
     def text(self, path: str) -> Optional[str]:
         """The file's text; None if it is missing or cannot be read as text."""
         return self.file(path).content

@@ -65,7 +65,7 @@ def _binary_problems(wish: Wish, observation: Observation) -> List[str]:
 def _file_problems(plan: RuntimePlan, observation: Observation) -> List[str]:
     """Of the files that the plan writes: by what they are on disk."""
     found = []
-    by_target = {seen.target: seen for seen in observation.files.values()}
+    by_target = observation.by_target()
     for change in plan.files:
         seen = by_target.get(change.path)
         if seen is None:
@@ -99,7 +99,7 @@ def _finishing(plan: RuntimePlan, observation: Observation) -> RuntimePlan:
 
 def _begun(plan: RuntimePlan, observation: Observation) -> Tuple[Tuple[str, Optional[str]], ...]:
     """Files of the interrupted run that need nothing more, as they are."""
-    by_target = {seen.target: seen for seen in observation.files.values()}
+    by_target = observation.by_target()
     noted = (observation.pending or {}).get("files") or {}
     left = {change.path for change in plan.files}
     return tuple(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 from unit.plugins.fakes.seen_runtime import BINARY, after, seen_file, seen_runtime
@@ -272,6 +272,32 @@ def test_interrupted_change_of_options_leaves_the_way_back(written: bool) -> Non
     assert plan(seen(), privileged_without_host_devices="true").files[0].content == (
         other.files[0].content if not written else begun["files"][MAIN]["content"]
     )
+
+
+@pytest.mark.parametrize("link", [None, "/srv/containerd.toml"], ids=["file", "link"])
+@pytest.mark.parametrize("more", ["", "# by hand\n"], ids=["as_left", "edited"])
+def test_file_that_an_interrupted_run_did_not_reach_is_as_the_run_before_it_left_it(
+    more: str, link: Optional[str]
+) -> None:
+    start = seen(seen_file(PLAIN, link=link))
+    there = after(start, plan(start, default=True).to_dict())
+    there["files"][MAIN] = seen_file(there["files"][MAIN]["content"] + more, link=link)
+    made = plan(there)
+    begun = killed(there, made, written=False)
+    begun["pending"]["files"] = {
+        one["path"]: {"before": one["before"], "after": one["after"]} for one in made.to_dict()["files"]
+    }
+    assert "default_runtime_name" not in (plan(begun).files[0].content or "")
+    assert [change.content for change in plan(begun, state="absent").files] == [PLAIN + more]
+
+
+def test_record_of_a_file_behind_a_link_is_kept_by_a_newer_containerd() -> None:
+    start = seen(seen_file(PLAIN + RUNC, link="/srv/containerd.toml"))
+    there = after(start, plan(start).to_dict())
+    newer = {**there, "version": "2.1.9", "dump": {"rc": 0, "stdout": there["files"][MAIN]["content"]}}
+    made = plan(newer)
+    assert "by a run with an older containerd" in made.notes[-1]
+    assert (made.changed, made.record) == (False, there["record"])
 
 
 def test_digest_is_of_what_would_be_done() -> None:
