@@ -11,7 +11,13 @@ from __future__ import annotations
 import posixpath
 from typing import Any, List, Optional, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft, Step, still_default
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import (
+    Draft,
+    Step,
+    running_units,
+    still_default,
+    version_of,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.json_editing import JsonEditor, doubled
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.json_text import (
     BOM,
@@ -29,6 +35,8 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish impo
 
 PATH = "/etc/docker/daemon.json"
 SOCKET = "/run/docker.sock"
+# Before this version, the daemon takes any word among its features and does nothing by it.
+CDI_SINCE = (25,)
 
 
 def plan(wish: Wish, observation: Observation) -> RuntimePlan:
@@ -47,9 +55,14 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
         if not draft.problems:
             _edit(draft, path, editor)
             _compare_with_daemon(draft)
-    if draft.restarts:
+    if draft.restarts or _owes_restart(observation):
         draft.problems.extend(_loss(draft, root))
     return draft.plan(Probe("docker", observation.socket or SOCKET, wish.restart_seconds))
+
+
+def _owes_restart(observation: Observation) -> bool:
+    """Whether a run that was interrupted still has to restart a daemon that answers. One that does not has to come back, whatever it ends."""
+    return bool(observation.live and observation.pending and observation.pending.get("owed", True))
 
 
 def _parsed(draft: Draft, path: str, text: Optional[str]) -> Optional[Node]:
@@ -142,6 +155,12 @@ def _refuse_what_docker_cannot(draft: Draft, root: Node) -> None:
             f"Setting default-runtime to {wish.name}: the unit starts the daemon with --default-runtime={flag}, and Docker does "
             f"not start with an option given in both places. Take the flag out of the unit, or set {wish.called('default', 'false')}."
         )
+    version = version_of(draft.observation.version)
+    if wish.cdi == "true" and version and version < CDI_SINCE:
+        draft.problems.append(
+            f"{wish.called('cdi')} is true: Docker {draft.observation.version} does not know CDI devices and passes the switch over. "
+            "Upgrade to 25.0 or newer, or leave it at inherit."
+        )
     if wish.cdi != "inherit" and draft.flag("feature") is not None:
         draft.problems.append(
             "Setting features.cdi: the unit starts the daemon with --feature, and Docker does not start with an option given in "
@@ -153,11 +172,18 @@ def _edit(draft: Draft, path: str, editor: JsonEditor) -> None:
     wish, seen = draft.wish, draft.observation.file(path)
     edited = edit(seen, draft.recorded_of(seen), editor, wish.present)
     after = parse(edited.text) if edited.text and edited.text.strip(BOM + " \t\r\n") else parse("{}")
-    default = _value(after, "default-runtime")
+    flag = draft.flag("default-runtime")
+    default = flag or _value(after, "default-runtime")
     if edited.changed and default in draft.kept["runtimes"] and default not in (_value(after, "runtimes") or {}):
-        draft.problems.append(still_default(default, path))
+        if not _is_added_by_flag(draft, default):
+            draft.problems.append(still_default(default, "a flag of the unit (--default-runtime)" if flag else path))
     done = ", ".join(".".join(member) for member, _value_wanted in editor.members)
     draft.add(Step(edited, f"set {done}" if wish.present else f"take out what was put in for {wish.name}"))
+
+
+def _is_added_by_flag(draft: Draft, name: str) -> bool:
+    words = [word for unit in running_units(draft.observation) for word in unit.argv]
+    return any(word.startswith((f"{name}=", f"--add-runtime={name}=")) for word in words)
 
 
 def _compare_with_daemon(draft: Draft) -> None:

@@ -238,7 +238,7 @@ def test_runtime_that_a_flag_makes_the_default_is_not_taken_out_and_told() -> No
 
 def test_present_is_like_the_default_of_a_flag() -> None:
     text = '[crio.runtime]\ndefault_runtime = "runc"\n[crio.runtime.runtimes.crun]\nmonitor_path = "/srv/conmon"\n'
-    configured, plan = there_and_back(crio({MAIN: text}, argv=("--default-runtime=crun",)), Wish())
+    configured, plan = there_and_back(crio({MAIN: text}, "1.24.6", argv=("--default-runtime=crun",)), Wish())
     assert plan.kept["like"] == "crun"
     assert effective(configured)[1]["nvidia"]["monitor_path"] == "/srv/conmon"
     assert read(configured, TOOLKIT)["nvidia-container-runtime"]["runtimes"][0] == "crun"

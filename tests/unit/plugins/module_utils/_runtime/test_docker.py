@@ -58,6 +58,14 @@ def test_runtime_that_somebody_made_the_default_is_not_taken_out() -> None:
     assert f"Taking nvidia out: {PATH} makes it the default runtime" in problem
 
 
+def test_runtime_that_a_flag_makes_the_default_is_not_taken_out_unless_a_flag_describes_it_too() -> None:
+    start = docker("{}", argv=("--default-runtime", "nvidia"))
+    (problem,) = plan_runtime(ABSENT, after(start, plan_runtime(Wish(), start))).problems
+    assert "Taking nvidia out: a flag of the unit (--default-runtime) makes it the default runtime" in problem
+    for added in (("--add-runtime", f"nvidia={BINARY}"), (f"--add-runtime=nvidia={BINARY}",)):
+        there_and_back(docker("{}", argv=("--default-runtime=nvidia", *added)), Wish())
+
+
 def test_present_with_all_options_keeps_the_other_features() -> None:
     configured, _plan = there_and_back(docker(sample("docker-daemon.json")), Wish(default=True, cdi="true"))
     assert content(configured)["features"] == {"buildkit": True, "containerd-snapshotter": False, "cdi": True}
@@ -177,6 +185,17 @@ def test_restart_that_would_end_containers_is_refused_with_their_names(
     assert any(words[0] in warning and "permitted" in warning for warning in permitted.warnings)
 
 
+def test_restart_that_an_interrupted_run_owes_ends_no_container_unasked() -> None:
+    pending = {"run": "a", "since": "b", "phase": "restarting", "files": {}, "owed": True}
+    live = {"live_restore": False, "containers": ["web"]}
+    (problem,) = plan_runtime(ABSENT, docker("{}", live=live, pending=pending)).problems
+    assert "would end 1 container: web" in problem
+    assert plan_runtime(Wish(state="absent", permit_live_loss=True), docker("{}", live=live, pending=pending)).restart
+    assert not plan_runtime(ABSENT, docker("{}", live=live, pending={**pending, "owed": False})).problems
+    # A daemon that the interrupted run has left dead must not stay so.
+    assert not plan_runtime(ABSENT, docker("{}", live=None, pending=pending)).problems
+
+
 @pytest.mark.parametrize(
     "observation",
     [
@@ -240,6 +259,13 @@ def test_flags_that_keep_docker_from_starting_are_refused() -> None:
     assert len(problems) == 2
     assert "--default-runtime=runc" in problems[0]
     assert "--feature" in problems[1]
+
+
+@pytest.mark.parametrize(("version", "known"), [("20.10.24+dfsg1", False), ("25.0.0", True), (None, True)])
+def test_cdi_of_a_version_that_does_not_know_it_is_refused(version: str | None, known: bool) -> None:
+    observation = replace(docker("{}"), version=version)
+    assert bool(plan_runtime(Wish(cdi="true"), observation).problems) is not known
+    assert not plan_runtime(Wish(cdi="false"), observation).problems
 
 
 def test_options_that_docker_lacks_are_refused() -> None:
