@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
-from unit.plugins.fakes.runtime_node import CONFIG, RuntimeNode, change, make_plan, params
+from unit.plugins.fakes.runtime_node import CONFIG, RuntimeNode, change, make_plan, params, pending
 from unit.plugins.fakes.seen_runtime import after, seen_file, seen_runtime
 from unit.plugins.module_utils._runtime.nodes import BINARY, node
 
@@ -32,6 +33,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan impo
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import going_back
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.applying import Application
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observing import Look, observe
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.steps import take_step
@@ -42,6 +44,7 @@ GUIDE = (ROOT / "docs/docsite/rst/guide_make_containerd_ready_for_gpus.rst").rea
 MAIN, DROP_IN = "/etc/containerd/config.toml", "/etc/containerd/conf.d/99-nvidia.toml"
 TOOLKIT_CONFIG = "/etc/nvidia-container-runtime/config.toml"
 ROLE = ROOT / "roles/nvidia_container_runtime"
+TROUBLESHOOTING = (ROLE / "TROUBLESHOOTING.md").read_text("utf-8")
 OURS = "/etc/containerd/conf.d/80-kubegpu-sharing.toml"
 CRI = 'plugins."io.containerd.grpc.v1.cri"'
 NVIDIA = f'[{CRI}.containerd.runtimes.nvidia]\n  runtime_type = "io.containerd.runc.v2"\n'
@@ -224,6 +227,23 @@ def test_diff_is_that_of_the_guide() -> None:
     shown = [line[4:] for line in GUIDE.splitlines() if re.match(r"    \+(?!\+)", line)]
     assert [line for line in shown if line != "+"] == [line for line in added if line != "+"]
     assert [f"To do: {action}" for action in plan.actions] == re.findall(r"\(item=(To do: .*)\)$", GUIDE, re.MULTILINE)
+
+
+def test_dead_runs_name_the_copy_of_what_was_there_before_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TROUBLESHOOTING goes back by it. The copy of the last run has what another one has written that never ran."""
+    there = runtime_node(tmp_path, monkeypatch)
+    before = there.read(CONFIG)
+    restart = Mock(side_effect=KeyboardInterrupt)
+    monkeypatch.setattr(Application, "_restart", restart)
+    for text in ("version = 2\n# one\n", "version = 2\n# other\n"):
+        with pytest.raises(KeyboardInterrupt):
+            take_step(params(there, make_plan(change(there, CONFIG, text))), False)
+    left = pending(there)
+    assert left is not None
+    assert there.read(left["files"][CONFIG]["backup"]) == before
+    assert re.findall(r'^            "(\w+)": ', TROUBLESHOOTING, re.MULTILINE) == ["after", "backup", "before"]
 
 
 @pytest.mark.parametrize("manager", ["apt", "dnf"])
