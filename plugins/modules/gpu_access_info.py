@@ -14,10 +14,10 @@ author:
   - kubegpu.sharing maintainers (@kubegpu)
 description:
   - Tells of every container of a node's pods that has NVIDIA's device files whether the kernel still lets its processes open them.
-  - On hosts where systemd keeps the cgroups of containers, a C(systemctl daemon-reload) can take the devices away from those that run.
-    What they have open goes on working, and the next thing that opens a GPU fails with C(Failed to initialize NVML (Unknown Error)).
-    Nothing shows that before, and only a new pod gets them back. Look before and after whatever reloads systemd or restarts a container
-    runtime.
+  - >-
+    On hosts where systemd keeps the cgroups of containers, a C(systemctl daemon-reload) can take the devices away from those that run. What they
+    have open goes on working, and the next thing that opens a GPU fails with C(Failed to initialize NVML: Unknown Error). Nothing shows that
+    before, and only a new pod gets them back. Look before and after whatever reloads systemd or restarts a container runtime.
   - The kernel itself is asked, by a short-lived process that joins the cgroup of the container for some milliseconds. No device is opened
     for it, no GPU is woken, and no program runs in the container. With cgroups of version 2 a container that is frozen, or
     has next to no memory left, is not joined, and is told of in RV(unknown).
