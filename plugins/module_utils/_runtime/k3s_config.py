@@ -60,7 +60,8 @@ FOUND_BY_ITSELF = {
 # The first patch of each minor version that has a thing; every later minor has it.
 DEFAULT_RUNTIME_SINCE = {26: 12, 27: 9, 28: 5}
 BASE_SINCE = {24: 17, 25: 13, 26: 8, 27: 5, 28: 1}
-CONTAINERD_2_SINCE = {29: 15, 30: 11, 31: 6, 32: 2}
+# All of 1.30 and before stay with containerd 1.7.
+CONTAINERD_2_SINCE = {31: 6, 32: 2}
 
 
 @dataclass(frozen=True)

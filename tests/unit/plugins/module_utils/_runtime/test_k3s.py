@@ -460,6 +460,25 @@ def test_cdi_that_containerd_has_anyway_needs_nothing() -> None:
     assert "enable_cdi true" in plan_runtime(Wish(cdi="true"), rancher(OLD)).problems[0]
 
 
+@pytest.mark.parametrize(
+    ("version", "second"),
+    [
+        ("v1.29.15", False),
+        ("v1.30.14", False),
+        ("v1.31.5", False),
+        ("v1.31.6", True),
+        ("v1.32.1", False),
+        ("v1.32.2", True),
+        ("v1.33.0", True),
+    ],
+)
+def test_containerd_2_is_where_k3s_has_it(version: str, second: bool) -> None:
+    observation = with_file(replace(rancher(OLD), version=f"{version}+k3s1"), f"{etc()}/config.toml", None)
+    (change,) = plan_runtime(Wish(name="gpu"), observation).files
+    assert change.path == f"{etc()}/{'config-v3' if second else 'config'}.toml.tmpl"
+    assert bool(plan_runtime(Wish(name="gpu", cdi="true"), observation).problems) is not second
+
+
 def test_base_that_the_version_lacks_is_refused() -> None:
     observation = replace(rancher(OLD), version="v1.26.7+k3s1")
     assert any("has no base" in problem for problem in plan_runtime(Wish(name="gpu"), observation).problems)
