@@ -49,7 +49,9 @@ from collections.abc import Mapping
 from typing import Any
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:~rc\.\d+)?-\d+(?:\.[\w.]+)?")
-_URL = re.compile(r"(?:https?|file)://?\S+")
+_URL = re.compile(r"(?:https?|file)://\S+")
+# What sources.list(5) takes as well.
+_APT_PATH = re.compile(r"file:/\S+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = "kubegpu_runtime_toolkit_"
 _SAMPLE = {
@@ -84,7 +86,7 @@ def _version(version: str) -> str | None:
 
 
 def _url(manager: str, url: str) -> str | None:
-    if _URL.fullmatch(url):
+    if _URL.fullmatch(url) or (manager == "apt" and _APT_PATH.fullmatch(url)):
         return None
     return (
         f"{_NAME}{manager}_url is {_show(url)}: give the URL of the vendor's repository, or of your mirror of it,"
