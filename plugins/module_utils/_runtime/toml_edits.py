@@ -187,7 +187,8 @@ def _put_in_new_table(text: str, statements: Sequence[Statement], path: Path, ra
         # A table before those within it: some readers take it the other way round for a table that stands twice.
         first = below[0]
         lines = [f"{first.indent}[{show(table)}]", f"{first.indent}{_STEP}{show_key(path[-1])} = {raw}", ""]
-        return _insert(text, _above_comments(text, first.start), lines)
+        floor = max((one.end for one in statements if one.end <= first.start), default=0)
+        return _insert(text, _above_comments(text, first.start, floor), lines)
     near = max((_common(one.path, table) for one in headers), default=0)
     beside = [one for one in headers if near and _common(one.path, table) == near]
     if not beside:
@@ -211,9 +212,12 @@ def _indent_beside(beside: Sequence[Statement], near: int) -> str:
     return [one for one in within if len(one.path) == depth][-1].indent
 
 
-def _above_comments(text: str, at: int) -> int:
-    """The beginning of the comment lines that stand directly before a line."""
-    while at:
+def _above_comments(text: str, at: int, floor: int) -> int:
+    """The beginning of the comment lines that stand directly before a line.
+
+    :param floor: where the statement before it ends: a text of several lines may have some that look like comments.
+    """
+    while at > floor:
         start = text.rfind("\n", 0, at - 1) + 1
         if not text[start:at].lstrip().startswith("#"):
             break

@@ -20,6 +20,22 @@ scalars = st.one_of(
     st.lists(st.text(alphabet='ab,#]"', max_size=4), max_size=3),
 )
 comments = st.sampled_from(["", "", "", "  # why", "\t#", " # [not a table]", ' # "'])
+# Tables within values, and text over several lines that looks like tables and keys.
+nested = st.lists(
+    st.sampled_from(
+        [
+            'inline = { one = 1, "two [x]" = { three = ["}", 3] } }',
+            "dotted.'of two'.keys = true",
+            '''long = """
+[plugins]
+version = 1 # no
+\\"""""''',
+            "raw = '''\n[plugins.\"io.containerd.grpc.v1.cri\".containerd]\n# x '' '''",
+        ]
+    ),
+    unique=True,
+    max_size=2,
+)
 blank_lines = st.lists(st.sampled_from(["", "  ", "# comment", "  # x = 1", "#[plugins]"]), max_size=2)
 
 
@@ -50,14 +66,15 @@ def values(draw: st.DrawFn, indent: str) -> List[str]:
         if isinstance(value, str) and "'" not in value and "\t" not in value and draw(st.booleans()):
             shown = draw(st.sampled_from([f"'{value}'", f"'''{value}'''"])) if value else "''"
         lines += [*draw(blank_lines), f"{indent}{key} = {shown}{draw(comments)}"]
-    return lines
+    return lines + [f"{indent}{line}{draw(comments)}" for line in draw(nested)]
 
 
 def runc_values(draw: st.DrawFn) -> Dict[str, Any]:
     """Options of the runc that is there."""
     options: Dict[str, Any] = {"SystemdCgroup": draw(st.booleans())}
-    if draw(st.booleans()):
-        options["BinaryName"] = "/usr/bin/runc"
+    binary = draw(st.sampled_from(["", "/usr/bin/runc", "/usr/bin/nvidia-container-runtime"]))
+    if binary:
+        options["BinaryName"] = binary
     return options
 
 
@@ -92,6 +109,18 @@ def runc(draw: st.DrawFn, cri: str, indent: str) -> List[str]:
 
 
 @st.composite
+def others(draw: st.DrawFn, cri: str, indent: str) -> List[str]:
+    """Tables beside runc's that nobody may touch: another runtime, an array of tables, how images are decrypted."""
+    base = f'plugins."{cri}"'
+    kata = [f"{indent}[{base}.containerd.runtimes.kata-qemu]", f'{indent}  runtime_type = "io.containerd.kata.v2"']
+    array = [f"{indent}[[{base}.registry.'array of'.tables]]{draw(comments)}", f'{indent}name = "x" # [[']
+    nested_array = [f"{indent}  [[{base}.registry.'array of'.tables.within]]", f"{indent}  deep.er = 1"]
+    images = [*draw(blank_lines), f"{indent}[ {base} . image_decryption ]{draw(comments)}", *draw(values(indent))]
+    parts = draw(st.lists(st.sampled_from([0, 1, 2]), unique=True, max_size=3))
+    return [line for part in parts for line in (kata, [*array, *array, *nested_array, *array], images)[part]]
+
+
+@st.composite
 def configs(draw: st.DrawFn, version: int = 2, filler: int = 0) -> str:
     """A whole config file of a version.
 
@@ -115,6 +144,8 @@ def configs(draw: st.DrawFn, version: int = 2, filler: int = 0) -> str:
         lines += [f'{indent}[plugins."{cri}"]', *draw(values(indent + "  "))]
     if draw(st.booleans()):
         lines += draw(runc(cri, indent))
+    if draw(st.booleans()):
+        lines += draw(others(cri, indent))
     for number in range(filler):
         lines += [
             f'{indent}[plugins."{cri}".registry.mirrors."r{number}"]',

@@ -47,6 +47,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_read
             "[a]\n  [a.b]\n", ("a", "b", "c", "y"), 3, "[a]\n  [a.b]\n\n    [a.b.c]\n      y = 3\n", id="within"
         ),
         pytest.param("# of b\n[a.b]\nx = 1\n", ("a", "y"), 3, "[a]\n  y = 3\n\n# of b\n[a.b]\nx = 1\n", id="above"),
+        pytest.param(
+            "x = '''\n# no comment '''\n[a.b]\n",
+            ("a", "y"),
+            3,
+            "x = '''\n# no comment '''\n[a]\n  y = 3\n\n[a.b]\n",
+            id="above_a_text_of_several_lines",
+        ),
         pytest.param("", ("a", "b"), 3, "[a]\n  b = 3\n", id="empty"),
         pytest.param("\ufeff", ("a",), 3, "\ufeffa = 3\n", id="bom"),
         pytest.param('["a.b".c]\n"d e" = 1\n', ("a.b", "c", "d e"), 3, '["a.b".c]\n"d e" = 3\n', id="quoted"),
