@@ -49,8 +49,8 @@ OF_BASE = (
     "wasmer",
     "wasmtime",
 )
-#: Where it looks for them.
-SEARCHED = ("/usr/local/nvidia/toolkit", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin")
+#: Where it looks for them; versions before SEARCHED_SINCE look in the first two only.
+SEARCHED = ("/usr/local/nvidia/toolkit", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin")
 #: Runtimes that it finds, and the executable that it looks for.
 FOUND_BY_ITSELF = {
     "nvidia": "nvidia-container-runtime",
@@ -59,6 +59,7 @@ FOUND_BY_ITSELF = {
 }
 # The first patch of each minor version that has a thing; every later minor has it.
 DEFAULT_RUNTIME_SINCE = {26: 12, 27: 9, 28: 5}
+SEARCHED_SINCE = {26: 14, 27: 11, 28: 7, 29: 2}
 BASE_SINCE = {24: 17, 25: 13, 26: 8, 27: 5, 28: 1}
 # All of 1.30 and before stay with containerd 1.7.
 CONTAINERD_2_SINCE = {31: 6, 32: 2}

@@ -27,6 +27,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_confi
     FOUND_BY_ITSELF,
     OF_BASE,
     SEARCHED,
+    SEARCHED_SINCE,
     Containerd,
     has,
 )
@@ -80,7 +81,8 @@ def finds_by_itself(draft: Draft) -> bool:
     """Whether the distribution finds this very executable under this very name at its start."""
     wish = draft.wish
     directory, name = posixpath.split(wish.binary)
-    return FOUND_BY_ITSELF.get(wish.name) == name and directory in SEARCHED
+    searched = SEARCHED[:2] if has(version_of(draft.observation.version), SEARCHED_SINCE) is False else SEARCHED
+    return FOUND_BY_ITSELF.get(wish.name) == name and directory in searched
 
 
 class _DropIn:

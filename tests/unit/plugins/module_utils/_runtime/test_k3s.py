@@ -225,6 +225,24 @@ def test_default_without_its_executable_would_keep_k3s_from_starting_and_is_refu
     assert "does not start at all" in problems[0]
 
 
+@pytest.mark.parametrize(
+    ("version", "found"), [("v1.28.6", False), ("v1.28.7", True), ("v1.29.1", False), ("v1.30.0", True)]
+)
+def test_executable_where_the_version_does_not_look_is_not_waited_for(version: str, found: bool) -> None:
+    """A restart would find nothing, the next one neither; with it as the default, k3s would not start."""
+    wish = Wish(binary="/usr/local/bin/nvidia-container-runtime")
+    start = replace(
+        rancher(OLD, nvidia=False),
+        version=f"{version}+k3s1",
+        binaries={wish.binary: {"exists": True, "executable": True}},
+    )
+    for one in (wish, replace(wish, default=True)):
+        plan = plan_runtime(one, start)
+        assert bool(plan.problems) is not found
+        assert not found or plan.restart
+    assert not plan_runtime(Wish(), replace(start, binaries=rancher(OLD).binaries)).problems
+
+
 def test_executable_that_came_after_the_start_is_a_restart_and_no_file() -> None:
     plan = plan_runtime(Wish(), rancher(SECOND, nvidia=False))
     assert not plan.files
