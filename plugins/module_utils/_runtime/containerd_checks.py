@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Iterator, List, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import (
+    ConfigFile,
     Configs,
     Version,
     parse_version,
+    read_config,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_foreign import rivals
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft, owner_of
@@ -58,18 +60,30 @@ def _readable(draft: Draft, configs: Configs) -> Iterator[str]:
     main = configs.main.seen
     if main.type not in ("file", MISSING):
         yield f"Reading {main.path}: it is a {main.type}, not a file. Move it away."
-    for one in (configs.main, *configs.imported):
-        if one.error:
-            yield one.error
-        elif one.seen.exists and one.seen.type == "file" and one.seen.content is None:
-            yield f"Reading {one.seen.path}: its content was not told. Look at it by hand."
-    dump = draft.observation.dump
-    if dump is not None and dump.get("rc") != 0 and main.exists and not configs.main.error:
-        said = str(dump.get("stderr") or "").strip()[-400:]
+    dump = draft.observation.dump or {}
+    refused = main.exists and dump.get("rc", 0) != 0
+    own = read_config(draft.observation.file(configs.drop_in))
+    found = [one.error for one in (configs.main, *configs.imported, *([own] if refused else [])) if one.error]
+    found += _gone(configs, own)
+    yield from found
+    if refused and not found:
         yield (
-            f"Reading {main.path}: containerd itself does not take it (`config dump` ended with {dump.get('rc')}: {said}). It would "
-            "not survive its next restart as it is; mend that first."
+            f"Reading {main.path}: containerd itself does not take it (`config dump` ended with {dump['rc']}: "
+            f"{str(dump.get('stderr') or '').strip()[-400:]}). It would not survive its next restart as it is; mend that first."
         )
+
+
+def _gone(configs: Configs, own: ConfigFile) -> List[str]:
+    """Imported files that are not there: 2.x has its defaults alone to dump then, ends with 0, and does not start."""
+    found = []
+    for one in (own, *configs.imported):
+        naming = configs.naming(one.seen.path)
+        if not one.seen.exists and (naming or one is not own):
+            found.append(
+                f"Reading {' and '.join(naming) or configs.main.seen.path}: {one.seen.path} is imported there and is gone. containerd would "
+                "not survive its next restart as it is. Take it out of the imports, or put it back, then run again."
+            )
+    return found
 
 
 def _versions(draft: Draft, configs: Configs, installed: Version) -> Iterator[str]:

@@ -161,6 +161,14 @@ class Configs:
         """Path of our own file."""
         return posixpath.join(self.directory, "conf.d", DROP_IN)
 
+    def naming(self, path: str) -> List[str]:
+        """Files that import that one by its name, and not by a pattern: containerd does not start without it."""
+        return [
+            one.seen.path
+            for one in (self.main, *self.imported)
+            if path in [absolute(entry, posixpath.dirname(one.seen.path)) for entry in one.strings("imports")]
+        ]
+
     @property
     def disabled(self) -> List[str]:
         """Entries of ``disabled_plugins`` that take the CRI plugin away, with the file that has them."""

@@ -12,7 +12,6 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import (
     ConfigFile,
     Configs,
-    absolute,
     read_config,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_runtimes import NVIDIA, binaries
@@ -139,7 +138,7 @@ def foreign_steps(draft: Draft, configs: Configs, whole: bool) -> List[Step]:
         paths += [one.seen.path for one in rivals(draft.wish.name, configs) if one.seen.target not in known]
     for path in paths:
         seen = draft.observation.file(path)
-        editor = TakenOver(path, draft.wish.name, whole, _is_named(path, configs))
+        editor = TakenOver(path, draft.wish.name, whole, bool(configs.naming(path)))
         if path not in known and not draft.wish.default and _makes_default(draft, path):
             draft.warnings.append(default_ends(draft.wish))
         beside = [path[-1] for path in _beside(read_config(seen).data, draft.wish.name)]
@@ -151,15 +150,6 @@ def foreign_steps(draft: Draft, configs: Configs, whole: bool) -> List[Step]:
         done = f"take the runtime {draft.wish.name} over from" if draft.wish.present else "give back"
         steps.append(Step(edited, f"{done} what another tool wrote"))
     return steps
-
-
-def _is_named(path: str, configs: Configs) -> bool:
-    """Whether a file imports that one by its name."""
-    return any(
-        absolute(entry, posixpath.dirname(one.seen.path)) == path
-        for one in (configs.main, *configs.imported)
-        for entry in one.strings("imports")
-    )
 
 
 def _beside(data: Mapping[str, Any], name: str) -> List[Path]:

@@ -81,7 +81,9 @@ class RealContainerd:
 
     def look(self, record: Optional[Mapping[str, Any]] = None) -> Observation:
         """The observation."""
-        files: Dict[str, Any] = {str(self.main): None, **self.files()}
+        text = self.main.read_text() if self.main.exists() else ""
+        named = [one for one in parse(text, "main").get("imports", ()) if one.startswith("/") and "*" not in one]
+        files: Dict[str, Any] = {**dict.fromkeys((str(self.main), *named)), **self.files()}
         return Observation.from_dict(
             seen_runtime(
                 "containerd",

@@ -137,6 +137,29 @@ def test_drop_in_of_which_the_record_was_lost_is_ours(make: Make) -> None:
     assert host.files() == before
 
 
+@pytest.mark.parametrize("wish", [PRESENT, ABSENT], ids=["present", "absent"])
+def test_drop_in_that_somebody_broke_or_took_away_is_named_with_the_way_out(make: Make, wish: Wish) -> None:
+    host = make("2")
+    host.write("config.toml", CONFIG)
+    before = host.files()
+    host.apply(FULL)
+    good = host.drop_in.read_text()
+    host.drop_in.write_text(f"{good}x = = 1\n")
+    (problem,) = host.plan(wish).problems
+    assert problem.startswith(f"Reading {host.drop_in}:{good.count(chr(10)) + 1}:5: ")
+    host.drop_in.unlink()
+    # It does not start then, and dumps its defaults as if it did.
+    assert host.dump()["rc"] == 0
+    assert "nvidia" not in runtimes(host)
+    (problem,) = host.plan(wish).problems
+    assert problem.startswith(f"Reading {host.main}: {host.drop_in} is imported there and is gone.")
+    assert "Take it out of the imports, or put it back" in problem
+    host.main.write_text(host.main.read_text().replace(f'imports = ["{host.drop_in}"]\n', ""))
+    host.apply(wish)
+    host.apply(ABSENT)
+    assert host.files() == before
+
+
 def test_main_file_of_which_the_record_was_lost_is_told(make: Make) -> None:
     host = make("1.7")
     host.write("config.toml", CONFIG)

@@ -189,6 +189,15 @@ def test_config_that_containerd_does_not_take_is_refused() -> None:
     assert "(`config dump` ended with 1: cannot decode)" in problem(seen(dump=dump))
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+@pytest.mark.parametrize("path", [DROP_IN, "/etc/containerd/site.toml"], ids=["ours", "theirs"])
+def test_imported_file_that_is_gone_is_refused_though_the_dump_says_nothing_of_it(path: str, state: str) -> None:
+    # As containerd 2.1 does, which does not start then.
+    dump = {"argv": ["containerd"], "rc": 0, "stdout": "version = 3\n", "stderr": ""}
+    told = seen(f'version = 3\nimports = ["{path}"]\n', "2.1.9", {path: None}, dump=dump)
+    assert problem(told, state=state).startswith(f"Reading {MAIN}: {path} is imported there and is gone.")
+
+
 def test_what_containerd_does_not_do_with_a_file_that_needs_no_change_is_told() -> None:
     there = after(seen(), plan(seen()).to_dict())
     hidden = {**there, "dump": {"argv": ["containerd"], "rc": 0, "stdout": PLAIN + RUNC, "stderr": ""}}
