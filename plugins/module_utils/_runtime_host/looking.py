@@ -49,6 +49,9 @@ class Looking:
         if self._engine.name in ("k3s", "rke2"):
             self._look_at_rancher()
         self._add(self.config_path)
+        if self._engine.name == "containerd":
+            # Ours is there, whether or not the main file imports it still.
+            self._add_directory(os.path.join(os.path.dirname(self.config_path), "conf.d"))
         if self._engine.name in ("containerd", "microk8s"):
             self._follow_imports()
         if self._engine.name == "crio":

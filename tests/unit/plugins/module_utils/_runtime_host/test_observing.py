@@ -52,6 +52,15 @@ def test_config_is_the_one_that_the_service_names(node: RuntimeNode) -> None:
     assert found["dump"]["stdout"].endswith("version = 3\n")
 
 
+def test_drop_in_beside_the_named_config_is_seen_though_nothing_imports_it(node: RuntimeNode) -> None:
+    node.set_flags(" --config /srv/containerd.toml")
+    node.write("/srv/containerd.toml", "version = 3\n")
+    node.write("/srv/conf.d/80-kubegpu-sharing.toml", "version = 3\n# ours\n")
+    found = look(node)
+    assert found["files"]["/srv/conf.d/80-kubegpu-sharing.toml"]["content"] == "version = 3\n# ours\n"
+    assert found["listings"]["/srv/conf.d"] == ["80-kubegpu-sharing.toml"]
+
+
 def test_imported_files_are_read_and_those_that_they_import(node: RuntimeNode) -> None:
     imports = 'imports = [ # mine\n  "conf.d/*.toml", \'/srv/one.toml\',\n]\n[plugins]\nimports = ["/no"]\n'
     node.write(CONFIG, imports)
