@@ -132,9 +132,14 @@ def add_toolkit_config(draft: Draft, low_level: str = "") -> None:
     if recorded is None and not switches and not low_level:
         return
     try:
-        parse(seen.content or "", PATH)
+        section = parse(seen.content or "", PATH).get(SECTION, {})
     except TomlError as error:
         draft.problems.append(str(error))
+        return
+    if not isinstance(section, dict) or not isinstance(section.get("runtimes", []), list):
+        draft.problems.append(
+            f"Editing {PATH}: {SECTION} is no table in it, or runtimes there is no list, so that the toolkit cannot read it either. Correct it."
+        )
         return
     edited = edit(seen, recorded, ToolkitEditor(switches, low_level), wish.present)
     if edited.changed and recorded and "switches" in recorded.ours and not switches:

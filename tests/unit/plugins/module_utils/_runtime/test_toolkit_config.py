@@ -148,6 +148,13 @@ def test_broken_toml_is_a_problem_with_its_place() -> None:
     assert problem.startswith(f"Reading {PATH}:2:5")
 
 
+@pytest.mark.parametrize("text", ["nvidia-container-runtime = 1\n", '[nvidia-container-runtime]\nruntimes = "runc"\n'])
+def test_list_that_is_none_is_a_problem_and_not_cut_into_letters(text: str) -> None:
+    plan = planned(text, Wish(), "crun")
+    assert not plan.files
+    assert "runtimes there is no list" in plan.problems[0]
+
+
 def test_operators_toolkit_reads_another_file_and_is_refused() -> None:
     wish = Wish(visible_devices="volume_mounts", binary="/usr/local/nvidia/toolkit/nvidia-container-runtime")
     plan = planned(sample("toolkit_1_14.toml"), wish)
