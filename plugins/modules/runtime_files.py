@@ -150,11 +150,6 @@ log_lines:
   type: list
   elements: str
   returned: with O(step=applied), also on failure
-notes:
-  description: What else is worth knowing.
-  type: list
-  elements: str
-  returned: with O(step=applied)
 started:
   description: Whether a transient unit is at work.
   type: bool

@@ -102,9 +102,10 @@ class RuntimeHost:
         return self._await({name: value for name, value in options.items() if name not in _AT_FIRST})
 
     def _await(self, options: dict[str, Any]) -> dict[str, Any]:
-        # One restart with the new files, and up to two with the old ones, which are given a minute at least.
+        # The lock, one restart with the new files, and up to two with the old ones, which are given a minute at least.
         restart = float(self.params["restart_seconds"])
-        seconds = restart + 2 * max(_LEAST_SECONDS, restart) + self.params["confirm_seconds"] + _SPARE_SECONDS
+        waits = float(self.params["lock_wait_seconds"]) + float(self.params["confirm_seconds"])
+        seconds = waits + restart + 2 * max(_LEAST_SECONDS, restart) + _SPARE_SECONDS
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             answer = self._ask({**options, "step": "result"})

@@ -42,7 +42,6 @@ class Result:
     actions: List[str] = field(default_factory=list)
     restarted: bool = False
     backups: List[str] = field(default_factory=list)
-    notes: List[str] = field(default_factory=list)
 
     def to_dict(self) -> Dict[str, Any]:
         """As the module returns it, but for the actions."""
@@ -51,7 +50,6 @@ class Result:
             "rolled_back": False,
             "backups": self.backups,
             "log_lines": [],
-            "notes": self.notes,
         }
 
 
@@ -132,7 +130,9 @@ class Application:
         return None
 
     def _check(self) -> None:
-        problems = checking.find_problems(self._request, self._swap)
+        self._refuse(checking.find_problems(self._request, self._swap))
+
+    def _refuse(self, problems: List[str]) -> None:
         if problems:
             raise InputError(f"Changing the settings of {self._request.engine}", problems)
 
@@ -164,11 +164,14 @@ class Application:
         left: Document = {}
         for path, noted in former.items():
             mine = files.get(path)
-            if mine is not None and mine["before"] == noted["after"] != noted["before"]:
-                files[path] = {**noted, "after": mine["after"]}
-            elif mine is None and self._stands(path, noted["after"]):
+            if mine is not None:
+                is_its = mine["before"] == noted["after"] != noted["before"]
+                kept = {**noted, "after": mine["after"]} if is_its else mine
+                # It has made directories that are there now, and go all the same with the last file.
+                files[path] = {**kept, "made": list(dict.fromkeys([*(noted.get("made") or ()), *mine["made"]]))}
+            elif self._stands(path, noted["after"]):
                 files[path] = noted
-            elif mine is None:
+            else:
                 left[path] = noted
         return left
 
@@ -181,6 +184,8 @@ class Application:
     def _write(self, document: Document) -> None:
         for step in self._request.files:
             self._swap.stage(step, document["files"][step.path])
+        # Once more: what was changed meanwhile is told before the first file is replaced.
+        self._refuse([problem for problem in map(self._swap.compare, self._request.files) if problem])
         self._pending.advance(document, pending.WRITING)
         # Before the files: it alone knows what they were.
         self._record.write(self._request.record)
@@ -210,7 +215,7 @@ class Application:
             self._pending.advance(document, pending.CONFIRMING)
             return confirm({**result.to_dict(), "actions": result.actions})
         except (KubeGpuError, OSError) as error:
-            raise back.after_restart(f"Waiting for the confirmation failed: {error}") from error
+            raise back.unheard(error, restart=result.restarted) from error
 
     def finish(self, document: Document) -> None:
         """The marker goes last: whoever comes after a process that is killed here clears up, and has the copies to go back to."""

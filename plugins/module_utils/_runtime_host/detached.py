@@ -38,6 +38,8 @@ RUNNING, WAITING, CONFIRMED, ROLLED_BACK, FAILED, LOST = (
     "lost",
 )
 ENDS = (CONFIRMED, ROLLED_BACK, FAILED)
+#: The word of who no longer waits for :data:`CONFIRMED`.
+EXPIRED = "expired"
 #: Options of the module that the program needs as well.
 OPTIONS = (
     "plan",
@@ -98,18 +100,30 @@ class Files:
         return read_document(self.result)[0] or {}
 
     def claim(self, who: str) -> str:
-        """Say the word, unless it was said. Whose word it is."""
+        """Say the word, unless it was said. Whose word it is.
+
+        :raises OSError: it can neither be read nor said.
+        """
+        said = self._said()
+        if said is not None:
+            return said
         mine = f"{self.word}.{os.getpid()}"
         write_durably(mine, who.encode())
         try:
             # With its content at once: whoever finds it reads it.
             os.link(mine, self.word)
         except FileExistsError:
-            with open(self.word, encoding="utf-8") as file:
-                return file.read().strip()
+            return self._said() or who
         finally:
             os.unlink(mine)
         return who
+
+    def _said(self) -> Optional[str]:
+        try:
+            with open(self.word, encoding="utf-8") as file:
+                return file.read().strip()
+        except FileNotFoundError:
+            return None
 
 
 def unit_of(run: str) -> str:
@@ -143,7 +157,15 @@ def start(params: Mapping[str, Any]) -> str:
         raise KubeGpuError(f"Preparing {files.directory} failed: {error.strerror}. Nothing was changed.") from error
     _prune(files)
     done = commands.run(_start_command(program, unit, files), _START_SECONDS)
+    if done.rc == commands.TIMED_OUT:
+        raise KubeGpuError(
+            f"{done.complaint()} Whether {unit} was started is not known ('systemctl status {unit}' tells). If it was, it takes its change "
+            "back, since nobody confirms it. Wait until it has ended, then run again."
+        )
     if done.rc:
+        with contextlib.suppress(OSError):
+            for path in (files.request, files.result):
+                remove_durably(path)
         raise KubeGpuError(f"Starting {unit} failed, nothing was changed: {done.complaint()}")
     return unit
 
@@ -191,7 +213,14 @@ def confirm(root: Root, state_dir: str, run: str) -> bool:
     if phase != WAITING:
         became = told["result"].get("msg") or f"'journalctl -u {unit_of(run)}' on the node shows how far it is."
         raise KubeGpuError(f"The change for run {run} cannot be confirmed: it is {phase.replace('_', ' ')}. {became}")
-    if files.claim(CONFIRMED) != CONFIRMED:
+    try:
+        word = files.claim(CONFIRMED)
+    except OSError as error:
+        raise KubeGpuError(
+            f"Confirming the change for run {run} failed: {files.word} cannot be written ({error.strerror}). Unless it can be in time, the old "
+            "files are put back. Make space there, then run again."
+        ) from error
+    if word != CONFIRMED:
         raise KubeGpuError(f"The change for run {run} was not confirmed in time; the old files are being put back.")
     return True
 
@@ -203,7 +232,7 @@ def wait_for_word(files: Files, seconds: float) -> bool:
         if os.path.exists(files.word):
             break
         time.sleep(_POLL_SECONDS)
-    return files.claim("expired") == CONFIRMED
+    return files.claim(EXPIRED) == CONFIRMED
 
 
 def _start_command(program: str, unit: str, files: Files) -> List[str]:

@@ -67,6 +67,13 @@ class GoingBack:
         )
         return self._error(said, [], *self._go_back(restart))
 
+    def unheard(self, error: Exception, restart: bool) -> KubeGpuError:
+        """Nobody can be told that a confirmation is waited for, or it cannot be read."""
+        said = (
+            f"{self._request.engine} serves with its changed settings, but waiting for the confirmation failed: {error}"
+        )
+        return self._error(said, [], *self._go_back(restart))
+
     def unfinished(self, restart: bool) -> KubeGpuError:
         """The process that made the change was ended in the middle of it."""
         said = f"The change of {self._request.engine} for run {self._request.run} was ended before it was finished or confirmed."
@@ -74,15 +81,9 @@ class GoingBack:
 
     def _go_back(self, restart: bool) -> Tuple[List[str], Optional[str], bool]:
         """What is not back, why the runtime does not serve, and whether it was restarted."""
-        self._replaced = restart or self._document["phase"] != pending.PREPARING
-        # Without space on the disk it cannot be noted; the marker that is there says as much.
-        with contextlib.suppress(KubeGpuError, OSError):
-            self._pending.advance(self._document, pending.ROLLING_BACK)
         files: Dict[str, Dict[str, Any]] = self._document["files"]
-        # The last first: a file that names another one goes before the other.
-        left = [self._swap.put_back(path, noted) for path, noted in reversed(list(files.items()))]
-        left.append(RecordFile.of(self._request.root, self._request.state_dir).put_back(self._document.get("record")))
-        hindered = [one for one in left if one]
+        self._replaced = restart or any(self._swap.is_replaced(path, noted) for path, noted in files.items())
+        hindered = [] if self._is_untouched else self._put_back(files)
         problem = self._restart() if restart else None
         if not hindered and problem is None:
             for path, noted in files.items():
@@ -91,6 +92,21 @@ class GoingBack:
             with contextlib.suppress(KubeGpuError):
                 self._pending.finish()
         return hindered, problem, restart
+
+    @property
+    def _is_untouched(self) -> bool:
+        """Whether neither this process nor one before it can have replaced anything: what differs is somebody else's doing."""
+        return self._document["phase"] == pending.PREPARING and not self._document.get("restart_owed")
+
+    def _put_back(self, files: Dict[str, Dict[str, Any]]) -> List[str]:
+        """What hinders it."""
+        # Without space on the disk it cannot be noted; the marker that is there says as much.
+        with contextlib.suppress(KubeGpuError, OSError):
+            self._pending.advance(self._document, pending.ROLLING_BACK)
+        # The last first: a file that names another one goes before the other.
+        left = [self._swap.put_back(path, noted) for path, noted in reversed(list(files.items()))]
+        left.append(RecordFile.of(self._request.root, self._request.state_dir).put_back(self._document.get("record")))
+        return [one for one in left if one]
 
     def _restart(self) -> Optional[str]:
         seconds = max(_LEAST_SECONDS, self._request.probe.seconds)
@@ -111,7 +127,8 @@ class GoingBack:
             lines = [*lines, *self._log_lines()]
         text = said if said.endswith((".", "\n")) else f"{said}."
         if hindered:
-            text += f"\nNOT ALL OF THE OLD FILES ARE BACK: {' '.join(hindered)}"
+            state = "" if problem else f" {engine} {'serves all the same' if restarted else 'was not restarted'}."
+            text += f"\nNOT ALL OF THE OLD FILES ARE BACK: {' '.join(hindered)}{state} See that they are right, then run again."
         elif restarted and problem is None:
             text += f" The old files are back, and {engine} serves with them."
         elif not restarted:

@@ -70,7 +70,10 @@ def _settle_run(request: Request, params: Mapping[str, Any], files: detached.Fil
     if files.told().get("phase") in detached.ENDS:
         return 0
     # From now on nobody can confirm what is about to be undone.
-    word = files.claim("expired")
+    word = detached.EXPIRED
+    # Where there is no space for the word, nobody else can say another one either.
+    with contextlib.suppress(OSError):
+        word = files.claim(detached.EXPIRED)
     try:
         with _lock(request, params, _LOCK_SECONDS) as lock:
             lock.advise(f"It puts right what a process that was killed has left, which takes minutes. {_LEAVE_IT}")
@@ -113,8 +116,9 @@ def _moment(seconds: float) -> str:
 def _failed(files: detached.Files, error: KubeGpuError) -> int:
     phase = detached.ROLLED_BACK if error.facts.get("rolled_back") else detached.FAILED
     facts: Dict[str, Any] = {"msg": error.msg, **error.facts}
-    files.tell(phase, facts)
+    # The journal first: on a disk without space it is all that tells of it.
     sys.stderr.write(f"{error.msg}\n")
+    files.tell(phase, facts)
     return 1
 
 

@@ -99,6 +99,13 @@ class Swap:
             "It was not touched; run again, which plans for what is there now."
         )
 
+    def is_replaced(self, path: str, noted: Mapping[str, Any]) -> bool:
+        """Whether the new file is in its place, and is another one than the old."""
+        try:
+            return bool(noted["before"] != noted["after"] == digest_of(self._root.real(path)))
+        except OSError:
+            return False
+
     def put_back(self, path: str, noted: Mapping[str, Any]) -> Optional[str]:
         """Bring the old file back. What hinders it; None if it is there.
 

@@ -118,6 +118,13 @@ def test_detached_change_of_which_nothing_is_heard_says_where_to_look(monkeypatc
     assert caught.value.facts["restored"] is False
 
 
+def test_detached_change_that_waits_for_the_lock_of_the_host_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "_SPARE_SECONDS", 0)
+    monkeypatch.setattr(calls, "_LEAST_SECONDS", 0)
+    action = ScriptedAction([{"started": True}, {"phase": "running"}, {"phase": "confirmed", "result": {}}])
+    assert host(action, restart_seconds=0, confirm_seconds=0, lock_wait_seconds=30.0).apply({}) == {}
+
+
 def test_check_mode_starts_no_unit() -> None:
     action = ScriptedAction([{"changed": True}], check_mode=True)
     host(action).apply({})

@@ -32,6 +32,7 @@ from unit.plugins.fakes.runtime_node import pending as marker
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock, HostLockError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import going_back, pending, swap, systemd
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.request import FileStep
 
 from .conftest import Step
 
@@ -182,7 +183,7 @@ def test_runtime_that_starts_with_neither_is_said_loudly_and_tried_again_by_the_
     assert (marker(node) or {})["phase"] == "rolling_back"
     (node.programs.parent / "state/dead").unlink()
     outcome = step(make_plan(actions=[]))
-    assert outcome.actions == ("restart containerd.service",) or "run r1 left" in outcome.actions[0]
+    assert outcome.actions == (f"restart {UNIT}, which run r1 left to be done",)
     assert stands_as_before(node)
 
 
@@ -212,8 +213,36 @@ def test_file_that_is_changed_in_the_last_moment_is_not_touched_and_the_others_c
         node.write(CONFIG, "somebody else's\n")
 
     monkeypatch.setattr(swap.Swap, "stage", stage_and_meddle)
-    with pytest.raises(KubeGpuError, match="was changed by somebody else"):
+    with pytest.raises(KubeGpuError, match="was changed by somebody else") as refused:
         step(make_plan(change(node, DROP_IN, "x", make_directory=True), change(node, CONFIG, NEW)))
+    assert "NOT ALL OF THE OLD FILES" not in refused.value.msg
+    assert (refused.value.facts["rolled_back"], refused.value.facts["restored"]) == (False, True)
+    assert node.read(CONFIG) == "somebody else's\n"
+    assert node.read(DROP_IN) is None
+    assert not node.path(DROP_IN).parent.exists()
+    assert not node.calls
+    assert not node.leftovers()
+
+
+def test_file_that_is_changed_after_another_one_was_replaced_stays_and_the_other_comes_back(
+    node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = swap.Swap.replace
+
+    def meddle_and_replace(self: swap.Swap, one: FileStep) -> None:
+        if one.path == CONFIG:
+            node.path(CONFIG).unlink()
+            node.write(CONFIG, "somebody else's\n")
+        replace(self, one)
+
+    monkeypatch.setattr(swap.Swap, "replace", meddle_and_replace)
+    with pytest.raises(KubeGpuError) as refused:
+        step(make_plan(change(node, DROP_IN, "x", make_directory=True), change(node, CONFIG, NEW)))
+    assert (refused.value.facts["rolled_back"], refused.value.facts["restored"]) == (True, False)
+    assert (
+        f"NOT ALL OF THE OLD FILES ARE BACK: {CONFIG} was changed by somebody else meanwhile and was left as it is. containerd was not "
+        "restarted. See that they are right, then run again." in refused.value.msg
+    )
     assert node.read(CONFIG) == "somebody else's\n"
     assert node.read(DROP_IN) is None
     assert not node.calls

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -16,7 +17,7 @@ from unit.plugins.fakes.runtime_node import BREAK, CONFIG, RuntimeNode, change, 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.program import main
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLockError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import detached
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import detached, documents
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 
 from .conftest import Step
@@ -197,6 +198,72 @@ def test_process_that_was_killed_after_it_was_confirmed_is_finished_by_the_secon
     assert unit.run("settle") == 0
     assert unit.result()["phase"] == "confirmed"
     assert (node.loaded, node.leftovers()) == (NEW, [])
+
+
+def no_space(*_arguments: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_second_process_undoes_it_also_where_the_disk_has_no_space(
+    node: RuntimeNode, unit: Unit, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    unit.start(NEW)
+    killed_while_it_waits(unit)
+    monkeypatch.setattr(documents, "replace_durably", no_space)
+    assert unit.run("settle") == 1
+    assert (node.read(CONFIG), node.loaded, node.is_active) == (OLD, OLD, True)
+    assert "was ended before it was finished or confirmed. The old files are back" in capfd.readouterr().err
+
+
+def test_change_that_cannot_be_said_to_wait_for_its_confirmation_is_undone(
+    node: RuntimeNode, unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = detached.Files.tell
+
+    def tell(self: detached.Files, phase: str, result: Any = None) -> None:
+        if phase == detached.WAITING:
+            raise KubeGpuError("Writing result-r1.json failed: No space left on device.")
+        told(self, phase, result)
+
+    unit.start(NEW)
+    monkeypatch.setattr(detached.Files, "tell", tell)
+    assert unit.run() == 1
+    message = unit.result()["result"]["msg"]
+    assert "containerd serves with its changed settings, but waiting for the confirmation failed: Writing" in message
+    assert (node.read(CONFIG), node.loaded, node.leftovers()) == (OLD, OLD, [])
+
+
+def test_word_that_was_said_is_read_and_none_is_said_where_the_disk_has_no_space(
+    unit: Unit, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit.start(NEW)
+    unit.set_active()
+    unit.files.tell(detached.WAITING)
+    with monkeypatch.context() as full:
+        full.setattr(documents, "replace_durably", no_space)
+        with pytest.raises(KubeGpuError, match=r"confirmed-r1 cannot be written \(No space left on device\)"):
+            step(None, step="confirmed")
+    assert step(None, step="confirmed").changed
+    monkeypatch.setattr(documents, "replace_durably", no_space)
+    assert detached.wait_for_word(unit.files, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "left"),
+    [
+        ("echo 'Unit exists' >&2; exit 1", "failed, nothing was changed: .*Unit exists", False),
+        ("exec sleep 30", "was started is not known", True),
+    ],
+)
+def test_unit_that_is_not_started_is_told_so(
+    node: RuntimeNode, unit: Unit, monkeypatch: pytest.MonkeyPatch, script: str, words: str, left: bool
+) -> None:
+    monkeypatch.setattr(detached, "_START_SECONDS", 0.3)
+    (node.programs / "systemd-run").write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    with pytest.raises(KubeGpuError, match=words):
+        unit.start(NEW)
+    # It has whole files of settings in it. A unit that may run after all reads it.
+    assert os.path.exists(unit.files.request) == left
 
 
 def test_second_process_leaves_alone_what_ended_well(node: RuntimeNode, unit: Unit) -> None:

@@ -80,6 +80,7 @@ def test_next_run_goes_back_to_what_stood_before_the_one_that_was_killed(
         with pytest.raises(KubeGpuError, match="The old files are back"):
             take_step(params(node, plan_for(node, BREAK)), False)
         assert node.settings() == OLD
+        assert not node.path(DROP_IN).parent.exists()
         assert node.loaded == OLD
         assert node.is_active
         assert not node.leftovers()
