@@ -13,7 +13,8 @@ author: kubegpu.sharing maintainers (@kubegpu)
 description:
   - Pods name a container runtime by a RuntimeClass, unless it is their node's default. Whether it is may differ from host to host, so each
     host says what it wants.
-  - With O(seen) only the RuntimeClasses that are missing, or stand for another handler, are told, as sentences with the cure.
+  - With O(seen) only the RuntimeClasses that are missing, stand for another handler, or would have to stand for two, are told, as sentences
+    with the cure.
 positional: seen
 options:
   _input:
@@ -79,7 +80,7 @@ def _is_on(variables: Mapping[str, Any], name: str, default: bool) -> bool:
 
 
 def _wrong(wanted: Sequence[Mapping[str, str]], seen: Sequence[Mapping[str, Any]]) -> list[str]:
-    told = []
+    told = _doubled(wanted)
     for one, found in zip(wanted, seen):
         if found.get("exists") is False:
             told.append(
@@ -94,6 +95,17 @@ def _wrong(wanted: Sequence[Mapping[str, str]], seen: Sequence[Mapping[str, Any]
                 f"{one['host']} and hosts like it have. Set kubegpu_runtime_class_name to another name, or remove it once nothing uses it."
             )
     return told
+
+
+def _doubled(wanted: Sequence[Mapping[str, str]]) -> list[str]:
+    first = {one["name"]: one for one in reversed(wanted)}
+    return [
+        f"The RuntimeClass {one['name']} would have to stand for two handlers: for {first[one['name']]['handler']}, which "
+        f"{first[one['name']]['host']} has, and for {one['handler']}, which {one['host']} has. Set kubegpu_runtime_class_name to a name of "
+        "its own for one of them."
+        for one in wanted
+        if one["handler"] != first[one["name"]]["handler"]
+    ]
 
 
 class FilterModule:

@@ -31,22 +31,38 @@ def clean(cluster: SimulatedCluster) -> Iterator[None]:
 
 
 def run(
-    cluster: SimulatedCluster, directory: Path, part: str, *more: str, default: bool = False, state: str = "present"
+    cluster: SimulatedCluster,
+    directory: Path,
+    part: str,
+    *more: str,
+    default: bool = False,
+    state: str = "present",
+    other: str = "",
+    groups: str = "",
 ) -> tuple[int, str]:
     """Exit status and output of a part of the role on two hosts, of which the second is not the node.
 
     :param default: whether the runtime that is there is the default one.
+    :param other: variables of the second host.
+    :param groups: more of the inventory.
     """
-    look = {"was_default": default, "was_name": "nvidia", "would_change": True, "one_at_a_time": False, "digest": "0"}
+    look = {
+        "was_default": default,
+        "was_name": "{{ was | default('nvidia') }}",
+        "would_change": "{{ changes | default(true) }}",
+    }
+    look |= {"one_at_a_time": False, "digest": "0"}
     state = "absent" if part == "remove.yml" else state
     variables = {"kubegpu_kubeconfig": str(cluster.kubeconfig), "__nvidia_container_runtime_look": look}
     variables |= {"kubegpu_runtime_state": state}
     task = {"name": "Run a part", "ansible.builtin.include_role": {"name": "kubegpu.sharing.nvidia_container_runtime"}}
     task["ansible.builtin.include_role"]["tasks_from"] = part  # type: ignore[index]  # a mapping, as written above
-    play = {"hosts": "all", "gather_facts": False, "connection": "local", "vars": variables, "tasks": [task]}
+    play = {"hosts": "gpu-1,other", "gather_facts": False, "connection": "local", "vars": variables, "tasks": [task]}
     playbook = directory / "play.yml"
     playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "gpu-1,other", str(playbook), *more]
+    inventory = directory / "hosts"
+    inventory.write_text(f"[all]\ngpu-1\nother {other}\n{groups}", encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(playbook), *more]
     python = ["-e", f"ansible_python_interpreter={sys.executable}"]
     environment = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_NOCOLOR": "1"}
     done = subprocess.run(
@@ -84,6 +100,11 @@ def test_class_is_made_once_and_goes_with_the_runtime(cluster: SimulatedCluster,
     # It is for the hosts that a limited run leaves out as well.
     code, said = run(cluster, tmp_path, "remove.yml", "--limit", "gpu-1")
     assert (code, names(cluster)) == (0, ["nvidia"]), said
+    assert "The RuntimeClass nvidia stays: the run is limited (--limit gpu-1)." in " ".join(said.split())
+    # A play may leave hosts out as well.
+    code, said = run(cluster, tmp_path, "remove.yml", groups="gpu-9\n[gpu_nodes]\ngpu-1\nother\ngpu-9\n")
+    assert (code, names(cluster)) == (0, ["nvidia"]), said
+    assert "The RuntimeClass nvidia stays: the runtime may still be on gpu-9." in " ".join(said.split())
     before = cluster.position()
     code, said = run(cluster, tmp_path, "remove.yml", "--check")
     assert (code, names(cluster)) == (0, ["nvidia"]), said
@@ -124,6 +145,30 @@ def test_absent_is_refused_while_pods_use_the_class(cluster: SimulatedCluster, t
     assert "because pods use the RuntimeClass nvidia: default/train-0." in " ".join(said.split())
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"kubegpu_runtime_name": "gpu"}, {"kubegpu_runtime_name": "gpu", "kubegpu_runtime_class_name": "cards"}],
+    ids=["its-own", "given"],
+)
+def test_absent_asks_about_the_class_of_the_runtime_that_is_there_and_removes_that(
+    cluster: SimulatedCluster, tmp_path: Path, options: dict[str, str]
+) -> None:
+    """Also where the runtime has another name in the settings of the run that takes it out."""
+    there = options.get("kubegpu_runtime_class_name", "nvidia")
+    run(cluster, tmp_path, "runtime_class.yml", "-e", f"kubegpu_runtime_class_name={there}")
+    cluster.client().create(CLASSES, {"metadata": {"name": "gpu"}, "handler": "gpu"})
+    pod(cluster, "train-0", runtimeClassName=there)
+    renamed = [word for name, value in options.items() for word in ("-e", f"{name}={value}")]
+    code, said = run(cluster, tmp_path, "remove.yml", *renamed)
+    assert (code, names(cluster)) == (2, sorted(["gpu", there])), said
+    words = f"The runtime nvidia of gpu-1 was not removed, because pods use the RuntimeClass {there}: default/train-0."
+    assert words in " ".join(said.split())
+    cluster.client().delete(f"{PODS}/train-0")
+    cluster.wait_until(lambda: not cluster.client().items(PODS), 30, "the end of the pod")
+    code, said = run(cluster, tmp_path, "remove.yml", *renamed)
+    assert (code, names(cluster)) == (0, ["gpu"]), said
+
+
 def test_absent_of_the_default_is_refused_while_gpu_pods_run_on_the_node(
     cluster: SimulatedCluster, tmp_path: Path
 ) -> None:
@@ -159,6 +204,27 @@ def test_change_that_takes_the_runtime_from_pods_is_refused_as_absent_is(
     # What takes nothing from them is not asked about.
     code, said = run(cluster, tmp_path, "put_in.yml", "--check", "-e", "kubegpu_runtime_default=true", default=True)
     assert code == 0, said
+
+
+def test_hosts_that_name_different_classes_are_each_seen_to(cluster: SimulatedCluster, tmp_path: Path) -> None:
+    """One host asks for all."""
+    named = "kubegpu_runtime_name=cuda"
+    code, said = run(cluster, tmp_path, "runtime_class.yml", "--check", other=named)
+    assert (code, names(cluster), "RuntimeClass nvidia, cuda would be made" in said) == (0, [], True), said
+    code, said = run(cluster, tmp_path, "runtime_class.yml", other=named)
+    assert (code, names(cluster)) == (0, ["cuda", "nvidia"]), said
+    pod(cluster, "train", runtimeClassName="cuda")
+    code, said = run(cluster, tmp_path, "remove.yml", other=f"{named} was=cuda")
+    assert (code, names(cluster)) == (2, ["cuda", "nvidia"]), said
+    assert "The runtime cuda of other was not removed, because pods use the RuntimeClass cuda: default/train." in said
+    # Where nothing is there to be removed, and the class stays, nothing is taken from the pod.
+    code, said = run(
+        cluster, tmp_path, "remove.yml", "-e", '{"changes": false}', "--limit", "other", other=f"{named} was=cuda"
+    )
+    assert (code, names(cluster)) == (0, ["cuda", "nvidia"]), said
+    code, said = run(cluster, tmp_path, "runtime_class.yml", other=f"{named} kubegpu_runtime_class_name=nvidia")
+    assert code == 2, said
+    assert "would have to stand for two handlers: for nvidia, which gpu-1 has, and for cuda, which other has." in said
 
 
 @pytest.mark.parametrize("state", ["put_in.yml", "take_out.yml"])

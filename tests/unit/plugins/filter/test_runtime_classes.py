@@ -52,3 +52,13 @@ def test_runtime_class_for_another_handler_is_told() -> None:
 
 def test_runtime_class_that_is_there_or_could_not_be_asked_about_is_not_told() -> None:
     assert runtime_classes([NVIDIA, NVIDIA], [{"exists": True, "handler": "nvidia"}, {"msg": "403"}]) == []
+
+
+def test_runtime_class_for_two_handlers_is_told_with_who_has_them() -> None:
+    wanted = [NVIDIA, {"name": "nvidia", "handler": "gpu", "host": "gpu-2"}, {**NVIDIA, "name": "cuda"}]
+    (told,) = runtime_classes(wanted, [])
+    assert told.startswith(
+        "The RuntimeClass nvidia would have to stand for two handlers: for nvidia, which gpu-1 has, and for gpu, which gpu-2 has."
+    )
+    assert "kubegpu_runtime_class_name" in told
+    assert runtime_classes(wanted[::2], []) == []
