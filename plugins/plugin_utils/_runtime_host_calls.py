@@ -98,7 +98,10 @@ class RuntimeHost:
         if installed.get("failed"):
             raise NodeError(str(installed.get("msg")))
         begin = {"detached": True, "confirm_seconds": self.params["confirm_seconds"], "program": program}
-        self._run(FILES, {**options, **begin})
+        begun = self._run(FILES, {**options, **begin})
+        if not begun.get("started"):
+            # No file and no restart: it was done at once, and no unit is there to be heard of.
+            return begun
         return self._await({name: value for name, value in options.items() if name not in _AT_FIRST})
 
     def _await(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -123,6 +123,7 @@ class RuntimePlan:
     :param record: the new record; None: there is to be none.
     :param version: of the engine, as observed.
     :param kept: facts about what was found, for "what it found": plain JSON.
+    :param forgets: there is a record of what others have put back already, and it goes.
     :param begun: (path, sha256) of further files that an interrupted run has brought to where they are; None: it removed one.
     """
 
@@ -142,12 +143,13 @@ class RuntimePlan:
     diff: Tuple[Mapping[str, str], ...] = ()
     version: Optional[str] = None
     kept: Mapping[str, Any] = field(default_factory=dict)
+    forgets: bool = False
     begun: Tuple[Tuple[str, Optional[str]], ...] = ()
 
     @property
     def changed(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.files or self.restart)
+        return bool(self.files or self.restart or self.forgets)
 
     @property
     def digest(self) -> str:

@@ -26,7 +26,7 @@ def plan_runtime(wish: Wish, observation: Observation) -> RuntimePlan:
     plan = engine(observation.engine)(wish, observation)
     problems = [*_binary_problems(wish, observation), *_file_problems(plan, observation)]
     finished = _finishing(plan.refused(*problems) if problems else plan, observation)
-    return restart_loss(finished, wish, observation)
+    return restart_loss(_forgetting(finished, wish, observation), wish, observation)
 
 
 def _engine_problems(wish: Wish, observation: Observation) -> List[str]:
@@ -95,6 +95,16 @@ def _finishing(plan: RuntimePlan, observation: Observation) -> RuntimePlan:
         begun=_begun(plan, observation),
         actions=(owed, *plan.actions),
     )
+
+
+def _forgetting(plan: RuntimePlan, wish: Wish, observation: Observation) -> RuntimePlan:
+    """A record whose files somebody put back goes with absent: it would say for ever that something of ours is there."""
+    noted = (observation.record or {}).get("files") or {}
+    gone = bool(noted) and set(noted) <= set(observation.by_target())
+    if wish.present or plan.problems or plan.changed or plan.record is not None or not gone:
+        return plan
+    said = f"forget what is there no more, since its files were put back ({wish.state_dir}/record.json)"
+    return replace(plan, forgets=True, actions=(said,))
 
 
 def _begun(plan: RuntimePlan, observation: Observation) -> Tuple[Tuple[str, Optional[str]], ...]:

@@ -91,6 +91,12 @@ def test_detached_change_is_confirmed_after_a_connection_that_broke() -> None:
     assert not any("plan" in options for options in later)
 
 
+def test_change_for_which_no_unit_was_started_is_done() -> None:
+    action = ScriptedAction([{"restarted": False, "backups": []}])
+    assert host(action).apply({"files": []}) == {"restarted": False, "backups": []}
+    assert action.steps() == ["applied"]
+
+
 @pytest.mark.parametrize("phase", ["rolled_back", "failed", "lost"])
 def test_detached_change_that_was_taken_back_fails_with_what_the_host_says(phase: str) -> None:
     answer = {"phase": phase, "result": {"msg": "containerd did not answer.", "log_lines": ["boom"]}}

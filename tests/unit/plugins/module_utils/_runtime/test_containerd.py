@@ -225,6 +225,20 @@ def test_record_that_cannot_be_read_is_refused(record: Dict[str, Any]) -> None:
     assert "Reading the record" in problem(seen(record=record))
 
 
+def test_record_of_what_somebody_put_back_goes_with_absent() -> None:
+    start = seen()
+    there = after(start, plan(start).to_dict())
+    there["files"][MAIN] = seen_file(PLAIN)
+    gone = plan(there, state="absent")
+    assert (gone.changed, gone.restart, gone.files, gone.record) == (True, False, (), None)
+    assert gone.actions == (
+        "forget what is there no more, since its files were put back (/var/lib/kubegpu-sharing/runtime/record.json)",
+    )
+    assert not plan(after(there, gone.to_dict()), state="absent").changed
+    # Of a file that was not looked at, nobody knows.
+    assert not plan({**there, "config_path": "/srv/c.toml", "files": {}}, state="absent").changed
+
+
 def killed(told: Dict[str, Any], made: RuntimePlan, written: bool) -> Dict[str, Any]:
     """What is seen after a run was killed: the record is written first, and its marker keeps the one before."""
     there = after(told, made.to_dict()) if written else dict(told)
