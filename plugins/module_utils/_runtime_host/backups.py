@@ -48,10 +48,11 @@ class Backups:
                 self._copy(path, copy)
             write_document(self._root.real(os.path.join(directory, "files.json")), {"run": run, "files": copies})
             sync_directory(self._root.real(self._directory))
-        except OSError as error:
+        except (OSError, KubeGpuError) as error:
             shutil.rmtree(self._root.real(directory), ignore_errors=True)
+            why = f"{error.strerror}." if isinstance(error, OSError) else error.msg
             raise KubeGpuError(
-                f"Copying {', '.join(paths)} to {directory} failed: {error.strerror}. Nothing was changed, since there would be no way back. "
+                f"Copying {', '.join(paths)} to {directory} failed: {why} Nothing was changed, since there would be no way back. "
                 "See that there is space left and that it can be written to."
             ) from error
         return copies

@@ -33,7 +33,8 @@ def read_document(path: str) -> Tuple[Optional[Dict[str, Any]], Optional[str]]:
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         return (
             None,
-            f"{path} is not of schema version {SCHEMA_VERSION}: another version of this collection wrote it, or somebody else.",
+            f"{path} is not of schema version {SCHEMA_VERSION}: another version of this collection wrote it, or somebody else. Use that version, "
+            "or move it away, then run again.",
         )
     return document, None
 

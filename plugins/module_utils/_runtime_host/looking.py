@@ -58,10 +58,10 @@ class Looking:
             self._look_at_crio()
 
     def _look_at_rancher(self) -> None:
-        """Their data may lie elsewhere, by a flag or by one of the files that were just read."""
-        said = [flag_value(self._argv, ("--data-dir", "-d"))]
-        said += [found.group(1) for one in self.files.values() for found in _DATA_DIR.finditer(one["content"] or "")]
-        data = next((one for one in said if one), f"/var/lib/rancher/{self._engine.name}")
+        """Their data may lie elsewhere, by one of the files that were just read, or by a flag. What is said last counts."""
+        said = [found.group(1) for one in self.files.values() for found in _DATA_DIR.finditer(one["content"] or "")]
+        said += [flag_value(self._argv, ("--data-dir", "-d")) or ""]
+        data = next((one for one in reversed(said) if one), f"/var/lib/rancher/{self._engine.name}")
         base = os.path.join(data, "agent/etc/containerd")
         self.config_path = os.path.join(base, "config.toml")
         for name in _RANCHER_NAMES:

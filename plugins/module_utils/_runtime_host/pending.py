@@ -87,8 +87,8 @@ class Pending:
 
 
 def is_owed(root: Root, marker: Mapping[str, Any]) -> bool:
-    """Whether the runtime has not read what was written: it is not, where nothing was replaced."""
-    if marker.get("phase") != PREPARING:
+    """Whether the runtime has to be restarted: it has not, where nothing was replaced, by the run itself or by one that it took over."""
+    if marker.get("phase") != PREPARING or marker.get("restart_owed"):
         return True
     for path, noted in (marker.get("files") or {}).items():
         try:

@@ -32,7 +32,8 @@ def dump_candidate(plan: Mapping[str, Any], root: Root) -> Dict[str, Any]:
         return commands.run([_real_word(root, word, files) for word in argv], _SECONDS).to_dict()
     finally:
         sweep(files, root)
-        for directory in made:
+        # The innermost first, whichever file it was made for.
+        for directory in sorted(made, key=len, reverse=True):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
 
@@ -60,7 +61,7 @@ def _write(real: str, path: str, text: str) -> None:
 
 
 def _make_directories(directory: str) -> List[str]:
-    """Those that are missing, made; the innermost first."""
+    """Those that are missing, made."""
     found: List[str] = []
     while not os.path.isdir(directory):
         found.append(directory)

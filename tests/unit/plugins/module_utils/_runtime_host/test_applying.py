@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -184,6 +185,25 @@ def test_runtime_that_starts_with_neither_is_said_loudly_and_tried_again_by_the_
     (node.programs.parent / "state/dead").unlink()
     outcome = step(make_plan(actions=[]))
     assert outcome.actions == (f"restart {UNIT}, which run r1 left to be done",)
+    assert stands_as_before(node)
+
+
+def test_restart_stays_owed_where_the_run_that_took_it_over_is_ended_too(
+    node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(going_back, "_LEAST_SECONDS", 0.2)
+    node.die()
+    with pytest.raises(KubeGpuError):
+        step(make_plan(change(node, CONFIG, NEW), probe={"kind": "cri", "seconds": 0.2}))
+    (node.programs.parent / "state/dead").unlink()
+    with monkeypatch.context() as ended:
+        ended.setattr(swap.Swap, "stage", lambda *_arguments: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            step(make_plan(change(node, CONFIG, NEW)))
+    # Its files are the old ones, of which the runtime that does not run knows nothing.
+    assert (marker(node) or {})["phase"] == "preparing"
+    assert not node.is_active
+    assert step(make_plan(actions=[], restart=False)).facts["restarted"]
     assert stands_as_before(node)
 
 
@@ -388,6 +408,12 @@ def test_candidate_is_read_and_gone(node: RuntimeNode, step: Step) -> None:
         assert answer.facts["dump"]["stdout"].endswith(NEW)
         assert not answer.changed
         assert [path.name for path in node.path("/etc/containerd").iterdir()] == ["config.toml"]
+
+
+def test_directories_that_were_made_for_candidates_are_gone_with_them(node: RuntimeNode, step: Step) -> None:
+    files = [{"path": f"/etc/engine/{name}/.kubegpu-candidate-1", "content": "x"} for name in ("one", "two")]
+    step({"staging": {"files": files, "argv": ["true"]}}, step="staged")
+    assert not node.path("/etc/engine").exists()
 
 
 def test_candidate_never_takes_the_place_of_a_file(node: RuntimeNode, step: Step) -> None:
