@@ -21,17 +21,21 @@ MAIN = "/etc/containerd/config.toml"
 DROP_IN = "/etc/containerd/conf.d/80-kubegpu-sharing.toml"
 
 
+FILES: Dict[str, Dict[str, Any]] = {
+    "containerd": {MAIN: "version = 3\n"},
+    "crio": {CRIO: None},
+    "docker": {DOCKER: "{}\n"},
+}
+FIELDS: Dict[str, Dict[str, Any]] = {
+    "containerd": {"version": "2.1.9", "program": "/usr/bin/containerd", "config_path": MAIN},
+    "crio": {"version": "1.30.0"},
+    "docker": {"version": "27.0.0", "live": {"live_restore": True, "swarm": False, "containers": []}},
+}
+
+
 def node(engine: str, files: Any = None, **fields: Any) -> Dict[str, Any]:
     """A node on which nothing of ours is."""
-    start: Dict[str, Any] = {"containerd": {MAIN: "version = 3\n"}, "crio": {CRIO: None}, "docker": {DOCKER: "{}\n"}}[
-        engine
-    ]
-    more: Dict[str, Any] = {
-        "containerd": {"version": "2.1.9", "program": "/usr/bin/containerd", "config_path": MAIN},
-        "crio": {"version": "1.30.0"},
-        "docker": {"version": "27.0.0", "live": {"live_restore": True, "swarm": False, "containers": []}},
-    }[engine]
-    return seen_runtime(engine, {**start, **(files or {})}, **{**more, **fields})
+    return seen_runtime(engine, {**FILES[engine], **(files or {})}, **{**FIELDS[engine], **fields})
 
 
 def plan(told: Dict[str, Any], **options: Any) -> RuntimePlan:
