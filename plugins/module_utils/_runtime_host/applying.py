@@ -93,7 +93,7 @@ class Application:
         self._check()
         if not (self._request.files or self._request.restart or unfinished):
             self._record.write(self._request.record)
-            return Result()
+            return Result(list(self._request.actions))
         units = list(self._request.units or (unfinished or {}).get("units") or ())
         restarts = bool(units) and bool(self._request.restart or unfinished)
         if restarts:

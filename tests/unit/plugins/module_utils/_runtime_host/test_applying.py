@@ -75,6 +75,17 @@ def test_plan_without_a_change_restarts_nothing(node: RuntimeNode, step: Step) -
     assert not node.calls
 
 
+def test_plan_that_changes_the_record_alone_says_so_and_restarts_nothing(node: RuntimeNode, step: Step) -> None:
+    node.write(RECORD, '{"schema_version": 1}')
+    plan = make_plan(restart=False, record=None, actions=["forget it"])
+    for check_mode in (True, False):
+        outcome = step(plan, check_mode=check_mode)
+        assert (outcome.changed, outcome.facts["restarted"]) == (True, False)
+        assert node.path(RECORD).exists() == check_mode
+    assert not node.calls
+    assert not node.leftovers()
+
+
 def test_plan_that_changes_what_is_read_by_nobody_yet_restarts_nothing(node: RuntimeNode, step: Step) -> None:
     assert step(make_plan(change(node, CONFIG, NEW), restart=False)).changed
     assert node.read(CONFIG) == NEW
