@@ -108,7 +108,9 @@ class ActionModule(ActionBase):
         if plan.changed:
             done = node.apply(plan.to_dict(), dump)
             result.update({name: done[name] for name in ("backups", "restarted") if name in done})
-            result.update(changed=True, told=told(done, plan, params))
+            result["changed"] = True
+            if not self._task.check_mode:
+                result["told"] = told(done, plan, params)
             if params["state"] == "absent":
                 node.forget()
         return result

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,15 +28,15 @@ def facts_of(plan: RuntimePlan, observation: Observation, params: Mapping[str, A
         "engine": plan.engine,
         "version": plan.version,
         "found": found(plan, observation),
-        "actions": [*_ends(plan, observation, params), *plan.actions],
+        "actions": actions_of(plan, observation, params),
         "would_change": plan.changed and not plan.problems,
         "restart": plan.restart,
         "units": list(plan.units),
         "one_at_a_time": is_server(observation),
-        "was_default": was_default(observation),
+        "was_default": was_default(plan, observation, params),
         "was_name": was_name(observation),
         "digest": plan.digest,
-        "warnings": list(plan.warnings),
+        "warnings": warnings_of(plan, observation, params),
     }
 
 
@@ -49,9 +50,23 @@ def is_server(observation: Observation) -> bool:
     return observation.engine in _WITH_CONTROL_PLANE and observation.role == "server"
 
 
-def was_default(observation: Observation) -> bool:
-    """Whether what was put in earlier is the default of the node."""
+def was_default(plan: RuntimePlan, observation: Observation, params: Mapping[str, Any]) -> bool:
+    """Whether what was put in earlier is the default of the node; without a record, whether a line that says so goes."""
+    return _recorded_default(observation) or any(
+        said in str(one["before"]) and said not in str(one["after"])
+        for one in plan.diff
+        for said in _lines_of_default(str(one["before"]), params["name"])
+    )
+
+
+def _recorded_default(observation: Observation) -> bool:
     return bool(((observation.record or {}).get("wish") or {}).get("default"))
+
+
+def _lines_of_default(text: str, name: str) -> list[str]:
+    """As each engine spells it: default_runtime_name, default_runtime, default-runtime."""
+    spelled = rf"""default[-_]runtime(?:_name)?["']?\s*[=:]\s*["']?{re.escape(name)}(?![-\w])"""
+    return re.findall(spelled, text)
 
 
 def was_name(observation: Observation) -> str | None:
@@ -68,8 +83,7 @@ def told(done: Mapping[str, Any], plan: RuntimePlan, params: Mapping[str, Any]) 
     units = ", ".join(plan.units) or "its service"
     restart = f"{units} was restarted and answers" if done.get("restarted") else "nothing was restarted"
     copies = " ".join(done.get("backups") or ())
-    option = "kubegpu_runtime_state" if params.get("caller") == "role" else "state"
-    back = f". To take it back: {option} absent" if params["state"] == "present" else ""
+    back = f". To take it back: {_option(params, 'state')} absent" if params["state"] == "present" else ""
     return f"{plan.engine}: {restart}. Old files: {copies or 'there were none'}{back}"
 
 
@@ -84,11 +98,36 @@ def failed_facts(error: KubeGpuError) -> dict[str, Any]:
     return {**facts, "msg": error.msg}
 
 
-def _ends(plan: RuntimePlan, observation: Observation, params: Mapping[str, Any]) -> list[str]:
-    """What else the change ends, which its files alone do not tell."""
-    if not plan.changed or params["state"] != "present" or not was_default(observation) or params["default"]:
-        return []
-    return [f"let {was_name(observation)} be the default runtime no longer"]
+def actions_of(plan: RuntimePlan, observation: Observation, params: Mapping[str, Any]) -> list[str]:
+    """What is done, also what its files alone do not tell."""
+    if not _ends_default(plan, observation, params):
+        return list(plan.actions)
+    return [f"let {was_name(observation)} be the default runtime no longer", *plan.actions]
+
+
+def warnings_of(plan: RuntimePlan, observation: Observation, params: Mapping[str, Any]) -> list[str]:
+    """What is worth a word, also of pods that need what the change ends: a rollout asks nobody about them."""
+    told, was = list(plan.warnings), was_name(observation)
+    if _ends_default(plan, observation, params):
+        told.append(
+            f"{was} is the default runtime, and will not be any more: pods with GPUs that name no RuntimeClass get no GPU when they start "
+            f"again. Have them name one first, or set {_option(params, 'default')} to true."
+        )
+    if plan.changed and params["state"] == "present" and was and was != params["name"]:
+        told.append(
+            f"The runtime {was} goes, and {params['name']} comes: pods whose RuntimeClass stands for {was} could not start again."
+        )
+    return told
+
+
+# Of what a file that is taken over makes the default, the plan itself warns.
+def _ends_default(plan: RuntimePlan, observation: Observation, params: Mapping[str, Any]) -> bool:
+    return plan.changed and params["state"] == "present" and not params["default"] and _recorded_default(observation)
+
+
+def _option(params: Mapping[str, Any], name: str) -> str:
+    """An option as whoever set it knows it."""
+    return f"kubegpu_runtime_{name}" if params.get("caller") == "role" else name
 
 
 def document_of(plan: RuntimePlan, observation: Observation, host: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,9 +145,9 @@ def document_of(plan: RuntimePlan, observation: Observation, host: str, params: 
         "version": plan.version,
         "changed": plan.changed,
         "restart": plan.restart,
-        "actions": list(plan.actions),
+        "actions": actions_of(plan, observation, params),
         "notes": found(plan, observation),
-        "warnings": list(plan.warnings),
+        "warnings": warnings_of(plan, observation, params),
         "problems": list(plan.problems),
         "digest": plan.digest,
         "units": list(plan.units),

@@ -108,6 +108,8 @@ def test_check_mode_tells_what_a_real_run_does() -> None:
     done = work(Node())
     names = ("changed", "actions", "diff", "digest", "units", "restart")
     assert {name: looked[name] for name in names} == {name: done[name] for name in names}
+    # What was done is told of what was done.
+    assert ("told" in looked, "told" in done) == (False, True)
 
 
 def test_candidate_that_loses_a_table_is_refused_before_anything_is_written() -> None:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Candidate, Observation
@@ -34,7 +37,7 @@ PLAN = RuntimePlan(
     units=("k3s.service",),
     version="v1.32.1+k3s1",
 )
-PRESENT = {"state": "present", "default": True, "caller": "role"}
+PRESENT = {"state": "present", "name": "nvidia", "default": True, "caller": "role"}
 
 
 def test_refusal_has_all_problems_of_a_host_in_one_message() -> None:
@@ -57,14 +60,14 @@ def test_facts_say_that_servers_go_one_at_a_time_and_what_was_the_default() -> N
 
 
 def test_document_of_a_host_is_what_the_rollout_reads() -> None:
-    document: dict[str, Any] = document_of(PLAN, SEEN, "host/1", {"node_name": "gpu-1", "state": "present"})
+    document: dict[str, Any] = document_of(PLAN, SEEN, "host/1", {**PRESENT, "node_name": "gpu-1"})
     expected = {"schema_version": 1, "kind": "runtime", "host": "host/1", "node": "gpu-1", "engine": "k3s"}
     assert {name: document[name] for name in expected} == expected
     assert document["digest"] == PLAN.digest
     assert (document["changed"], document["restart"], document["units"]) == (True, True, ["k3s.service"])
     assert (document["live_restore"], document["role"], document["problems"]) == (False, "server", [])
     assert document["state"] == "present"
-    assert document_of(PLAN, SEEN, "host/1", {"node_name": None, "state": "absent"})["node"] == "host/1"
+    assert document_of(PLAN, SEEN, "host/1", {**PRESENT, "node_name": None, "state": "absent"})["node"] == "host/1"
 
 
 def test_other_change_than_the_planned_one_says_what_it_would_be() -> None:
@@ -78,8 +81,44 @@ def test_end_of_a_default_is_told_with_what_is_done() -> None:
     ending = facts_of(PLAN, SEEN, {**PRESENT, "default": False})
     assert ending["actions"] == ["let nvidia be the default runtime no longer", *PLAN.actions]
     assert ending["was_name"] == "nvidia"
+    # A rollout shows no more than its file.
+    document = document_of(PLAN, SEEN, "gpu-1", {**PRESENT, "default": False})
+    assert (document["actions"], document["warnings"]) == (ending["actions"], ending["warnings"])
+    (warning,) = ending["warnings"]
+    assert "pods with GPUs that name no RuntimeClass get no GPU when they start again" in warning
+    assert warning.endswith("or set kubegpu_runtime_default to true.")
     nothing = RuntimePlan("k3s")
     assert facts_of(nothing, SEEN, {**PRESENT, "default": False})["actions"] == []
+
+
+def test_runtime_that_makes_way_for_one_of_another_name_is_told() -> None:
+    assert facts_of(PLAN, SEEN, PRESENT)["warnings"] == []
+    (warning,) = facts_of(PLAN, SEEN, {**PRESENT, "name": "gpu"})["warnings"]
+    assert warning.startswith("The runtime nvidia goes, and gpu comes: pods whose RuntimeClass stands for nvidia")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '  default_runtime_name = "nvidia"',
+        "default_runtime_name='nvidia'",
+        'default_runtime = "nvidia"',
+        '  "default-runtime": "nvidia",',
+        "default-runtime: nvidia",
+    ],
+)
+def test_default_that_goes_is_known_without_a_record(line: str) -> None:
+    lost, absent = replace(SEEN, record=None), {**PRESENT, "state": "absent", "default": False}
+
+    def ends(before: str, after: str) -> bool:
+        changed = replace(PLAN, diff=({"before": f"a = 1\n{before}\n", "after": f"a = 1\n{after}\n"},))
+        return bool(facts_of(changed, lost, absent)["was_default"])
+
+    assert ends(line, "")
+    assert ends(line, line.replace("nvidia", "runc"))
+    assert not ends(line, line)
+    assert not ends("", line)
+    assert not ends(line.replace("nvidia", "nvidia-cdi"), "")
 
 
 def test_change_tells_in_one_line_what_was_restarted_and_where_the_old_files_are() -> None:
