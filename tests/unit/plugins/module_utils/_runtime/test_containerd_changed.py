@@ -72,10 +72,18 @@ def test_imported_file_without_that_table_is_no_hindrance_on_1_x() -> None:
     assert not plan(start).problems
 
 
-def test_key_that_stands_twice_is_told_with_its_place() -> None:
-    told = plan(seen("version = 2\nroot = 'a'\nroot = 'b'\n")).problems
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        pytest.param("version = 2\nroot = 'a'\nroot = 'b'\n", ":3:", id="twice"),
+        # Which the reader that keeps the style would take.
+        pytest.param("version = 2\n[x]\ny = { z = 1, }\n", ":3:14: ", id="comma"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_place_whichever_reader_refuses_it(text: str, place: str) -> None:
+    told = plan(seen(text)).problems
     assert len(told) == 1
-    assert told[0].startswith(f"Reading {MAIN}:3:")
+    assert told[0].startswith(f"Reading {MAIN}{place}")
 
 
 @pytest.mark.parametrize("options", [{}, {"default": True}, {"privileged_without_host_devices": "true"}])
