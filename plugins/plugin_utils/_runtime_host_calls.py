@@ -26,6 +26,8 @@ _POLL_SECONDS = 1.0
 # What a detached change may take beside its waits: copies, candidates, looks.
 _SPARE_SECONDS = 60
 _LEAST_SECONDS = 60
+# Of the run's name, of which the host takes 40 characters, with the end that makes it the change's.
+_LONGEST = 33
 # Options of container_runtime that the modules on the node take as they are.
 _OF_INFO = ("engine", "binary", "state_dir", "lock_path", "root")
 _OF_FILES = ("run", "lock_path", "lock_wait_seconds", "state_dir", "root", "keep_backups", "restart_seconds")
@@ -91,8 +93,8 @@ class RuntimeHost:
         :raises NodeError: it was not done, or taken back.
         :raises KubeGpuError: nothing was heard of it.
         """
-        # Each change has a unit and a result of its own.
-        options = {**options, "run": f"{options['run']}-{secrets.token_hex(3)}"}
+        # Each change has a unit and a result of its own, whose name is no longer than that of a run may be.
+        options = {**options, "run": f"{options['run'][:_LONGEST].rstrip('.-')}-{secrets.token_hex(3)}"}
         program = f"{self.params['state_dir']}/{PROGRAM}"
         installed = install_program(self.action, {"path": program}, self.task_vars)
         if installed.get("failed"):

@@ -225,7 +225,8 @@ class Application:
         self._directories.settle([one for noted in files.values() for one in noted.get("made") or ()])
         self._swap.forget()
         self._pending.finish()
-        self._backups.prune(self._request.keep_backups)
+        # What is told of as a copy is there, also where a run that was killed has made it.
+        self._backups.prune(self._request.keep_backups, _backups_of(document))
 
     def _actions(self, unfinished: Optional[Document]) -> List[str]:
         actions = list(self._request.actions)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -237,7 +238,7 @@ def wait_for_word(files: Files, seconds: float) -> bool:
 
 def _start_command(program: str, unit: str, files: Files) -> List[str]:
     python = find_interpreter(sys.executable)
-    settle = f"{python} -I {program} runtime settle --request {files.request}"
+    settle = shlex.join([python, "-I", program, "runtime", "settle", "--request", files.request])
     return [
         "systemd-run",
         "--quiet",

@@ -43,9 +43,11 @@ def _before(guard: Mapping[str, Any]) -> Optional[str]:
     own = _own_name(guard, ready)
     away = sorted(name for name, is_ready in ready.items() if not is_ready and name != own)
     if away:
+        it = "it" if len(away) == 1 else "them"
         return (
             f"Restarting this server would leave {len(ready) - len(away) - 1} of {len(ready)} members of the cluster's database: "
-            f"{', '.join(away)} {'is' if len(away) == 1 else 'are'} not ready. Bring {'it' if len(away) == 1 else 'them'} back first."
+            f"{', '.join(away)} {'is' if len(away) == 1 else 'are'} not ready. Bring {it} back first, or take {it} out of the "
+            "cluster."
         )
     return None
 

@@ -13,6 +13,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.request import check_run
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils import _runtime_host_calls as calls
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_host_calls import NodeError, RuntimeHost
 
@@ -129,6 +130,13 @@ def test_detached_change_that_waits_for_the_lock_of_the_host_is_waited_for(monke
     monkeypatch.setattr(calls, "_LEAST_SECONDS", 0)
     action = ScriptedAction([{"started": True}, {"phase": "running"}, {"phase": "confirmed", "result": {}}])
     assert host(action, restart_seconds=0, confirm_seconds=0, lock_wait_seconds=30.0).apply({}) == {}
+
+
+@pytest.mark.parametrize("run", ["r1", "20260301-120000-a1b2c3", "a" * 40, "a" * 32 + "-" + "b" * 7])
+def test_detached_change_of_any_run_has_a_name_that_the_host_takes(run: str) -> None:
+    action = ScriptedAction([{"started": True}, {"phase": "confirmed", "result": {}}])
+    host(action, run=run).apply({})
+    assert not check_run(action.asked[0][1]["run"])
 
 
 def test_check_mode_starts_no_unit() -> None:

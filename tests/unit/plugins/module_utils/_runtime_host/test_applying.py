@@ -207,8 +207,13 @@ def test_restart_stays_owed_where_the_run_that_took_it_over_is_ended_too(
     with pytest.raises(KubeGpuError):
         step(make_plan(change(node, CONFIG, NEW), probe={"kind": "cri", "seconds": 0.2}))
     (node.programs.parent / "state/dead").unlink()
+
+    def end(*_arguments: object) -> None:
+        # No signal: where the tests run in the background of a script, that one is ignored.
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as ended:
-        ended.setattr(swap.Swap, "stage", lambda *_arguments: signal.raise_signal(signal.SIGINT))
+        ended.setattr(swap.Swap, "stage", end)
         with pytest.raises(KeyboardInterrupt):
             step(make_plan(change(node, CONFIG, NEW)))
     # Its files are the old ones, of which the runtime that does not run knows nothing.
@@ -358,6 +363,17 @@ def test_backups_are_as_many_as_wanted(node: RuntimeNode, step: Step) -> None:
         step(make_plan(change(node, CONFIG, f"{OLD}# {count}\n")), keep_backups=2)
     kept = sorted(path.name for path in node.path("/var/lib/kubegpu-sharing/runtime/backups").iterdir())
     assert kept == ["00003-r1", "00004-r1"]
+
+
+def test_backup_that_a_killed_run_made_is_there_when_it_is_told_of(
+    node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as ended:
+        ended.setattr(systemd, "restart", lambda *_arguments: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            step(make_plan(change(node, CONFIG, NEW)))
+    outcome = step(make_plan(change(node, CONFIG, f"{NEW}# more\n")), keep_backups=1)
+    assert [node.read(path) for path in outcome.facts["backups"]] == [OLD]
 
 
 def test_backups_of_runs_that_fail_are_no_more_and_those_that_lead_back_stay(

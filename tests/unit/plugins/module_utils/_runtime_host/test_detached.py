@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,22 @@ def test_change_is_handed_to_a_unit_that_clears_up_after_itself(node: RuntimeNod
     assert unit.arguments[-4:] == ["runtime", "apply", "--request", unit.files.request]
     assert Path(unit.files.request).stat().st_mode & 0o777 == 0o600
     assert node.read(CONFIG) == OLD
+
+
+def test_second_process_is_found_below_a_directory_of_any_name(node: RuntimeNode, unit: Unit) -> None:
+    odd = node.programs / "with a space"
+    odd.mkdir()
+    (odd / "program.pyz").touch()
+    command = detached._start_command(str(odd / "program.pyz"), "u.service", unit.files)
+    stop = next(one.partition("=ExecStopPost=")[2] for one in command if "ExecStopPost" in one)
+    assert shlex.split(stop)[1:] == [
+        "-I",
+        str(odd / "program.pyz"),
+        "runtime",
+        "settle",
+        "--request",
+        unit.files.request,
+    ]
 
 
 def test_change_that_is_confirmed_stands(node: RuntimeNode, unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
