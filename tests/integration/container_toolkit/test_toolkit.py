@@ -30,6 +30,7 @@ pytestmark = pytest.mark.timeout(600)  # package managers on a loaded machine, s
 OLD, NEW = "1.17.8-1", "1.18.0-1"
 EARLIER = "libnvidia-container1"  # is on the host before the role is
 SOURCE = "/etc/apt/sources.list.d/kubegpu-nvidia-container-toolkit.list"
+PIN = "/etc/apt/preferences.d/kubegpu-nvidia-container-toolkit"
 INSTALLED = "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n' '*nvidia-container*' 2>/dev/null | grep ' installed'"
 OWN_FILES = "find /etc/apt /var/lib/kubegpu-sharing -name '*kubegpu-nvidia*' -o -name toolkit.json 2>/dev/null"
 # systemd tells of a unit whose file has changed since it was read: a reload would make it forget that.
@@ -43,7 +44,7 @@ Summary: stand-in
 License: none
 BuildArch: noarch
 Provides: /bin/sh
-%description
+{requires}%description
 Stand-in.
 %post
 systemctl daemon-reload
@@ -93,16 +94,27 @@ class Toolkit:
     def run(self, command: str) -> str:
         return execute(self.host, command, 60)
 
+    def make_debian_package(self, name: str, depends: str) -> None:
+        """An empty package below /srv of the host."""
+        control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\n"
+        control += f"Depends: {depends}\nDescription: stand-in\n"
+        self.run(f"mkdir -p /srv/{name}/DEBIAN; cat > /srv/{name}/DEBIAN/control <<'END'\n{control}END\n")
+        self.run(f"dpkg-deb --build /srv/{name} /srv/{name}.deb")
+
     def make_rpms(self) -> None:
         """A signed repository for dnf, with both versions, on the host itself."""
         for version, name in itertools.product((OLD, NEW), NAMES):
-            spec = SPEC.format(name=name, version=version.removesuffix("-1"))
-            build = f"rpmbuild -bb --quiet --define '_rpmdir {RPMS}' --define '_topdir /srv/build' /srv/{name}.spec"
-            self.run(f"cat > /srv/{name}.spec <<'END'\n{spec}END\n{build}")
+            self.make_rpm(name, version.removesuffix("-1"))
         index = f"{RPMS}/repodata/repomd.xml"
         listed = self.run(f"mkdir -p /etc/yum.repos.d; createrepo_c -q {RPMS} && cat {index}") + "\n"
         signature = self.repository.sign_detached(listed)
         self.run(f"cat > {index} <<'END'\n{listed}END\ncat > {index}.asc <<'END'\n{signature}END\n")
+
+    def make_rpm(self, name: str, version: str, requires: str = "", directory: str = RPMS) -> None:
+        """A package below a directory of the host, in one that is named by its architecture."""
+        spec = SPEC.format(name=name, version=version, requires=f"Requires: {requires}\n" if requires else "")
+        build = f"rpmbuild -bb --quiet --define '_rpmdir {directory}' --define '_topdir /srv/build' /srv/{name}.spec"
+        self.run(f"cat > /srv/{name}.spec <<'END'\n{spec}END\n{build}")
 
     def rpms(self) -> list[str]:
         return sorted(self.run("rpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}\\n' | grep -v gpg-pubkey").split())
@@ -169,10 +181,19 @@ def test_toolkit_with_another_key_than_pinned_is_refused(toolkit: Toolkit) -> No
 
 
 def test_toolkit_check_mode_says_what_would_be_installed(toolkit: Toolkit) -> None:
+    # Older releases of Debian and Ubuntu come without it.
+    toolkit.run("rmdir /etc/apt/keyrings")
     said = toolkit.play("--check")
     assert changed(said) > 0
     assert f"{', '.join(NAMES)} {OLD}; now installed: {EARLIER} {OLD}" in re.sub(r"\s+", " ", said)
     assert toolkit.run(OWN_FILES) == ""
+    assert toolkit.installed() == {EARLIER: OLD}
+
+
+def test_toolkit_that_did_not_come_is_not_kept_as_the_roles(toolkit: Toolkit) -> None:
+    """Somebody else may install it now, and the role must not remove that."""
+    assert "was not installed on node" in refused(toolkit.play(version="9.9.9-1"))
+    assert not re.search("toolkit.json|preferences", toolkit.run(OWN_FILES))
     assert toolkit.installed() == {EARLIER: OLD}
 
 
@@ -198,6 +219,7 @@ def test_toolkit_version_that_the_repository_has_not_is_told(toolkit: Toolkit) -
     assert "The NVIDIA container toolkit 9.9.9-1 was not installed on node: apt-get" in said
     assert "Version '9.9.9-1' for 'nvidia-container-toolkit' was not found" in said
     assert toolkit.installed() == dict.fromkeys(NAMES, OLD)
+    assert f"Pin: version {OLD}" in toolkit.run(f"cat {PIN}")
 
 
 def test_toolkit_other_version_is_installed_when_wanted(toolkit: Toolkit) -> None:
@@ -228,6 +250,8 @@ def test_toolkit_leaves_a_package_manager_that_works(toolkit: Toolkit) -> None:
         said = refused(toolkit.play(version=OLD))
         assert "Conflicting values set for option Signed-By" in said
         assert "If another file names the same repository, remove that one" in said
+        # apt would go to the version that is pinned by itself, at the next upgrade.
+        assert NEW in toolkit.run(f"cat {PIN}")
         assert toolkit.run("apt-get indextargets >/dev/null && echo works") == "works"
     finally:
         toolkit.run(f"rm {other}")
@@ -247,6 +271,21 @@ def test_toolkit_removal_takes_what_the_role_brought(toolkit: Toolkit) -> None:
     assert toolkit.run(CHANGED_UNIT) == "no"
 
 
+def test_toolkit_that_other_packages_need_is_not_removed(toolkit: Toolkit) -> None:
+    toolkit.make_debian_package("other", depends=NAMES[1])
+    assert changed(toolkit.play()) > 0
+    assert toolkit.run("dpkg -i /srv/other.deb >/dev/null 2>&1 && echo there") == "there"
+    for mode in (["--check"], []):
+        said = refused(toolkit.play(*mode, tasks="toolkit_remove"))
+        assert "The NVIDIA container toolkit was not removed from node: dpkg --no-act --remove" in said
+        assert f"other depends on {NAMES[1]}" in said
+        assert "kubegpu_runtime_install_toolkit false" in said
+    assert toolkit.installed() == dict.fromkeys(NAMES, OLD)
+    toolkit.run("dpkg --remove other")
+    assert changed(toolkit.play(tasks="toolkit_remove")) > 0
+    assert toolkit.installed() == {EARLIER: OLD}
+
+
 def test_toolkit_by_dnf_is_installed_as_pinned(toolkit: Toolkit) -> None:
     toolkit.make_rpms()
     settings = {"manager": "dnf", "dnf_url": f"file://{RPMS}"}
@@ -264,6 +303,11 @@ def test_toolkit_by_dnf_is_installed_as_pinned(toolkit: Toolkit) -> None:
     said = refused(toolkit.play(**settings))
     assert "repomd.xml GPG signature verification error" in said
     assert toolkit.rpms() == sorted(f"{name}-{NEW}" for name in NAMES)
+    toolkit.make_rpm("other", "1", requires=NAMES[1], directory="/srv/other")
+    assert toolkit.run("rpm --install /srv/other/noarch/other-1-1.noarch.rpm && echo there") == "there"
+    said = refused(toolkit.play(tasks="toolkit_remove", **settings))
+    assert f"{NAMES[1]} is needed by (installed) other-1" in said
+    toolkit.run("rpm --erase other")
     assert changed(toolkit.play(tasks="toolkit_remove", **settings)) > 0
     assert toolkit.rpms() == []
     assert toolkit.run("ls /etc/yum.repos.d /etc/pki/rpm-gpg | grep kubegpu") == ""
