@@ -25,7 +25,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_confi
     read_containerd,
     read_options,
 )
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_runtimes import add_runtime, finds_by_itself
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_runtimes import (
+    add_runtime,
+    finds_by_itself,
+    found_at_start,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import whole
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.own_files import own_steps
@@ -62,9 +66,9 @@ def plan_for(distribution: Distribution, wish: Wish, observation: Observation) -
     by_option = finds_by_itself(draft)
     if wish.present:
         _refuse_other_engine(draft, options)
-    elif by_option and wish.name in containerd.runtimes:
+    elif found_at_start(draft) and wish.name in containerd.runtimes:
         draft.notes.append(
-            f"{distribution.name} finds {wish.binary} by itself and keeps the runtime {wish.name}, until NVIDIA's container toolkit "
+            f"{distribution.name} finds {found_at_start(draft)} by itself and keeps the runtime {wish.name}, until NVIDIA's container toolkit "
             "is uninstalled."
         )
     _decide_default(draft, containerd, distribution, said if by_option else [])
@@ -93,7 +97,8 @@ def _decide_default(draft: Draft, containerd: Containerd, distribution: Distribu
     flag = draft.flag(DEFAULT_RUNTIME)
     path = "a flag of the unit" if flag is not None else said[-1].path if said else ""
     value = flag if flag is not None else said[-1].value(DEFAULT_RUNTIME) if said else None
-    if draft.wish.present and value == name:
+    known = has(version_of(observation.version), DEFAULT_RUNTIME_SINCE) is not False
+    if draft.wish.present and value == name and known:
         draft.notes.append(f"{name} is the default runtime by {path}. It stays so.")
     elif draft.wish.present and draft.wish.default and finds_by_itself(draft):
         _refuse_default(draft, distribution, said, containerd)

@@ -49,8 +49,9 @@ OF_BASE = (
     "wasmer",
     "wasmtime",
 )
-#: Where it looks for them; versions before SEARCHED_SINCE look in the first two only.
-SEARCHED = ("/usr/local/nvidia/toolkit", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin")
+#: Where it looks for them, in this order; versions before SEARCHED_SINCE look in two of them only.
+SEARCHED = ("/usr/local/nvidia/toolkit", "/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin")
+SEARCHED_BEFORE = ("/usr/local/nvidia/toolkit", "/usr/bin")
 #: Runtimes that it finds, and the executable that it looks for.
 FOUND_BY_ITSELF = {
     "nvidia": "nvidia-container-runtime",

@@ -27,6 +27,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_confi
     FOUND_BY_ITSELF,
     OF_BASE,
     SEARCHED,
+    SEARCHED_BEFORE,
     SEARCHED_SINCE,
     Containerd,
     has,
@@ -77,12 +78,23 @@ def add_runtime(draft: Draft, containerd: Containerd, default: bool) -> None:
     _refuse_to_dangle(draft, containerd)
 
 
+def found_at_start(draft: Draft) -> Optional[str]:
+    """The executable that the next start finds for a runtime of this name, and writes a table of; None if it looks for none.
+
+    That of the wish counts as one that is there.
+    """
+    wish, observation = draft.wish, draft.observation
+    name = FOUND_BY_ITSELF.get(wish.name)
+    if name is None:
+        return None
+    before = has(version_of(observation.version), SEARCHED_SINCE) is False
+    paths = [posixpath.join(directory, name) for directory in (SEARCHED_BEFORE if before else SEARCHED)]
+    return next((path for path in paths if path == wish.binary or observation.binary(path).get("exists")), None)
+
+
 def finds_by_itself(draft: Draft) -> bool:
     """Whether the distribution finds this very executable under this very name at its start."""
-    wish = draft.wish
-    directory, name = posixpath.split(wish.binary)
-    searched = SEARCHED[:2] if has(version_of(draft.observation.version), SEARCHED_SINCE) is False else SEARCHED
-    return FOUND_BY_ITSELF.get(wish.name) == name and directory in searched
+    return found_at_start(draft) == draft.wish.binary
 
 
 class _DropIn:
@@ -142,7 +154,9 @@ def _table_missing(draft: Draft, containerd: Containerd) -> bool:
     if not isinstance(table, Mapping):
         return containerd.imported is not None or not finds_by_itself(draft) or _beyond(draft, {})
     options = table.get("options") or {}
-    return options.get("BinaryName") != wish.binary or _beyond(draft, table)
+    # That of the last start, and that of the next one.
+    other = options.get("BinaryName") != wish.binary or found_at_start(draft) not in (None, wish.binary)
+    return other or _beyond(draft, table)
 
 
 def _beyond(draft: Draft, table: Mapping[str, Any]) -> bool:
@@ -171,7 +185,7 @@ def _template(draft: Draft, containerd: Containerd, default: bool) -> Optional[T
             f"Setting the runtime {wish.name} (executable {wish.binary}, privileged_without_host_devices "
             f"{wish.privileged_without_host_devices}): {engine} declares that table by itself when it finds the executable at its "
             f"start, and a template that declares it again stops containerd ('table {wish.name} already exists'). {newer}; "
-            f"here, choose another {wish.called('name')}, such as gpu, or leave the options at what the distribution sets."
+            f"here, {_instead(draft)}choose another {wish.called('name')}, such as gpu, or leave the options at what the distribution sets."
         )
     if default or _cdi_missing(draft, containerd):
         what = f"{wish.name} the default runtime" if default else f"enable_cdi {wish.cdi}"
@@ -182,6 +196,15 @@ def _template(draft: Draft, containerd: Containerd, default: bool) -> Optional[T
     if len(draft.problems) > before:
         return None
     return TemplateEditor(path, _block(draft, containerd), start=BASE)
+
+
+def _instead(draft: Draft) -> str:
+    found = found_at_start(draft)
+    return (
+        f"set {draft.wish.called('binary')} to {found}, which it finds first, "
+        if found not in (None, draft.wish.binary)
+        else ""
+    )
 
 
 def _block(draft: Draft, containerd: Containerd) -> str:
@@ -237,7 +260,7 @@ def _add_template(draft: Draft, containerd: Containerd, editor: Optional[Templat
 
 def _refuse_to_dangle(draft: Draft, containerd: Containerd) -> None:
     """A default runtime that somebody else's file names, and only ours described: no pod would start any more."""
-    if finds_by_itself(draft):
+    if found_at_start(draft):
         return
     above = ("plugins", containerd.plugin, "containerd")
     for path, text in _foreign(draft, containerd):

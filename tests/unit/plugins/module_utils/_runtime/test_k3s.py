@@ -219,6 +219,12 @@ def test_default_of_a_version_that_does_not_know_the_option_is_refused(version: 
     assert bool(plan_runtime(Wish(default=True), observation).problems) is not known
 
 
+def test_default_that_the_version_passes_over_is_not_said_to_be_one() -> None:
+    observation = replace(rancher(OLD, {config(): "default-runtime: nvidia\n"}), version="v1.28.4+k3s1")
+    assert not plan_runtime(Wish(), observation).notes
+    assert "does not know default-runtime" in plan_runtime(Wish(default=True), observation).problems[0]
+
+
 def test_default_without_its_executable_would_keep_k3s_from_starting_and_is_refused() -> None:
     observation = replace(rancher(SECOND), binaries={BINARY: {"exists": False}})
     problems = plan_runtime(Wish(default=True, allow_missing_binary=True), observation).problems
@@ -241,6 +247,21 @@ def test_executable_where_the_version_does_not_look_is_not_waited_for(version: s
         assert bool(plan.problems) is not found
         assert not found or plan.restart
     assert not plan_runtime(Wish(), replace(start, binaries=rancher(OLD).binaries)).problems
+
+
+def test_executable_that_the_next_start_finds_before_the_wanted_one_is_seen_now_and_not_by_the_second_run() -> None:
+    """Such as that of the GPU Operator, which came after the last start: a restart for anything else would bring it."""
+    first = "/usr/local/nvidia/toolkit/nvidia-container-runtime"
+    there = {path: {"exists": True, "executable": True} for path in (BINARY, first)}
+    configured, _plan = there_and_back(replace(rancher(FOLDER), binaries=there), Wish(default=True))
+    restarted = with_file(configured, f"{etc()}/config.toml", generated(FOLDER).replace(BINARY, first))
+    assert runtimes(rendered(restarted))["nvidia"]["options"]["BinaryName"] == BINARY
+    assert not plan_runtime(Wish(default=True), restarted).changed
+    (problem,) = plan_runtime(Wish(), replace(rancher(SECOND), binaries=there)).problems
+    assert f"set binary to {first}, which it finds first" in problem
+    (note,) = plan_runtime(ABSENT, replace(rancher(SECOND), binaries=there)).notes
+    assert f"finds {first} by itself" in note
+    assert not plan_runtime(Wish(binary=first, default=True), replace(rancher(FOLDER), binaries=there)).problems
 
 
 def test_executable_that_came_after_the_start_is_a_restart_and_no_file() -> None:
