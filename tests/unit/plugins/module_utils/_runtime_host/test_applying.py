@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import threading
 import time
@@ -44,6 +43,11 @@ NEW = f"{OLD}# ours\n"
 RESTART = [f"systemctl reset-failed {UNIT}", f"systemctl restart {UNIT}"]
 RECORD = "/var/lib/kubegpu-sharing/runtime/record.json"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and attributes of files take root")
+
+
+def end(*_arguments: object) -> None:
+    """As a signal does, which would be ignored where the tests run in the background of a script."""
+    raise KeyboardInterrupt
 
 
 def stands_as_before(node: RuntimeNode) -> bool:
@@ -208,10 +212,6 @@ def test_restart_stays_owed_where_the_run_that_took_it_over_is_ended_too(
         step(make_plan(change(node, CONFIG, NEW), probe={"kind": "cri", "seconds": 0.2}))
     (node.programs.parent / "state/dead").unlink()
 
-    def end(*_arguments: object) -> None:
-        # No signal: where the tests run in the background of a script, that one is ignored.
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as ended:
         ended.setattr(swap.Swap, "stage", end)
         with pytest.raises(KeyboardInterrupt):
@@ -369,7 +369,7 @@ def test_backup_that_a_killed_run_made_is_there_when_it_is_told_of(
     node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as ended:
-        ended.setattr(systemd, "restart", lambda *_arguments: signal.raise_signal(signal.SIGINT))
+        ended.setattr(systemd, "restart", end)
         with pytest.raises(KeyboardInterrupt):
             step(make_plan(change(node, CONFIG, NEW)))
     outcome = step(make_plan(change(node, CONFIG, f"{NEW}# more\n")), keep_backups=1)
