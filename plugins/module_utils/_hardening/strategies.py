@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.plugin_settings import COMMAND_LINE
+from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.plugin_settings import COMMAND_LINE, ENVIRONMENT
 from ansible_collections.kubegpu.sharing.plugins.module_utils._cluster.plugins import (
     ConfigSource,
     find_config_source,
@@ -24,8 +24,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.times imp
 _SETTING = "deviceListStrategy"
 _VARIABLE = "DEVICE_LIST_STRATEGY"
 _DEFAULT_CONFIG = "DEFAULT_CONFIG"
-_ENVIRONMENT = "envvar"
+_VARIABLE_STRATEGY = "envvar"
 _MOUNTS = "volume-mounts"
+# What these say counts, whatever the file says.
+_BEFORE_FILE = (COMMAND_LINE, ENVIRONMENT)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Strategy:
         The toolkit takes mounts before the variable. CDI does without it as well, but where the variable is given beside it nobody knows
         which of the two does the work.
         """
-        return _MOUNTS not in self.values and (not self.values or _ENVIRONMENT in self.values)
+        return _MOUNTS not in self.values and (not self.values or _VARIABLE_STRATEGY in self.values)
 
     def describe(self) -> str:
         """In words: envvar (default)."""
@@ -81,7 +83,7 @@ def read_pod_strategy(
     key = _choose_key(pod, node_labels, config_map) if source.per_node else source.key
     text = ((config_map or {}).get("data") or {}).get(key)
     found = _read(like, container, text, source)
-    if found.source == COMMAND_LINE or found.problem or source.kind != "configmap":
+    if found.problem or found.source in _BEFORE_FILE or source.kind != "configmap":
         return Strategy(found.values, found.source, since, found.problem)
     changed = _changed(config_map or {})
     if changed and not _is_before(changed, since):
@@ -109,7 +111,7 @@ def _read(
     if place != COMMAND_LINE:
         if _is_set_elsewhere(container):
             return Strategy(problem=f"not known, for {_VARIABLE} or other variables are taken from other objects")
-        if source.kind != "none" and plugin["config"] is None and place not in (COMMAND_LINE, "environment"):
+        if source.kind != "none" and plugin["config"] is None and place != ENVIRONMENT:
             where = f"the ConfigMap {source.config_map}" if source.config_map else "a file that is not in the cluster"
             return Strategy(problem=f"not known, for its config is in {where}, and cannot be read there")
     return Strategy(values, place)

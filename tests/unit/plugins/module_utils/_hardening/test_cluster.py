@@ -138,6 +138,15 @@ def test_config_that_cannot_change_is_not_asked_for_its_time() -> None:
     assert strategy(plugin(**MOUNTED), config_map(immutable=True, changed=AFTER)).values == ("volume-mounts",)
 
 
+@pytest.mark.parametrize("given", [ENV, []], ids=["environment", "argument"])
+def test_file_that_was_changed_does_not_matter_where_it_is_not_asked(given: list[dict[str, str]]) -> None:
+    one = plugin(
+        env=given, **{**MOUNTED, "args": [*MOUNTED["args"], *([] if given else ["--device-list-strategy=envvar"])]}
+    )
+    found = strategy(one, config_map(changed=AFTER))
+    assert (found.values, found.problem) == (("envvar",), "")
+
+
 @pytest.mark.parametrize("state", [{"waiting": {"reason": "CrashLoopBackOff"}}, {"terminated": {}}, {}])
 def test_plugin_that_does_not_run_is_not_known(state: dict[str, Any]) -> None:
     one = plugin(args=["--device-list-strategy=volume-mounts"])
