@@ -303,6 +303,15 @@ def test_cdi_cannot_be_switched_off() -> None:
     assert not plan_runtime(Wish(cdi="true"), crio({})).problems
 
 
+def test_runtime_is_not_made_like_one_of_virtual_machines() -> None:
+    kata = '[crio.runtime]\ndefault_runtime = "kata"\n[crio.runtime.runtimes.kata]\nruntime_path = "/usr/bin/kata"\nruntime_type = "vm"\n'
+    observation = crio({f"{DIRECTORY}/10-kata.conf": kata})
+    assert [
+        text for text in plan_runtime(Wish(), observation).problems if "runs virtual machines (runtime_type vm)" in text
+    ]
+    assert not plan_runtime(ABSENT, observation).problems
+
+
 def test_absent_without_a_record_takes_our_drop_in_away() -> None:
     start = crio({PACKAGED: sample("crio-10-crio.conf")})
     configured = after(start, plan_runtime(Wish(), start))
