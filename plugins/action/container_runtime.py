@@ -9,9 +9,7 @@ import os
 from typing import Any
 from urllib.parse import quote
 
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import compare
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
@@ -25,8 +23,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish impo
     Wish,
 )
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import write_json
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._node_action import NodeAction
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
-from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks import number_problems, stopped_problems
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks import (
+    choice_problems,
+    number_problems,
+    stopped_problems,
+)
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_host_calls import RuntimeHost
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_words import (
     document_of,
@@ -68,25 +71,22 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(NodeAction):
     """Action plugin of M(kubegpu.sharing.container_runtime); the module of this name is documentation."""
 
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        host = str(task_vars["inventory_hostname"])
+        wrong = choice_problems(to_plain(dict(self._task.args)), ARGUMENT_SPEC)
+        if wrong:
+            raise InputError(f"Container runtime of {host}", wrong)
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         params = to_plain(given)
-        host = str(task_vars["inventory_hostname"])
-        try:
-            result.update(self._work(params, host, RuntimeHost(self, params, task_vars)))
-        except KubeGpuError as error:
-            result.update(failed=True, **failed_facts(error))
-        return result
+        return self._make_ready(params, host, RuntimeHost(self, params, task_vars))
 
-    def _work(self, params: dict[str, Any], host: str, node: RuntimeHost) -> dict[str, Any]:
+    def failed_facts(self, error: KubeGpuError) -> dict[str, Any]:
+        return failed_facts(error)
+
+    def _make_ready(self, params: dict[str, Any], host: str, node: RuntimeHost) -> dict[str, Any]:
         observation = Observation.from_dict(node.read())
         planned = plan_runtime(Wish.from_options(params), observation)
         planned = planned.refused(

@@ -9,10 +9,9 @@ import os
 from typing import Any
 from urllib.parse import quote
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._files import write_json
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._node_action import NodeAction
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._pynvml import run_with_pynvml
 
@@ -23,26 +22,17 @@ _CONTROL_NODE_OPTIONS = ("facts_dir", "node_name")
 _NOT_FACTS = ("invocation", "changed", "failed", "actions", "diff", "warnings", "deprecations", "exception")
 
 
-class ActionModule(ActionBase):
+class ActionModule(NodeAction):
     """Action plugin of M(kubegpu.sharing.gpu_info)."""
 
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        options = dict(self._task.args)
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         facts_path = self._facts_path(task_vars)
-        try:
-            if facts_path:
-                _remove(facts_path)
-            result.update(self._read_node(options, task_vars))
-            if facts_path and not result.get("failed"):
-                self._write_facts(facts_path, result, task_vars)
-                result["facts_path"] = facts_path
-        except KubeGpuError as error:
-            result.update(failed=True, msg=error.msg, **error.facts)
+        if facts_path:
+            _remove(facts_path)
+        result = self._read_node(dict(self._task.args), task_vars)
+        if facts_path and not result.get("failed"):
+            self._write_facts(facts_path, result, task_vars)
+            result["facts_path"] = facts_path
         return result
 
     def _read_node(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

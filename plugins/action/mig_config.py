@@ -9,29 +9,21 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._node_action import NodeAction
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._pynvml import run_with_pynvml
 
 
-class ActionModule(ActionBase):
+class ActionModule(NodeAction):
     """Action plugin of M(kubegpu.sharing.mig_config)."""
 
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         options = to_plain(dict(self._task.args))
-        try:
-            if isinstance(options.get("mig_parted_config"), str) and options["mig_parted_config"]:
-                options["mig_parted_config"] = self._read_file(options["mig_parted_config"])
-            result.update(run_with_pynvml(self, "kubegpu.sharing.mig_config", options, task_vars or {}))
-        except KubeGpuError as error:
-            result.update(failed=True, msg=error.msg, **error.facts)
-        return result
+        if isinstance(options.get("mig_parted_config"), str) and options["mig_parted_config"]:
+            options["mig_parted_config"] = self._read_file(options["mig_parted_config"])
+        return run_with_pynvml(self, "kubegpu.sharing.mig_config", options, task_vars)
 
     def _read_file(self, given: str) -> Any:
         """The content of mig-parted's file, found where Ansible looks for files of a role or a playbook."""

@@ -7,27 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._node_action import NodeAction
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._program_sending import MODULE, install_program
 
 
-class ActionModule(ActionBase):
+class ActionModule(NodeAction):
     """Action plugin of M(kubegpu.sharing.node_program)."""
 
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         options = dict(self._task.args)
-        try:
-            if options.get("state", "present") == "present" and "digest" not in options:
-                result.update(install_program(self, options, task_vars))
-            else:
-                result.update(self._execute_module(module_name=MODULE, module_args=options, task_vars=task_vars))
-        except KubeGpuError as error:
-            result.update(failed=True, msg=error.msg, **error.facts)
-        return result
+        if options.get("state", "present") == "present" and "digest" not in options:
+            return install_program(self, options, task_vars)
+        done: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=options, task_vars=task_vars)
+        return done

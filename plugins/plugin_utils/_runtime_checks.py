@@ -15,6 +15,26 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan impo
 RANGES = {"restart_seconds": (3, 3600), "confirm_seconds": (3, 3600), "keep_backups": (1, 100)}
 
 
+def choice_problems(given: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Of values that are none of those an option takes, as whoever set the variables of the role knows them.
+
+    :param given: options of container_runtime, as they were given.
+    :param spec: its argument spec.
+    """
+    if given.get("caller") != "role":
+        return []
+    return [
+        f"kubegpu_runtime_{name} is {given[name]!r}. Give one of {', '.join(spec[name]['choices'])}."
+        for name in spec
+        # A true or false that YAML has made of a word is that word.
+        if "choices" in spec[name] and name in given and _word(given[name]) not in spec[name]["choices"]
+    ]
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def number_problems(params: Mapping[str, Any]) -> list[str]:
     """Of the numbers that would have a runtime restarted for nothing, or leave no copy of its files.
 

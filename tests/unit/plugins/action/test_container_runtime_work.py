@@ -87,7 +87,7 @@ def work(node: Node, **options: Any) -> dict[str, Any]:
     action._task = SimpleNamespace(check_mode=node.check_mode, diff=True)
     params = {name: spec.get("default") for name, spec in ARGUMENT_SPEC.items()}
     node.asked.clear()
-    return action._work({**params, **options}, "gpu-1", node)  # type: ignore[arg-type]  # a node without a connection
+    return action._make_ready({**params, **options}, "gpu-1", node)  # type: ignore[arg-type]  # a node without a connection
 
 
 def test_change_is_tried_before_it_is_done_and_a_second_run_only_reads() -> None:

@@ -12,7 +12,11 @@ import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Candidate, Observation, Unit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
-from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks import number_problems, stopped_problems
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks import (
+    choice_problems,
+    number_problems,
+    stopped_problems,
+)
 
 NUMBERS = {"restart_seconds": 60, "confirm_seconds": 120, "keep_backups": 5}
 PLAN = RuntimePlan("containerd", restart=True, units=("containerd.service",))
@@ -48,6 +52,20 @@ def test_runtime_that_somebody_has_stopped_is_not_started() -> None:
     assert stopped_problems(replace(PLAN, restart=False), observed(stopped)) == []
     # A change that was begun may be what stopped it.
     assert stopped_problems(PLAN, observed(stopped, pending={"run": "r"})) == []
+
+
+def test_value_that_is_no_choice_is_refused_by_the_name_of_the_variable() -> None:
+    spec: dict[str, Any] = {
+        "state": {"choices": ["present", "absent"]},
+        "cdi": {"choices": ["inherit", "true", "false"]},
+        "name": {},
+        "engine": {"choices": ["auto"]},
+    }
+    assert choice_problems({"caller": "role", "state": "gone", "cdi": True, "name": "x"}, spec) == [
+        "kubegpu_runtime_state is 'gone'. Give one of present, absent."
+    ]
+    # Ansible tells of a module's own options.
+    assert choice_problems({"state": "gone"}, spec) == []
 
 
 @pytest.mark.parametrize("active", ["active", "activating", "failed", "deactivating"])
