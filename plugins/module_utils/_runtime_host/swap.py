@@ -162,7 +162,8 @@ class Swap:
                 os.link(real, name, follow_symlinks=False)
                 sync_directory(os.path.dirname(name))
                 return
-        _copy(real, self._kept_names(real)[-1])
+        # This file system has no second names: a copy takes space, and is as good.
+        _write_beside(self._kept_names(real)[-1], real, FileStep(path, None, read_bytes(real)))
 
     def _bring_back(self, path: str, real: str, noted: Mapping[str, Any]) -> None:
         kept = self._find_kept(real, noted)
@@ -242,17 +243,6 @@ def _dress(opened: int, path: str, mode: int) -> None:
         for name in os.listxattr(path):
             with contextlib.suppress(OSError):
                 os.setxattr(opened, name, os.getxattr(path, name))
-
-
-def _copy(path: str, name: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name)
-    shutil.copy2(path, name, follow_symlinks=False)
-    opened = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _short(checksum: Optional[str]) -> str:

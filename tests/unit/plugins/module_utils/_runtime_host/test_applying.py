@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,8 @@ pytestmark = pytest.mark.node_side
 OLD = "version = 2\n"
 NEW = f"{OLD}# ours\n"
 RESTART = [f"systemctl reset-failed {UNIT}", f"systemctl restart {UNIT}"]
-RECORD = "/var/lib/kubegpu-sharing/runtime/record.json"
+STATE = "/var/lib/kubegpu-sharing/runtime"
+RECORD = f"{STATE}/record.json"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and attributes of files take root")
 
 
@@ -331,6 +334,81 @@ def test_old_file_comes_back_as_the_very_file_that_it_was(node: RuntimeNode, ste
     assert node.path(CONFIG).stat().st_ino == inode
 
 
+def test_old_file_comes_back_where_the_file_system_has_no_second_names(
+    node: RuntimeNode, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    node.path(CONFIG).chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(node.path(CONFIG), 12, 34)
+    before = node.path(CONFIG).stat()
+    with pytest.raises(KubeGpuError, match="The old files are back"):
+        step(make_plan(change(node, CONFIG, BREAK)))
+    assert stands_as_before(node)
+    after = node.path(CONFIG).stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+@pytest.fixture
+def while_restarting(node: RuntimeNode) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Have something done once the new files are in their places, before the runtime reads them."""
+    threads: list[threading.Thread] = []
+
+    def have_done(what: Callable[[], None]) -> None:
+        pipe = node.hold_restart()
+
+        def wait() -> None:
+            with open(pipe, "w", encoding="utf-8") as held:
+                node.release()
+                what()
+                held.write("go\n")
+
+        threads.append(threading.Thread(target=wait))
+        threads[-1].start()
+
+    yield have_done
+    for thread in threads:
+        thread.join(10)
+
+
+def test_old_file_comes_back_from_its_copy_where_its_second_name_is_lost(
+    node: RuntimeNode, step: Step, while_restarting: Callable[[Callable[[], None]], None]
+) -> None:
+    while_restarting(lambda: shutil.rmtree(node.path(f"{STATE}/kept")))
+    with pytest.raises(KubeGpuError, match="The old files are back"):
+        step(make_plan(change(node, CONFIG, BREAK)))
+    assert stands_as_before(node)
+
+
+@pytest.mark.parametrize(("spoil", "why"), [("removed", "No such file"), ("changed", "has not the content that")])
+def test_old_file_that_cannot_be_put_back_is_said_loudly(
+    node: RuntimeNode,
+    step: Step,
+    while_restarting: Callable[[Callable[[], None]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: str,
+    why: str,
+) -> None:
+    monkeypatch.setattr(going_back, "_LEAST_SECONDS", 0.2)
+
+    def lose() -> None:
+        shutil.rmtree(node.path(f"{STATE}/kept"))
+        copy = node.path(f"{STATE}/backups/00001-r1/1-config.toml")
+        copy.unlink() if spoil == "removed" else copy.write_text("else", encoding="utf-8")
+
+    while_restarting(lose)
+    with pytest.raises(KubeGpuError) as refused:
+        step(make_plan(change(node, CONFIG, BREAK), probe={"kind": "cri", "seconds": 5}))
+    assert f"NOT ALL OF THE OLD FILES ARE BACK: {CONFIG} could not be put back: " in refused.value.msg
+    assert why in refused.value.msg
+    assert "CONTAINERD DOES NOT SERVE ON THIS NODE: systemctl restart" in refused.value.msg
+    assert not refused.value.facts["restored"]
+    assert (marker(node) or {})["phase"] == "rolling_back"
+
+
 def test_nothing_that_a_runtime_may_read_lies_beside_its_settings_while_it_is_restarted(
     node: RuntimeNode, step: Step
 ) -> None:
@@ -361,7 +439,7 @@ def test_second_run_at_the_same_time_is_refused(node: RuntimeNode, step: Step) -
 def test_backups_are_as_many_as_wanted(node: RuntimeNode, step: Step) -> None:
     for count in range(4):
         step(make_plan(change(node, CONFIG, f"{OLD}# {count}\n")), keep_backups=2)
-    kept = sorted(path.name for path in node.path("/var/lib/kubegpu-sharing/runtime/backups").iterdir())
+    kept = sorted(path.name for path in node.path(f"{STATE}/backups").iterdir())
     assert kept == ["00003-r1", "00004-r1"]
 
 
@@ -383,7 +461,7 @@ def test_backups_of_runs_that_fail_are_no_more_and_those_that_lead_back_stay(
     for count in range(3):
         with pytest.raises(KubeGpuError):
             step(make_plan(change(node, CONFIG, f"{BREAK} {count}")), keep_backups=1)
-    directory = node.path("/var/lib/kubegpu-sharing/runtime/backups")
+    directory = node.path(f"{STATE}/backups")
     assert sorted(os.listdir(directory)) == ["00002-r1", "00003-r1"]
     node.die()
     with pytest.raises(KubeGpuError):
@@ -489,21 +567,16 @@ def test_disk_that_fills_up_meanwhile_leaves_everything_as_it_was(
 
 
 @as_root
-def test_old_file_comes_back_though_the_disk_is_full(node: RuntimeNode, step: Step, small_disk: Path) -> None:
-    pipe = node.hold_restart()
-
+def test_old_file_comes_back_though_the_disk_is_full(
+    node: RuntimeNode, step: Step, small_disk: Path, while_restarting: Callable[[Callable[[], None]], None]
+) -> None:
     def fill() -> None:
-        with open(pipe, "w", encoding="utf-8") as held:
-            node.release()
-            with pytest.raises(OSError):
-                (small_disk / "filler").write_bytes(b"x" * 200 * 1024)
-            held.write("go\n")
+        with pytest.raises(OSError):
+            (small_disk / "filler").write_bytes(b"x" * 200 * 1024)
 
-    filler = threading.Thread(target=fill)
-    filler.start()
+    while_restarting(fill)
     with pytest.raises(KubeGpuError, match="The old files are back"):
         step(make_plan(change(node, CONFIG, BREAK)))
-    filler.join(10)
     assert stands_as_before(node)
 
 

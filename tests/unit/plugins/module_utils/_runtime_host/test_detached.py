@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shlex
@@ -57,9 +58,6 @@ class Unit:
 
     def set_active(self) -> None:
         self._node.set_unit(detached.unit_of(_RUN), "active")
-
-    def set_gone(self) -> None:
-        self._node.set_unit(detached.unit_of(_RUN), "inactive")
 
     def result(self) -> dict[str, Any]:
         return self._step(None, step="result").facts
@@ -312,6 +310,25 @@ def test_detached_plan_without_a_change_starts_nothing(node: RuntimeNode, step: 
 def test_word_is_the_first_one_s(unit: Unit) -> None:
     assert unit.files.claim("expired") == "expired"
     assert unit.files.claim(detached.CONFIRMED) == "expired"
+
+
+def test_word_that_comes_after_the_program_s_own_is_refused(unit: Unit, step: Step) -> None:
+    unit.start(NEW)
+    unit.set_active()
+    unit.files.tell(detached.WAITING)
+    unit.files.claim(detached.EXPIRED)
+    with pytest.raises(KubeGpuError, match="was not confirmed in time; the old files are being put back"):
+        step(None, step="confirmed")
+
+
+def test_unit_that_ended_without_a_word_is_told_with_what_it_left(node: RuntimeNode, unit: Unit) -> None:
+    unit.start(NEW)
+    assert "No change of it is left unfinished. Run again" in unit.result()["result"]["msg"]
+    killed_while_it_waits(unit)
+    left = {**(pending(node) or {}), "phase": "rolling_back"}
+    node.write(f"{STATE}/pending.json", json.dumps(left))
+    assert unit.result()["phase"] == "lost"
+    assert "Its change was under way (rolling back). Run again: that finishes it" in unit.result()["result"]["msg"]
 
 
 def test_run_of_which_nothing_is_known_is_told_so(step: Step) -> None:
