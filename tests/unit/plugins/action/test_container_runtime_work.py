@@ -39,12 +39,13 @@ class Node:
     hidden: str | None = None
     record: Any = None
     pending: Any = None
+    active: str = "active"
     asked: list[str] = field(default_factory=list)
     check_mode: bool = False
 
     def read(self) -> dict[str, Any]:
         self.asked.append("read")
-        unit = {"name": "containerd.service", "load": "loaded", "active": "active", "sub": "running"}
+        unit = {"name": "containerd.service", "load": "loaded", "active": self.active, "sub": "running"}
         digest = hashlib.sha256(self.text.encode()).hexdigest()
         return {
             "engine": "containerd",
@@ -135,6 +136,17 @@ def test_objections_of_the_caller_stand_beside_the_problems_of_the_host() -> Non
         work(node, objections=["Not yet."])
     assert len(caught.value.problems) == 2
     assert node.asked == ["read"]
+
+
+def test_runtime_that_somebody_has_stopped_and_numbers_of_no_use_are_refused_before_anything_is_tried() -> None:
+    node = Node(active="inactive")
+    with pytest.raises(InputError) as caught:
+        work(node, restart_seconds=0, keep_backups=0)
+    assert [text for text in caught.value.problems if "it is stopped, and has not failed" in text]
+    assert [text for text in caught.value.problems if text.startswith(("restart_seconds is 0.", "keep_backups is 0."))]
+    assert len(caught.value.problems) == 3
+    assert (node.asked, node.text) == (["read"], PLAIN)
+    assert work(Node(active="failed"))["changed"]
 
 
 def test_other_change_than_the_planned_one_is_refused_and_one_that_was_begun_is_still_the_planned_one() -> None:
