@@ -24,11 +24,17 @@ class GoingBack:
     """Puts back what the marker notes.
 
     :param document: the marker.
+    :param demanded: what answered before the change, None if that is not known.
     :param started: where the journal ended before the change.
     """
 
     def __init__(
-        self, request: Request, document: Dict[str, Any], probe: Probe, demanded: FrozenSet[str], started: Optional[str]
+        self,
+        request: Request,
+        document: Dict[str, Any],
+        probe: Probe,
+        demanded: Optional[FrozenSet[str]] = None,
+        started: Optional[str] = None,
     ) -> None:
         self._request = request
         self._document = document
@@ -115,7 +121,7 @@ class GoingBack:
                 problem = systemd.restart_by_force(unit, seconds)
                 if problem:
                     return problem
-            return self._probe.wait(time.monotonic() + seconds, self._demanded)
+            return self._probe.wait(time.monotonic() + seconds, self._demanded or frozenset())
         except (KubeGpuError, OSError) as error:
             return str(error)
 
@@ -150,7 +156,7 @@ class GoingBack:
         )
 
     def _before(self) -> str:
-        return "" if self._demanded else "It did not serve before the change either. "
+        return "" if self._demanded or self._demanded is None else "It did not serve before the change either. "
 
     def _log_lines(self) -> List[str]:
         return systemd.log_lines(self._units, self._started) if self._units else []

@@ -98,7 +98,7 @@ def _settle(request: Request, marker: Dict[str, Any], confirmed: bool) -> None:
         return
     units = list(marker.get("units") or ())
     has_read = marker["phase"] in (pending.RESTARTING, pending.CONFIRMING, pending.ROLLING_BACK)
-    back = GoingBack(request, marker, Probe(request.probe, units, request.root), frozenset(), None)
+    back = GoingBack(request, marker, Probe(request.probe, units, request.root))
     raise back.unfinished(restart=bool(units) and bool(has_read or marker.get("restart_owed")))
 
 

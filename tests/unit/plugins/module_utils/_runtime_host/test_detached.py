@@ -19,7 +19,7 @@ from unit.plugins.fakes.runtime_node import BREAK, CONFIG, RuntimeNode, change, 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.program import main
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLockError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import detached, documents
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import detached, documents, going_back
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 
 from .conftest import Step
@@ -202,6 +202,19 @@ def test_process_that_was_killed_while_it_waits_is_undone_by_the_second_one(node
     assert unit.result()["phase"] == "rolled_back"
     assert (node.read(CONFIG), node.loaded, node.leftovers()) == (OLD, OLD, [])
     assert not os.path.exists(unit.files.request)
+
+
+def test_runtime_that_does_not_come_back_after_a_killed_process_is_not_said_to_have_been_dead_before(
+    node: RuntimeNode, unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(going_back, "_LEAST_SECONDS", 0.2)
+    unit.start(NEW)
+    killed_while_it_waits(unit)
+    node.die()
+    assert unit.run("settle") == 1
+    message = unit.result()["result"]["msg"]
+    assert "CONTAINERD DOES NOT SERVE ON THIS NODE, THOUGH ITS OLD FILES ARE BACK" in message
+    assert "before the change" not in message
 
 
 def test_process_that_was_killed_after_it_was_confirmed_is_finished_by_the_second_one(
