@@ -10,10 +10,16 @@ from typing import Dict, Optional
 
 # Names under which engines keep what lets them into registries.
 _SECRET = re.compile(r"password|passwd|secret|token|auth", re.IGNORECASE)
+_KEY = r"""(?:password|passwd|secret|token|auth|authorization)["']?[ \t]*[=:][ \t]*"""
+_STRING = "|".join((r'"{3}[\s\S]*?"{3}', r"'{3}[\s\S]*?'{3}", r'"(?:[^"\\\n]|\\.)*"', r"'[^'\n]*'"))
+# One with a line of its own, whose comment may tell of a former one.
 _LINE = re.compile(
-    r"""^([ \t]*["']?(?:[\w.-]*)(?:password|passwd|secret|token|auth)["']?[ \t]*[=:][ \t]*)(?![\[{])\S.*?(,?)(\r?)$""",
-    re.M | re.I,
+    rf"""^([ \t#-]*["']?[\w.-]*{_KEY})(?!\[|{{|"{{3}}|'{{3}})\S.*?(,?)(\r?)$""", re.MULTILINE | re.IGNORECASE
 )
+# One in the middle of a line (behind quoted keys, in an inline table, in JSON), over several lines, or in a list. No list of
+# passwords is longer; a bracket that nothing closes is not followed through all of a file.
+_INSIDE = re.compile(rf"""({_KEY})(?:{_STRING}|\[(?:[^\]"']|{_STRING}){{0,4096}}\])""", re.IGNORECASE)
+_IN_URL = re.compile(r"""(://)[^/\s"'@]+@""")
 HIDDEN = "(not shown)"
 
 
@@ -24,7 +30,14 @@ def is_secret(key: str) -> bool:
 
 def without_secrets(text: str) -> str:
     """A config as it may be shown."""
-    return _LINE.sub(lambda found: f'{found.group(1)}"{HIDDEN}"{found.group(2)}{found.group(3)}', text)
+    text = _LINE.sub(lambda found: f'{found.group(1)}"{HIDDEN}"{found.group(2)}{found.group(3)}', text)
+    text = _INSIDE.sub(lambda found: f'{found.group(1)}"{HIDDEN}"', text)
+    return without_logins(text)
+
+
+def without_logins(text: str) -> str:
+    """A text without user and password in the addresses in it, as of a proxy."""
+    return _IN_URL.sub(lambda found: f"{found.group(1)}{HIDDEN}@", text)
 
 
 def diff_entry(path: str, before: Optional[str], after: Optional[str]) -> Dict[str, str]:

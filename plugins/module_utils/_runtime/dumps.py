@@ -11,7 +11,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.diffs import HIDDEN, is_secret
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.diffs import (
+    HIDDEN,
+    is_secret,
+    without_logins,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Ours, RuntimePlan
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import (
     Path,
@@ -181,7 +185,7 @@ _DEFAULTS = {"sandbox_mode": "podsandbox", "sandboxer": "podsandbox"}
 def _shown(values: Mapping[Path, Any], path: Path) -> str:
     if path not in values:
         return "nothing"
-    return HIDDEN if is_secret(path[-1]) else repr(values[path])
+    return HIDDEN if is_secret(path[-1]) else without_logins(repr(values[path]))
 
 
 def _some(lines: Sequence[str]) -> str:

@@ -119,6 +119,9 @@ def test_passwords_that_would_be_lost_are_not_shown() -> None:
     told = compared(BEFORE + secret.replace("hunter2", "other") + NVIDIA, BEFORE + secret)
     assert "plugins.registry.password: (not shown) -> (not shown)" in told[0]
     assert "hunter2" not in told[0]
+    proxy = 'proxy = "http://me:hunter2@proxy"\n'
+    told = compared(BEFORE + NVIDIA, proxy + BEFORE)
+    assert "proxy: 'http://(not shown)@proxy' -> nothing" in told[0]
 
 
 def test_many_differences_are_counted() -> None:
