@@ -103,7 +103,8 @@ def _check_nodes(nodes: Sequence[GpuNode], toolkit: Mapping[str, ToolkitSwitches
     for node in nodes:
         found = toolkit.get(node.name)
         if found is None:
-            yield f"node {node.name} has GPUs, and its toolkit's config.toml was not read: it is not a host of this run, or was not reached."
+            why = "it is no host of this run, is asked for something else in it, or was not reached"
+            yield f"node {node.name} has GPUs, and its toolkit's config.toml was not read: {why}."
         elif found.problem:
             yield f"node {node.name}: its toolkit's config.toml cannot be understood: {found.problem}"
         elif not found.volume_mounts:

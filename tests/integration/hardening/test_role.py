@@ -29,23 +29,25 @@ PLAY = """
         name: kubegpu.sharing.nvidia_container_runtime
         tasks_from: hardening
       vars: {kubegpu_runtime_visible_devices: volume_mounts}
+      when: hardens | default(true)
     - name: Write the answer down
       ansible.builtin.copy:
         content: "{{ __nvidia_container_runtime_objections | to_json }}"
         dest: "{{ kubegpu_runtime_root }}/objections.json"
         mode: "0600"
       check_mode: false
+      when: hardens | default(true)
 """
 
 
 class Fleet:
-    """Hosts of the reference cluster's nodes, all of them this machine with a root of their own."""
+    """Hosts of the reference cluster's nodes, all of them this machine with a root of their own, after one that is not to be hardened."""
 
     def __init__(self, directory: Path, kubeconfig: Path) -> None:
         self.directory = directory
-        hosts = {
-            f"host-{node}": {"kubegpu_node_name": node, "kubegpu_runtime_root": str(directory / node)} for node in NODES
-        }
+        hosts: dict[str, dict[str, Any]] = {"first": {"hardens": False}}
+        for node in NODES:
+            hosts[f"host-{node}"] = {"kubegpu_node_name": node, "kubegpu_runtime_root": str(directory / node)}
         variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         inventory = {"gpu": {"hosts": hosts, "vars": {**variables, "kubegpu_kubeconfig": str(kubeconfig)}}}
         (directory / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")

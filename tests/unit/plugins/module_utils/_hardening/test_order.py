@@ -70,7 +70,8 @@ def test_node_of_which_nothing_was_read_is_missing() -> None:
     verdict = judge([node(), node("gpu-2")], [], {"gpu-1": BOTH})
     assert missing(verdict) == {
         "accept_volume_mounts": [
-            "node gpu-2 has GPUs, and its toolkit's config.toml was not read: it is not a host of this run, or was not reached."
+            "node gpu-2 has GPUs, and its toolkit's config.toml was not read: "
+            "it is no host of this run, is asked for something else in it, or was not reached."
         ]
     }
 
