@@ -83,8 +83,8 @@ class ConfigEditor:
             if lookup(data, path) == value and type(lookup(data, path)) is type(value):
                 continue
             entries.append({"path": list(path), "value": value, "before": _before(text, data, path)})
+            self._set(expected, path, value)
             text = put(text, path, value)
-            _set(expected, path, value)
         ours: Dict[str, Any] = {"values": entries, "tables": _made(data, values), "made": base is None}
         if self.imported is not None and not reads(_imports(data), posixpath.dirname(self.path), self.imported):
             text = add_element(text, IMPORTS, self.imported)
@@ -116,7 +116,7 @@ class ConfigEditor:
                 _delete(expected, path)
             else:
                 text = put_raw(text, path, before)
-                _set(expected, path, parse(f"x = {before}", self.path)["x"])
+                self._set(expected, path, parse(f"x = {before}", self.path)["x"])
         for table in sorted((tuple(one) for one in ours.get("tables") or ()), key=len, reverse=True):
             text = take_out_table(text, table)
             _delete_empty(expected, table)
@@ -192,8 +192,17 @@ class ConfigEditor:
             found = str(error)
         raise EditError(
             f"Editing {self.path}: it is written in a way in which the edit would have had {found}. Nothing was written; write "
-            f"{show(self.runtime)} as a table of its own, or give the file to `containerd config migrate`."
+            f"{show(self.runtime)} there as a table of its own, then run again."
         )
+
+    def _set(self, data: Dict[str, Any], path: Path, value: Any) -> None:
+        for length, key in enumerate(path[:-1], start=1):
+            data = data.setdefault(key, {})
+            if not isinstance(data, dict):
+                raise EditError(
+                    f"Editing {self.path}: {show(path)} cannot be set, since {show(path[:length])} is no table there. Correct it there."
+                )
+        data[path[-1]] = value
 
 
 def _inside(data: Mapping[str, Any], table: Path) -> List[Path]:
@@ -254,14 +263,6 @@ def _made(data: Mapping[str, Any], values: Sequence[Tuple[Path, Any]]) -> List[L
 def _imports(data: Mapping[str, Any]) -> List[Any]:
     found = data.get("imports")
     return list(found) if isinstance(found, list) else []
-
-
-def _set(data: Dict[str, Any], path: Path, value: Any) -> None:
-    for key in path[:-1]:
-        data = data.setdefault(key, {})
-        if not isinstance(data, dict):
-            raise EditError(f"{show(path)} cannot be set, since {key} is no table.")
-    data[path[-1]] = value
 
 
 def _delete(data: Dict[str, Any], path: Path) -> None:

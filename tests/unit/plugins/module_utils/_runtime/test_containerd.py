@@ -52,6 +52,13 @@ def test_broken_toml_is_told_with_its_place() -> None:
     assert "The file is as it was" in told
 
 
+@pytest.mark.parametrize("path", ["plugins", "plugins.'io.containerd.grpc.v1.cri'.containerd"])
+def test_value_in_the_place_of_a_table_is_told(path: str) -> None:
+    told = problem(seen(f"version = 2\n{path} = 5\n"))
+    assert told.startswith(f"Editing {MAIN}: plugins.")
+    assert f"since {path} is no table there".replace("'", '"') in told
+
+
 def test_broken_imported_file_is_told_with_its_place() -> None:
     files = {"/etc/containerd/conf.d/10.toml": "version = 2\nroot = \n"}
     told = problem(seen('version = 2\nimports = ["conf.d/*.toml"]\n', files=files))
