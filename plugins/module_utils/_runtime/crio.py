@@ -73,6 +73,8 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
     for step in own_steps(draft, edited, done, _beside(draft, seen)):
         draft.add(step)
     add_toolkit_config(draft, _low_level(like, table))
+    if wish.present and draft.restarts:
+        _refuse_to_dangle(draft, configs)
     return draft.plan(Probe("crio", observation.socket or SOCKET, wish.restart_seconds))
 
 
@@ -195,20 +197,41 @@ def _handle_foreign(draft: Draft, configs: Configs) -> None:
     """Files of others that define the runtime: refused, or taken over and kept in the record."""
     for one in configs.files:
         defines = draft.wish.name in one.runtimes
-        if draft.wish.present and defines and posixpath.dirname(one.seen.path) != configs.directory:
+        if one in _to_take_over(draft, configs):
+            _take_over(draft, one)
+        elif draft.wish.present and defines and posixpath.dirname(one.seen.path) != configs.directory:
             draft.notes.append(
                 f"{one.seen.path} defines {draft.wish.name} too. Our drop-in is read after it, and counts."
             )
-        elif draft.wish.present and defines and not draft.wish.take_over:
+        elif draft.wish.present and defines:
             draft.problems.append(
                 f"Defining the runtime {draft.wish.name}: {one.seen.path}, made by {one.owner}, defines it already. Leave it to them, "
                 f"choose another {draft.wish.called('name')}, or set {draft.wish.called('take_over', 'true')}: their file is then replaced, and put "
                 f"back by {draft.wish.called('state', 'absent')}."
             )
-        elif draft.wish.present and defines:
-            _take_over(draft, one)
     for path in _taken_over(draft):
         _keep_or_put_back(draft, path)
+
+
+def _to_take_over(draft: Draft, configs: Configs) -> List[CrioFile]:
+    wish = draft.wish
+    found = [
+        one
+        for one in configs.files
+        if wish.name in one.runtimes and posixpath.dirname(one.seen.path) == configs.directory
+    ]
+    return found if wish.present and wish.take_over else []
+
+
+def _refuse_to_dangle(draft: Draft, configs: Configs) -> None:
+    """A default runtime that others name, and that goes with what is written anew or taken over; or was hidden by that so far."""
+    left = configs.without(_to_take_over(draft, configs))
+    ours = draft.wish.default and not left.flag
+    if not ours and left.default not in (draft.wish.name, left.built_in, *left.runtimes):
+        draft.problems.append(
+            f"Restarting CRI-O: it would not start, since {left.default_by} makes {left.default} the default runtime, and nothing would describe "
+            "a runtime of that name. Set another default there first."
+        )
 
 
 def _dangles(configs: Configs, name: str) -> bool:

@@ -10,8 +10,8 @@ replaces an earlier one; the table of a runtime replaces the former table of tha
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft, owner_of, version_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import SeenFile
@@ -117,6 +117,11 @@ class Configs:
             if posixpath.dirname(one.seen.path) == self.directory and posixpath.basename(one.seen.path) > DROP_IN
         ]
 
+    def without(self, files: Sequence[CrioFile]) -> Configs:
+        """The same once these files are gone."""
+        left = tuple(one for one in self.files if one not in files)
+        return replace(self, files=left, runtimes=_runtimes(left))
+
     def base(self, name: str) -> Tuple[str, Dict[str, Any]]:
         """The runtime that a new one is made like, and its table: the default one, unless that is NVIDIA's itself.
 
@@ -155,6 +160,9 @@ def read_configs(draft: Draft) -> Configs:
             files.append(CrioFile(seen, parse(seen.content, path)))
         except TomlError as error:
             draft.problems.append(str(error))
-    runtimes = {name: (one, table) for one in files for name, table in one.runtimes.items()}
     flag = draft.flag("default-runtime") or None
-    return Configs(directory, tuple(files), version_of(observation.version), runtimes, flag)
+    return Configs(directory, tuple(files), version_of(observation.version), _runtimes(files), flag)
+
+
+def _runtimes(files: Sequence[CrioFile]) -> Dict[str, Tuple[CrioFile, Mapping[str, Any]]]:
+    return {name: (one, table) for one in files for name, table in one.runtimes.items()}

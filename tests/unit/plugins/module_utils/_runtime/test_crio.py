@@ -236,6 +236,24 @@ def test_runtime_that_a_flag_makes_the_default_is_not_taken_out_and_told() -> No
     assert not plan_runtime(Wish(take_over=True), foreign).warnings
 
 
+def test_another_name_does_not_take_out_what_others_made_the_default() -> None:
+    site = f"{DIRECTORY}/90-site.conf"
+    start = crio({PACKAGED: sample("crio-10-crio.conf"), site: '[crio.runtime]\ndefault_runtime = "nvidia"\n'})
+    configured = after(start, plan_runtime(Wish(), start))
+    (problem,) = plan_runtime(Wish(name="gpu"), configured).problems
+    assert f"it would not start, since {site} makes nvidia the default runtime" in problem
+    assert not plan_runtime(Wish(), configured).problems
+    # So does a file that is taken over for the one and has the other too.
+    both = NVIDIA_CTK + f'[crio.runtime.runtimes.nvidia-cdi]\nruntime_path = "{BINARY}.cdi"\n'
+    flagged = crio({FOREIGN: both}, argv=("--default-runtime=nvidia-cdi",))
+    (problem,) = plan_runtime(Wish(take_over=True), flagged).problems
+    assert "since a flag of the unit (--default-runtime) makes nvidia-cdi the default runtime" in problem
+    # And a file that has hidden until now what an earlier one says.
+    hidden = crio({FOREIGN: NVIDIA_CTK, site: '[crio.runtime]\ndefault_runtime = "gone"\n'})
+    (problem,) = plan_runtime(Wish(take_over=True), hidden).problems
+    assert f"since {site} makes gone the default runtime" in problem
+
+
 def test_present_is_like_the_default_of_a_flag() -> None:
     text = '[crio.runtime]\ndefault_runtime = "runc"\n[crio.runtime.runtimes.crun]\nmonitor_path = "/srv/conmon"\n'
     configured, plan = there_and_back(crio({MAIN: text}, "1.24.6", argv=("--default-runtime=crun",)), Wish())
