@@ -123,7 +123,7 @@ class RuntimePlan:
     :param record: the new record; None: there is to be none.
     :param version: of the engine, as observed.
     :param kept: facts about what was found, for "what it found": plain JSON.
-    :param forgets: there is a record of what others have put back already, and it goes.
+    :param forgets: there is a record of what others have taken out already, and it goes.
     :param begun: (path, sha256) of further files that an interrupted run has brought to where they are; None: it removed one.
     """
 

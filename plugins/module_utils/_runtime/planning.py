@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import replace
 from typing import List, Optional, Tuple
 
@@ -98,12 +99,12 @@ def _finishing(plan: RuntimePlan, observation: Observation) -> RuntimePlan:
 
 
 def _forgetting(plan: RuntimePlan, wish: Wish, observation: Observation) -> RuntimePlan:
-    """A record whose files somebody put back goes with absent: it would say for ever that something of ours is there."""
-    noted = (observation.record or {}).get("files") or {}
-    gone = bool(noted) and set(noted) <= set(observation.by_target())
-    if wish.present or plan.problems or plan.changed or plan.record is not None or not gone:
+    """A record of what somebody took out by hand goes with absent: it would say for ever that something of ours is there."""
+    noted, seen = (observation.record or {}).get("files") or {}, observation.by_target()
+    looked_at = [path in seen or posixpath.dirname(path) in observation.listings for path in noted]
+    if wish.present or plan.problems or plan.changed or plan.record is not None or not noted or not all(looked_at):
         return plan
-    said = f"forget what is there no more, since its files were put back ({wish.state_dir}/record.json)"
+    said = f"forget what is there no more, since somebody else took it out ({wish.state_dir}/record.json)"
     return replace(plan, forgets=True, actions=(said,))
 
 

@@ -232,18 +232,27 @@ def test_record_that_cannot_be_read_is_refused(record: Dict[str, Any]) -> None:
     assert "Reading the record" in problem(seen(record=record))
 
 
-def test_record_of_what_somebody_put_back_goes_with_absent() -> None:
+def test_record_of_what_somebody_took_out_goes_with_absent() -> None:
     start = seen()
     there = after(start, plan(start).to_dict())
     there["files"][MAIN] = seen_file(PLAIN)
     gone = plan(there, state="absent")
     assert (gone.changed, gone.restart, gone.files, gone.record) == (True, False, (), None)
     assert gone.actions == (
-        "forget what is there no more, since its files were put back (/var/lib/kubegpu-sharing/runtime/record.json)",
+        "forget what is there no more, since somebody else took it out (/var/lib/kubegpu-sharing/runtime/record.json)",
     )
     assert not plan(after(there, gone.to_dict()), state="absent").changed
     # Of a file that was not looked at, nobody knows.
-    assert not plan({**there, "config_path": "/srv/c.toml", "files": {}}, state="absent").changed
+    assert not plan({**there, "config_path": "/srv/c.toml", "files": {}, "listings": {}}, state="absent").changed
+
+
+def test_record_of_a_drop_in_that_somebody_took_away_goes_with_absent() -> None:
+    start = seen('version = 3\nimports = ["conf.d/*.toml"]\n', "2.1.9")
+    there = after(start, plan(start).to_dict())
+    del there["files"][DROP_IN]
+    for listing in ([], None):
+        gone = plan({**there, "listings": {"/etc/containerd/conf.d": listing}}, state="absent")
+        assert (gone.changed, gone.files, gone.record) == (True, (), None)
 
 
 def killed(told: Dict[str, Any], made: RuntimePlan, written: bool) -> Dict[str, Any]:
