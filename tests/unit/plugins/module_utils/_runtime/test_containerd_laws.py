@@ -175,6 +175,21 @@ def test_absent_takes_out_ours_alone_of_a_file_that_others_edited(text: str, wis
     assert ("# mine" if position == "before" else "[other]") in (text_of(gone) or "")
 
 
+@law
+@given(text=configs(), wish=wishes)
+def test_absent_leaves_every_line_of_a_file_to_which_others_have_added_one(text: str, wish: Wish) -> None:
+    break_ = "\r\n" if "\r\n" in text else "\n"
+    text = text if text.endswith(break_) else text + break_
+    _plan, there = step(wish, seen(text))
+    edited = (text_of(there) or "") + f"# mine{break_}"
+    told = after(there, {"files": [{"path": MAIN, "content": edited}], "record": there["record"], "changed": True})
+    _undone, gone = step(Wish(name=wish.name, state="absent"), told)
+    lines, left = ((one or "").splitlines(keepends=True) for one in (f"{text}# mine{break_}", text_of(gone)))
+    differing = [line for line in difflib.ndiff(lines, left) if line[0] in "+-"]
+    # The header of a table that was there by those within it alone says nothing.
+    assert all(line[0] == "+" and line[1:].strip()[:8] in ("", "[plugins") for line in differing), differing
+
+
 def _without_empty(data: Mapping[str, Any]) -> Dict[Tuple[str, ...], Any]:
     return {path: value for path, value in flatten(data).items() if value != {}}
 

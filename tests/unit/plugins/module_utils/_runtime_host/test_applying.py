@@ -521,6 +521,12 @@ def test_directories_that_were_made_for_candidates_are_gone_with_them(node: Runt
     assert not node.path("/etc/engine").exists()
 
 
+def test_candidate_that_a_killed_run_left_goes_with_the_next_change(node: RuntimeNode, step: Step) -> None:
+    node.write("/etc/containerd/.kubegpu-candidate-1234abcd.staged", "x")
+    step(make_plan(change(node, CONFIG, NEW)))
+    assert [path.name for path in node.path("/etc/containerd").iterdir()] == ["config.toml"]
+
+
 def test_candidate_never_takes_the_place_of_a_file(node: RuntimeNode, step: Step) -> None:
     with pytest.raises(InputError, match="is no place for a candidate"):
         step({"staging": {"files": [{"path": CONFIG, "content": "x"}], "argv": ["true"]}}, step="staged")
