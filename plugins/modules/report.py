@@ -230,6 +230,11 @@ report:
         - Whether every node of the plan is as planned; false if the plan has no node. Nodes that a person holds out of service count as
           planned if nothing else differs.
       type: bool
+    runtimes:
+      description: Container runtimes that the rollout has set up; C(restarted) are the units that were restarted for it.
+      type: list
+      elements: dict
+      sample: [{node: gpu-1, runtime: containerd 1.6.20, restarted: [containerd.service]}]
     resumed_from: {description: "The rollout that this one went on with, as the plan or O(extra) tells; null if there is none.", type: str}
     nodes:
       description:

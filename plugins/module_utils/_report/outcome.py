@@ -26,6 +26,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.memory_car
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_layout import layouts_of
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.mig_view import paused_daemonsets
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.node_verdict import judge_node
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.runtime_view import set_up_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.timeline import Timeline, build_timeline
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import in_order
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.plan import SHARING
@@ -111,6 +112,7 @@ def summarise(rollout: Rollout, created: str) -> dict[str, Any]:
             "pending_after": [_pending(pod) for pod in after.get("pending") or []],
             "stale": _still_stale(rollout, names),
         },
+        "runtimes": [set_up_runtime(name, plan["nodes"][name]) for name in names if _has_set_up_runtime(name, rollout)],
         "compatibility": plan.get("compatibility") or [],
         "warnings": plan.get("warnings") or [],
         "cards": _cards(rollout, nodes),
@@ -179,12 +181,21 @@ def _was_switched(name: str, rollout: Rollout) -> bool:
     planned = rollout.plan["nodes"][name]
     if not planned.get("changed"):
         return True
-    states = {entry.get("state") for entry in rollout.journal if entry.get("node") == name}
-    # One that failed may have been restored, by the same states.
-    if states.intersection(_SWITCHED) and "failed" not in states:
+    if _went_on(name, rollout):
         return True
     node, to = (rollout.after.get("nodes") or {}).get(name) or {}, planned.get("to") or {}
     return bool(to.get("revision")) and node.get("revision") == to["revision"]
+
+
+def _has_set_up_runtime(name: str, rollout: Rollout) -> bool:
+    """What is done on the host of a node comes before its devices."""
+    return bool(rollout.plan["nodes"][name].get("runtime")) and _went_on(name, rollout)
+
+
+def _went_on(name: str, rollout: Rollout) -> bool:
+    states = {entry.get("state") for entry in rollout.journal if entry.get("node") == name}
+    # One that failed may have been restored, by the same states.
+    return bool(states.intersection(_SWITCHED)) and "failed" not in states
 
 
 def _pending(pod: Mapping[str, Any]) -> dict[str, Any]:

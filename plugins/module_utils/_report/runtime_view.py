@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional, Sequence
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import Column, Section, capped_table
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.document import (
+    Column,
+    Section,
+    capped_items,
+    capped_table,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import describe_count, join_some
 
 Node = Mapping[str, Any]
@@ -43,6 +48,25 @@ def runtime_section(plan: Mapping[str, Any], names: Sequence[str], limit: int) -
     rows = [(join_some(nodes, 8), *row) for row, nodes in alike.items()]
     servers = any(plan["nodes"][name]["runtime"].get("server") for nodes in alike.values() for name in nodes)
     return Section(HEADING, f"{_NOTE}{_SERVERS_NOTE if servers else ''}", capped_table(columns, rows, limit))
+
+
+def set_up_runtime(name: str, planned: Node) -> dict[str, Any]:
+    """Of a node whose runtime was set up as planned, for the report."""
+    runtime = planned["runtime"]
+    units = [str(unit) for unit in runtime.get("units") or ()] if runtime.get("restart") else []
+    return {"node": name, "runtime": _title(runtime), "restarted": units}
+
+
+def done_section(runtimes: Sequence[Mapping[str, Any]], limit: int) -> Optional[Section]:
+    """The runtimes that a rollout has set up; None if there are none.
+
+    :param runtimes: as :func:`set_up_runtime` tells them.
+    """
+    items = [
+        f"{one['node']}: {one['runtime']}" + (f", {', '.join(one['restarted'])} restarted" if one["restarted"] else "")
+        for one in runtimes
+    ]
+    return Section("Container runtimes that were set up", items=capped_items(items, limit)) if items else None
 
 
 def _title(runtime: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._report.holds impo
     holds_section,
     left_for_other_reasons,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._report.runtime_view import done_section
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.verification import describe_verdicts
 from ansible_collections.kubegpu.sharing.plugins.module_utils._report.words import (
     NOTHING,
@@ -53,6 +54,7 @@ def show_summary(figures: Figures, limit: int) -> Document:
         *stop_sections(figures, limit),
         _nodes_section(figures, limit),
         _figures_section(figures),
+        done_section(figures.get("runtimes") or [], limit),
         *_pods_sections(figures, limit),
         _differences_section(figures, limit),
         holds_section(_holds(figures), limit, figures.get("kind")),

@@ -183,6 +183,25 @@ def test_summarise_pods_of_a_node_that_was_restored_are_not_stale(story: Any) ->
     assert figures(story)["pods"]["stale"] == []
 
 
+def test_summarise_lists_the_container_runtimes_that_were_set_up_and_no_others(story: Any) -> None:
+    assert "Container runtimes" not in render_text(show_summary(figures(story), 50), Screen())
+    runtime = {"engine": "containerd", "version": "1.6.20", "restart": True, "units": ["containerd.service"]}
+    for name in ("gpu-l20", "gpu-t4"):
+        story.plan["nodes"][name]["runtime"] = {**runtime, "restart": name == "gpu-l20"}
+    found = figures(story)
+    assert found["runtimes"] == [
+        {"node": "gpu-l20", "runtime": "containerd 1.6.20", "restarted": ["containerd.service"]},
+        {"node": "gpu-t4", "runtime": "containerd 1.6.20", "restarted": []},
+    ]
+    text = render_text(show_summary(found, 50), Screen())
+    assert "  · gpu-l20: containerd 1.6.20, containerd.service restarted\n  · gpu-t4: containerd 1.6.20\n" in text
+    # One that did not come back, and one that was not begun.
+    failed = {"time": "2026-03-01T12:00:04.000Z", "node": "gpu-l20", "state": "failed", "message": "m"}
+    begun = [line for line in story.journal if line.get("node") != "gpu-t4" or line["state"] == "cordoned"]
+    story.journal = sorted([*begun, failed], key=lambda line: line["time"])
+    assert figures(story)["runtimes"] == []
+
+
 def test_show_summary_of_a_stopped_rollout_does_not_read_as_if_nodes_had_come_back(story: Any) -> None:
     story.journal = [line for line in story.journal if line["state"] in ("cordoned", "withdrawn")]
     found = figures(story)
