@@ -62,8 +62,8 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
         _look_at_runc(draft, configs)
         _refuse_what_crio_cannot(draft, table)
         _look_at_default(draft, configs)
-    elif seen.exists and _dangles(configs, wish.name) and not _taken_over(draft):
-        draft.problems.append(still_default(wish.name, configs.default_by))
+    elif seen.exists and _dangles(configs) and not _taken_over(draft):
+        draft.problems.append(still_default(configs.default, configs.default_by))
     _handle_foreign(draft, configs)
     text = _drop_in(wish, like, table)
     if wish.present and _is_missing(draft) and seen.content != text:
@@ -226,17 +226,17 @@ def _to_take_over(draft: Draft, configs: Configs) -> List[CrioFile]:
 def _refuse_to_dangle(draft: Draft, configs: Configs) -> None:
     """A default runtime that others name, and that goes with what is written anew or taken over; or was hidden by that so far."""
     left = configs.without(_to_take_over(draft, configs))
-    ours = draft.wish.default and not left.flag
-    if not ours and left.default not in (draft.wish.name, left.built_in, *left.runtimes):
+    ours = (draft.wish.default and not left.flag) or left.default == draft.wish.name
+    if not ours and _dangles(left):
         draft.problems.append(
             f"Restarting CRI-O: it would not start, since {left.default_by} makes {left.default} the default runtime, and nothing would describe "
             "a runtime of that name. Set another default there first."
         )
 
 
-def _dangles(configs: Configs, name: str) -> bool:
-    """Whether the default runtime is one that nobody but us describes."""
-    return configs.default == name and name not in configs.runtimes
+def _dangles(configs: Configs) -> bool:
+    """Whether the default runtime is one that nobody but us describes, under whatever name a former run has put it in."""
+    return configs.default not in (configs.built_in, *configs.runtimes)
 
 
 def _taken_over(draft: Draft) -> List[str]:

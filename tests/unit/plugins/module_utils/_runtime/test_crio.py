@@ -232,6 +232,9 @@ def test_runtime_that_a_flag_makes_the_default_is_not_taken_out_and_told() -> No
     assert plan.notes == ("nvidia is the default runtime by a flag of the unit (--default-runtime). It stays so.",)
     (problem,) = plan_runtime(ABSENT, after(start, plan)).problems
     assert "Taking nvidia out: a flag of the unit (--default-runtime) makes it the default runtime" in problem
+    other = crio({PACKAGED: sample("crio-10-crio.conf")}, argv=("--default-runtime=gpu",))
+    (problem,) = plan_runtime(ABSENT, after(other, plan_runtime(Wish(name="gpu"), other))).problems
+    assert "Taking gpu out" in problem
     foreign = crio({FOREIGN: NVIDIA_CTK}, argv=("--default-runtime=nvidia",))
     assert not plan_runtime(Wish(take_over=True), foreign).warnings
 
