@@ -67,6 +67,16 @@ def test_imported_file_that_hides_the_whole_table_on_1_x_keeps_ours_out(state: s
         assert not told
 
 
+@pytest.mark.parametrize(
+    ("imports", "read"), [("conf.d/*.toml", False), ("/etc/containerd/conf.d/*.toml", True), ("conf.d/own.toml", True)]
+)
+def test_file_that_1_6_does_not_find_beside_the_main_one_is_no_hindrance(imports: str, read: bool) -> None:
+    """It looks for a relative pattern in the directory that it runs in."""
+    text = f'imports = ["{imports}"]\n{FULL}'
+    start = seen(text, "1.6.20~ds1", own=f'version = 2\n[{V2}]\nsandbox_image = "x"\n')
+    assert bool(plan(start).problems) is read
+
+
 def test_imported_file_without_that_table_is_no_hindrance_on_1_x() -> None:
     start = seen(f'imports = ["conf.d/*.toml"]\n{FULL}', own='version = 2\n[debug]\nlevel = "debug"\n')
     assert not plan(start).problems
