@@ -114,8 +114,12 @@ class Application:
             raise back.after_writing(error, restart=bool(unfinished)) from error
         if restarts:
             self._restart(units, probe, demanded, back)
-        if confirm is not None and not self._is_confirmed(document, confirm, result, back):
-            raise back.unconfirmed(restart=restarts)
+        if confirm is not None:
+            self._await(document, confirm, result, back)
+        # One that serves for some seconds and then ends, where there were some: none are waited for.
+        crash = probe.find_crash() if restarts else None
+        if crash:
+            raise back.after_restart(crash)
         self.finish(document)
         return result
 
@@ -210,12 +214,14 @@ class Application:
             raise back.after_restart(problem)
         self._say(f"{self._request.engine} serves with it, {time.monotonic() - began:.1f} s later.")
 
-    def _is_confirmed(self, document: Document, confirm: Confirm, result: Result, back: GoingBack) -> bool:
+    def _await(self, document: Document, confirm: Confirm, result: Result, back: GoingBack) -> None:
         try:
             self._pending.advance(document, pending.CONFIRMING)
-            return confirm({**result.to_dict(), "actions": result.actions})
+            confirmed = confirm({**result.to_dict(), "actions": result.actions})
         except (KubeGpuError, OSError) as error:
             raise back.unheard(error, restart=result.restarted) from error
+        if not confirmed:
+            raise back.unconfirmed(restart=result.restarted)
 
     def finish(self, document: Document) -> None:
         """The marker goes last: whoever comes after a process that is killed here clears up, and has the copies to go back to."""

@@ -71,6 +71,7 @@ class Probe:
         self._units = list(units)
         self._root = root
         self._checks = self._find_checks()
+        self._restarts: Dict[str, int] = {}
 
     def answering(self) -> FrozenSet[str]:
         """What answers at this moment. A tool that fails before anything was changed says nothing about the change."""
@@ -94,6 +95,20 @@ class Probe:
                 return problem
             time.sleep(_POLL_SECONDS)
 
+    def find_crash(self) -> Optional[str]:
+        """Whether a service ended after :meth:`wait` found that it serves; None if nothing tells so. Does not wait."""
+        try:
+            units = read_units(self._units) if self._units else []
+        except KubeGpuError:
+            return None
+        ended = [
+            unit
+            for unit in units
+            if unit.active != "active" or unit.restarts > self._restarts.get(unit.name, unit.restarts)
+        ]
+        said = [f"{unit.name} served and then ended; it is {unit.active} ({unit.sub}) now." for unit in ended]
+        return " ".join(said) or None
+
     def _problem(self, demanded: FrozenSet[str]) -> Optional[str]:
         try:
             first = self._pids()
@@ -114,6 +129,7 @@ class Probe:
         dead = [unit for unit in units if unit.active != "active"]
         if dead:
             raise KubeGpuError(" ".join(f"{unit.name} is {unit.active} ({unit.sub})." for unit in dead))
+        self._restarts = {unit.name: unit.restarts for unit in units}
         return {unit.name: unit.pid for unit in units}
 
     def _ask(self, demanded: FrozenSet[str]) -> Optional[str]:

@@ -17,7 +17,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host impo
 
 _PROPERTIES = (
     *("Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "ExecStart"),
-    *("KillMode", "ControlGroup"),
+    *("KillMode", "ControlGroup", "NRestarts"),
 )
 _ASK_SECONDS = 20.0
 # For a process to end that serves nobody.
@@ -37,6 +37,7 @@ class Unit:
     :param names: all that it is known by.
     :param kill_mode: which of its processes a stop ends; "" if it is not known.
     :param group: cgroup of its processes; "" without any.
+    :param restarts: how often systemd has started it again by itself since somebody did; 0 if that is not known (before 235).
     """
 
     name: str
@@ -50,6 +51,7 @@ class Unit:
     names: Sequence[str] = ()
     kill_mode: str = ""
     group: str = ""
+    restarts: int = 0
 
     @property
     def runs(self) -> bool:
@@ -160,4 +162,5 @@ def _unit(block: Mapping[str, str]) -> Unit:
         names=block.get("Names", "").split(),
         kill_mode=block.get("KillMode", ""),
         group=block.get("ControlGroup", ""),
+        restarts=int(block.get("NRestarts", "") or 0),
     )

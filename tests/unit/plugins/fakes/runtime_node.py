@@ -34,7 +34,7 @@ show)
             if grep -q FLAP @STATE@/loaded; then pid=$((pid + 1)); echo $pid > @STATE@/pid; fi
             printf 'Id=%s\\nLoadState=loaded\\nActiveState=%s\\nSubState=running\\n' $unit $(cat @STATE@/units/$unit)
             printf 'Names=%s\\n' "$names"
-            printf 'UnitFileState=enabled\\nMainPID=%s\\n' $pid
+            printf 'UnitFileState=enabled\\nMainPID=%s\\nNRestarts=%s\\n' $pid $(wc -l < @STATE@/crashes)
             printf 'ExecStart={ path=/usr/bin/containerd ; argv[]=/usr/bin/containerd%s ; ignore_errors=no ; }\\n\\n' "$(cat @STATE@/flags)"
         else
             load=not-found
@@ -95,7 +95,14 @@ class RuntimeNode:
         self._state = directory / "state"
         for path in (self.root, self.programs, self._state / "units"):
             path.mkdir(parents=True)
-        for name, value in (("pid", "100"), ("journal", ""), ("loaded", ""), ("calls", ""), ("flags", "")):
+        for name, value in (
+            ("pid", "100"),
+            ("journal", ""),
+            ("loaded", ""),
+            ("calls", ""),
+            ("flags", ""),
+            ("crashes", ""),
+        ):
             (self._state / name).write_text(value, encoding="utf-8")
         for name, text in (("systemctl", _SYSTEMCTL), ("journalctl", _JOURNALCTL), ("ctr", _CTR)):
             self._program(self.programs / name, text)
@@ -167,6 +174,11 @@ class RuntimeNode:
     def die(self) -> None:
         """From now on the service does not start, whatever it reads."""
         (self._state / "dead").touch()
+
+    @property
+    def crashes(self) -> Path:
+        """A line for each time that the service has ended by itself, and systemd has started it again."""
+        return self._state / "crashes"
 
     def hold_restart(self) -> Path:
         """A pipe that the next restarts wait for."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.plugins.fakes.runtime_node import BREAK, CONFIG, RuntimeNode, change, make_plan, pending
+from unit.plugins.fakes.runtime_node import BREAK, CONFIG, UNIT, RuntimeNode, change, make_plan, pending
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.program import main
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
@@ -161,6 +161,26 @@ def test_who_does_not_get_the_lock_of_a_change_that_waits_is_told_to_leave_it(
         told[0],
     )
     assert "If it hangs, end it" not in told[0]
+
+
+@pytest.mark.parametrize("state", ["active", "activating"])
+def test_runtime_that_ends_while_its_change_waits_to_be_confirmed_gets_its_old_files_back(
+    node: RuntimeNode, unit: Unit, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    node.crashes.write_text("before the change\n", encoding="utf-8")
+    unit.start(NEW)
+
+    def crash(files: detached.Files, seconds: float) -> bool:
+        if state == "active":
+            node.crashes.write_text("before the change\nsince\n", encoding="utf-8")
+        node.set_unit(UNIT, state)
+        return True
+
+    monkeypatch.setattr(detached, "wait_for_word", crash)
+    assert unit.run() == 1
+    assert unit.result()["phase"] == "rolled_back"
+    assert f"{UNIT} served and then ended; it is {state} (running) now." in unit.result()["result"]["msg"]
+    assert (node.read(CONFIG), node.loaded, node.leftovers()) == (OLD, OLD, [])
 
 
 def test_change_with_which_the_runtime_does_not_serve_is_undone_and_says_why(node: RuntimeNode, unit: Unit) -> None:
