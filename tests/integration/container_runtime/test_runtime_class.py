@@ -54,7 +54,7 @@ def run(
     look |= {"one_at_a_time": False, "digest": "0"}
     state = "absent" if part == "remove.yml" else state
     variables = {"kubegpu_kubeconfig": str(cluster.kubeconfig), "__nvidia_container_runtime_look": look}
-    variables |= {"kubegpu_runtime_state": state}
+    variables |= {"kubegpu_runtime_state": f"{{{{ state | default('{state}') }}}}"}
     task = {"name": "Run a part", "ansible.builtin.include_role": {"name": "kubegpu.sharing.nvidia_container_runtime"}}
     task["ansible.builtin.include_role"]["tasks_from"] = part  # type: ignore[index]  # a mapping, as written above
     play = {"hosts": "gpu-1,other", "gather_facts": False, "connection": "local", "vars": variables, "tasks": [task]}
@@ -105,6 +105,9 @@ def test_class_is_made_once_and_goes_with_the_runtime(cluster: SimulatedCluster,
     code, said = run(cluster, tmp_path, "remove.yml", groups="gpu-9\n[gpu_nodes]\ngpu-1\nother\ngpu-9\n")
     assert (code, names(cluster)) == (0, ["nvidia"]), said
     assert "The RuntimeClass nvidia stays: the runtime may still be on gpu-9." in " ".join(said.split())
+    # Another host of the play keeps the runtime.
+    code, said = run(cluster, tmp_path, "remove.yml", other="state=present")
+    assert (code, names(cluster)) == (0, ["nvidia"]), said
     before = cluster.position()
     code, said = run(cluster, tmp_path, "remove.yml", "--check")
     assert (code, names(cluster)) == (0, ["nvidia"]), said
