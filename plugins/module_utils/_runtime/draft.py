@@ -95,7 +95,7 @@ class Draft:
             actions.append(f"restart {', '.join(units)}" + (f": {self.restart_for}" if self.restart_for else ""))
         return RuntimePlan(
             engine=self.engine,
-            files=tuple(step.edited.change(ours_whole=step.whole) for step in changed),
+            files=tuple(step.edited.change() for step in changed),
             restart=restart,
             actions=tuple(actions),
             notes=tuple(self.notes),

@@ -79,7 +79,6 @@ def _as_dumped(ours: Ours, dump: Mapping[Path, Any]) -> Ours:
     return Ours(
         tuple((renamed(path), value) for path, value in ours.values),
         tuple(renamed(path) for path in ours.tables),
-        tuple(renamed(path) for path in ours.gone),
         tuple((renamed(path), file) for path, file in ours.elsewhere),
     )
 
@@ -108,18 +107,12 @@ def _not_ours(ours: Ours, new: Mapping[Path, Any]) -> List[str]:
         if known
         else "Look for imported files that have the same plugin's table."
     )
-    left = [show(path) for path in new if _under(path, ours.gone)]
-    found = []
-    if missing:
-        found.append(
-            "Checking the engine's merged config: what is ours does not take effect, since another file overrides it: "
-            f"{_some(missing)}. {todo}"
-        )
-    if left:
-        found.append(
-            f"Checking the engine's merged config: what would be taken out is still there by another file: {_some(left)}."
-        )
-    return found
+    if not missing:
+        return []
+    return [
+        "Checking the engine's merged config: what is ours does not take effect, since another file overrides it: "
+        f"{_some(missing)}. {todo}"
+    ]
 
 
 def _lost(plan: RuntimePlan, ours: Ours, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> List[str]:
@@ -129,7 +122,7 @@ def _lost(plan: RuntimePlan, ours: Ours, old: Mapping[Path, Any], new: Mapping[P
     back = ("plugins", _cri(old), "containerd", "runtimes", str(_default(old)))
     mended = [back] if _dangling(old) else []
     for path in [*old, *(path for path in new if path not in old)]:
-        foreign = path[0] not in _ABOUT_FILES and not _under(path, (*ours.tables, *ours.gone, *mended))
+        foreign = path[0] not in _ABOUT_FILES and not _under(path, (*ours.tables, *mended))
         if foreign and not _equal(path, old.get(path, _NOTHING), new.get(path, _NOTHING)):
             changed[_difference(path, old, new)] = None
     if not changed:

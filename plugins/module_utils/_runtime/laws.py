@@ -59,7 +59,7 @@ class Edited:
         """Whether it is to be written or removed."""
         return self.text != self.seen.content
 
-    def change(self, ours_whole: bool = False) -> FileChange:
+    def change(self) -> FileChange:
         """For the plan."""
         return FileChange(
             path=self.seen.target,
@@ -67,7 +67,6 @@ class Edited:
             content=self.text,
             mode=self.seen.mode or "0644",
             make_directory=not self.seen.exists,
-            ours_whole=ours_whole,
         )
 
     def diff(self) -> Dict[str, str]:

@@ -27,7 +27,6 @@ class FileChange:
     :param content: the new text; None removes the file.
     :param mode: for a file that is new, such as "0644"; one that is there keeps mode and owner.
     :param make_directory: its directory may be missing and is made (0755).
-    :param ours_whole: nothing in it is anybody else's.
     """
 
     path: str
@@ -35,7 +34,6 @@ class FileChange:
     content: Optional[str]
     mode: str = "0644"
     make_directory: bool = False
-    ours_whole: bool = False
 
     def to_dict(self) -> Dict[str, Any]:
         """With ``after``: sha256 of the content."""
@@ -65,21 +63,18 @@ class Ours:
 
     :param values: path and value that must be there.
     :param tables: paths under which things may appear, vanish or change.
-    :param gone: paths under which there must be nothing.
     :param elsewhere: path and file of somebody else's, which says something else of a value; only for messages.
     """
 
     values: Tuple[Tuple[Tuple[str, ...], Any], ...] = ()
     tables: Tuple[Tuple[str, ...], ...] = ()
-    gone: Tuple[Tuple[str, ...], ...] = ()
     elsewhere: Tuple[Tuple[Tuple[str, ...], str], ...] = ()
 
     def to_dict(self) -> Dict[str, Any]:
-        """{values: [[path, value]], tables: [path], gone: [path]}."""
+        """{values: [[path, value]], tables: [path]}."""
         return {
             "values": [[list(path), value] for path, value in self.values],
             "tables": [list(path) for path in self.tables],
-            "gone": [list(path) for path in self.gone],
         }
 
 

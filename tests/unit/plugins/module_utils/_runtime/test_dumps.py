@@ -79,11 +79,6 @@ def test_plugin_has_the_name_that_the_dump_has() -> None:
     assert compared(newer + rest, BEFORE.replace(CRI, "io.containerd.cri.v1.runtime") + rest) == []
 
 
-def test_what_was_to_go_and_is_still_there_is_named() -> None:
-    gone = Ours(gone=((*RUNTIMES, "nvidia"),))
-    assert "would be taken out is still there" in compared(BEFORE + NVIDIA, BEFORE + NVIDIA, gone)[0]
-
-
 def test_default_runtime_without_a_table_is_refused() -> None:
     text = f'[plugins."{CRI}".containerd]\ndefault_runtime_name = "nvidia"\n{BEFORE.split("/r" + chr(34))[1]}'
     told = compared(text, text + NVIDIA, Ours(tables=((*RUNTIMES, "nvidia"),)))

@@ -138,7 +138,6 @@ def test_default_is_a_drop_in_beside_the_config_which_stays(
     (change,) = plan.files
     assert change.path == f"{config(name)}.d/80-kubegpu-sharing.yaml"
     assert change.make_directory
-    assert change.ours_whole
     assert yaml.safe_load(change.content or "") == {"default-runtime": "nvidia"}
     assert configured.text(config(name)) == text
     assert plan.units == (f"{name}-agent.service",)
