@@ -152,7 +152,8 @@ options:
     default: []
   expected_digest:
     description:
-      - RV(digest) of the change that was planned before. Another one is refused, unless nothing is left to do, or an interrupted change has to be finished.
+      - RV(digest) of the change that was planned before. Another one is refused, unless nothing is left to do. What a run that was killed has done of
+        the planned change is part of it still.
     type: str
   caller:
     description: Whose options messages name. V(module) names those of this module, V(role) the variables C(kubegpu_runtime_*) of the role.
