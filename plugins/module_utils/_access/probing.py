@@ -30,11 +30,16 @@ def ask(groups: Sequence[Group], directory: int, names: Sequence[str], seconds: 
 
     :param directory: descriptor of the directory in which the names are.
     :param seconds: to wait at most.
-    :raises CgroupError: a cgroup could not be joined, or no answer came.
+    :raises CgroupError: a cgroup could not be joined, nobody could be started who joins it, or no answer came.
     """
     with _opened(groups) as doors:
         reading, writing = os.pipe()
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError as error:
+            os.close(reading)
+            os.close(writing)
+            raise CgroupError(f"the node could not start a process that asks ({error.strerror})") from error
         if child == 0:
             _answer(doors, directory, names, writing)
         os.close(writing)

@@ -62,6 +62,17 @@ def test_cgroup_that_is_gone_is_told(dev: int, tmp_path: Path) -> None:
         ask([group(tmp_path)], dev, ["null"], 5)
 
 
+def test_node_that_can_start_no_process_is_told(dev: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refuse)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(CgroupError, match="could not start a process that asks .Resource temporarily unavailable"):
+        ask([], dev, ["null"], 5)
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_child_that_stands_still_is_ended(dev: int, tmp_path: Path) -> None:
     # Whoever writes to a pipe that is full waits, as whoever joins a cgroup that is frozen does.
     os.mkfifo(tmp_path / "cgroup.procs")
