@@ -250,7 +250,8 @@ def test_record_of_a_drop_in_that_somebody_took_away_goes_with_absent() -> None:
     start = seen('version = 3\nimports = ["conf.d/*.toml"]\n', "2.1.9")
     there = after(start, plan(start).to_dict())
     del there["files"][DROP_IN]
-    for listing in ([], None):
+    listings: list[list[str] | None] = [[], None]
+    for listing in listings:
         gone = plan({**there, "listings": {"/etc/containerd/conf.d": listing}}, state="absent")
         assert (gone.changed, gone.files, gone.record) == (True, (), None)
 
