@@ -43,6 +43,23 @@ def test_containerd_is_found_with_its_version_its_files_and_their_sum(node: Runt
     assert [unit["active"] for unit in found["candidates"][0]["units"]] == ["active"]
 
 
+def test_what_was_found_of_each_runtime_is_said(node: RuntimeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.set_unit("docker.service", "inactive")
+    node.path("/run/containerd").mkdir(parents=True)
+    monkeypatch.chdir(node.path("/run/containerd"))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("containerd.sock")
+        said = {one["engine"]: one["evidence"] for one in look(node)["candidates"]}
+    assert said == {
+        "containerd": [
+            "containerd.service is active.",
+            "The socket /run/containerd/containerd.sock is there.",
+            f"{CONFIG} is there.",
+        ],
+        "docker": ["docker.service is inactive."],
+    }
+
+
 def test_config_is_the_one_that_the_service_names(node: RuntimeNode) -> None:
     node.set_flags(" --log-level=info --config /srv/containerd.toml")
     node.write("/srv/containerd.toml", "version = 3\n")
