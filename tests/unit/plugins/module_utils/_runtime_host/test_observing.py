@@ -104,6 +104,14 @@ def test_what_is_no_readable_file_is_said(node: RuntimeNode) -> None:
     assert (link["link"], link["content"]) == ("/etc/containerd/conf.d/link.toml.real", "x = 1\n")
 
 
+def test_file_that_is_too_large_for_settings_is_not_read(node: RuntimeNode) -> None:
+    with open(node.path(CONFIG), "ab") as file:
+        file.truncate(5 * 1024 * 1024)
+    found = look(node)["files"][CONFIG]
+    assert (found["sha256"], found["content"], found["size"]) == (None, None, 5 * 1024 * 1024)
+    assert "which no file of settings has; it was not read" in found["problem"]
+
+
 def test_dump_that_fails_is_told_and_the_rest_is_there(node: RuntimeNode) -> None:
     node.write(CONFIG, UNREADABLE)
     found = look(node)

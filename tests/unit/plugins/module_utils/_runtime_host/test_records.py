@@ -26,6 +26,17 @@ def test_put_back_brings_the_record_to_the_byte(tmp_path: Path, content: bytes) 
     assert path.read_bytes() == content
 
 
+def test_record_that_says_the_same_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    record = RecordFile(str(path))
+    record.write({"engine": "containerd"})
+    before = path.stat().st_ino
+    record.write({"engine": "containerd"})
+    assert path.stat().st_ino == before
+    record.write({"engine": "docker"})
+    assert '"docker"' in path.read_text(encoding="utf-8")
+
+
 def test_put_back_of_none_removes_it(tmp_path: Path) -> None:
     record = RecordFile(str(tmp_path / "record.json"))
     assert record.text() is None
