@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any, List, Mapping, Optional, Sequence
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.diffs import without_secrets
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import commands
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.engines import flag_value
 
@@ -42,7 +43,9 @@ def find_difference(expected: Optional[Mapping[str, Any]]) -> Optional[str]:
     lines = [f"- {line.strip()}" for line in wanted if line not in found] + [
         f"+ {line.strip()}" for line in found if line not in wanted
     ]
-    return f"{' '.join(done.argv)} shows something else than it did of the candidate: {'; '.join(lines[:_MOST_LINES]) or 'another order'}."
+    # A dump has the passwords of registries, and an error goes into logs.
+    told = [without_secrets(line) for line in lines[:_MOST_LINES]]
+    return f"{' '.join(done.argv)} shows something else than it did of the candidate: {'; '.join(told) or 'another order'}."
 
 
 def _without_imports(text: str) -> List[str]:
