@@ -93,6 +93,8 @@ def test_rollout_goes_on_under_the_plan_that_was_approved(hall: Hall) -> None:
         assert "runtimes.nvidia" in runtime.config.read_text(encoding="utf-8")
     assert cluster.client().get(CLASS)["handler"] == "nvidia"
     assert cluster.state()["broken_pods"] == []
+    told = words(operator.must_play("report"))
+    assert "gpu-t4: containerd 1.6.20~ds1, containerd.service restarted" in told
 
 
 def test_second_run_writes_nothing_and_restarts_nothing(hall: Hall) -> None:
