@@ -39,12 +39,14 @@ def run(
     state: str = "present",
     other: str = "",
     groups: str = "",
+    serial: int = 0,
 ) -> tuple[int, str]:
     """Exit status and output of a part of the role on two hosts, of which the second is not the node.
 
     :param default: whether the runtime that is there is the default one.
     :param other: variables of the second host.
     :param groups: more of the inventory.
+    :param serial: hosts in a batch; 0: all.
     """
     look = {
         "was_default": default,
@@ -58,6 +60,7 @@ def run(
     task = {"name": "Run a part", "ansible.builtin.include_role": {"name": "kubegpu.sharing.nvidia_container_runtime"}}
     task["ansible.builtin.include_role"]["tasks_from"] = part  # type: ignore[index]  # a mapping, as written above
     play = {"hosts": "gpu-1,other", "gather_facts": False, "connection": "local", "vars": variables, "tasks": [task]}
+    play |= {"serial": serial} if serial else {}
     playbook = directory / "play.yml"
     playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
     inventory = directory / "hosts"
@@ -112,8 +115,12 @@ def test_class_is_made_once_and_goes_with_the_runtime(cluster: SimulatedCluster,
     code, said = run(cluster, tmp_path, "remove.yml", "--check")
     assert (code, names(cluster)) == (0, ["nvidia"]), said
     assert {request["verb"] for request in cluster.audit(before)} == {"GET"}
-    code, said = run(cluster, tmp_path, "remove.yml")
+    # It goes with the last batch: a host of a later one may keep the runtime, or fail.
+    code, said = run(cluster, tmp_path, "remove.yml", serial=1, other="state=present")
+    assert (code, names(cluster)) == (0, ["nvidia"]), said
+    code, said = run(cluster, tmp_path, "remove.yml", serial=1)
     assert (code, names(cluster)) == (0, []), said
+    assert "stays" not in said
 
 
 def test_class_of_somebody_else_is_left_and_one_of_another_handler_refused(
