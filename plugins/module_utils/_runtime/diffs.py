@@ -11,14 +11,24 @@ from typing import Dict, Optional
 # Names under which engines keep what lets them into registries.
 _SECRET = re.compile(r"password|passwd|secret|token|auth", re.IGNORECASE)
 _KEY = r"""(?:password|passwd|secret|token|auth|authorization)["']?[ \t]*[=:][ \t]*"""
-_STRING = "|".join((r'"{3}[\s\S]*?"{3}', r"'{3}[\s\S]*?'{3}", r'"(?:[^"\\\n]|\\.)*"', r"'[^'\n]*'"))
+# Each text can be read in one way only: what is ambiguous, and never closed, would be tried in all ways, without end.
+_STRING = "|".join(
+    (
+        r'"{3}(?:\\[\s\S]|(?!"{3})[^\\])*"{3,5}(?!")',
+        r"'{3}(?:(?!'{3})[\s\S])*'{3,5}(?!')",
+        r'"(?!"")(?:[^"\\\n]|\\.)*"',
+        r"'(?!'')[^'\n]*'",
+    )
+)
+# Between them: a comment may have a quote of its own.
+_BETWEEN = r"""[^\]"'#]|(?<=[\s,\[])#[^\n]*\n|(?<![\s,\[])#"""
 # One with a line of its own, whose comment may tell of a former one.
 _LINE = re.compile(
     rf"""^([ \t#-]*["']?[\w.-]*{_KEY})(?!\[|{{|"{{3}}|'{{3}})\S.*?(,?)(\r?)$""", re.MULTILINE | re.IGNORECASE
 )
 # One in the middle of a line (behind quoted keys, in an inline table, in JSON), over several lines, or in a list. No list of
 # passwords is longer; a bracket that nothing closes is not followed through all of a file.
-_INSIDE = re.compile(rf"""({_KEY})(?:{_STRING}|\[(?:[^\]"']|{_STRING}){{0,4096}}\])""", re.IGNORECASE)
+_INSIDE = re.compile(rf"""({_KEY})(?:{_STRING}|\[(?:{_BETWEEN}|{_STRING}){{0,4096}}\])""", re.IGNORECASE)
 _IN_URL = re.compile(r"""(://)[^/\s"'@]+@""")
 HIDDEN = "(not shown)"
 

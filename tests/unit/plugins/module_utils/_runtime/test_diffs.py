@@ -29,6 +29,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.diffs imp
             'Authorization = "(not shown)"\nx = 1\n',
             id="headers",
         ),
+        pytest.param(
+            'Authorization = [ # [ask] "me"\n  "hunter2", # don\'t share\n]\nx = 1\n',
+            'Authorization = "(not shown)"\nx = 1\n',
+            id="headers with comments",
+        ),
+        pytest.param('token = """a\\"""hunter2""""\n', 'token = "(not shown)"\n', id="quotes"),
         pytest.param('{"auth": "hunter2", "x": 1}\n', '{"auth": "(not shown)", "x": 1}\n', id="json"),
         pytest.param("token: hunter2\r\nx: 1\r\n", 'token: "(not shown)"\r\nx: 1\r\n', id="yaml"),
         pytest.param(
@@ -52,6 +58,12 @@ def test_what_lets_one_in_is_not_shown(text: str, shown: str) -> None:
 )
 def test_all_else_is_shown_as_it_is(text: str) -> None:
     assert without_secrets(text) == text
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ['"""a""", ', '""""', "'''", '#\n"', " # it's\n", '"",'])
+def test_list_that_nothing_closes_is_not_read_in_all_ways(text: str) -> None:
+    assert without_secrets(f"auth = [{text * 200}") == f"auth = [{text * 200}"
 
 
 def test_file_that_is_made_or_goes_has_no_other_side() -> None:
