@@ -48,10 +48,14 @@ _VERSIONS = {
     "rke2": re.compile(r"^rke2 version (\S+)", re.MULTILINE),
 }
 # Of the toolkit, where its packages and the GPU Operator put it; a runtime of ours may be one of them.
-_TOOLKIT = (
-    "/usr/bin/nvidia-container-runtime",
+#: Programs of NVIDIA's toolkit, in all places where k3s and RKE2 look for them at their start: they take the first.
+TOOLKIT = (
     "/usr/bin/nvidia-ctk",
-    "/usr/local/nvidia/toolkit/nvidia-container-runtime",
+    *(
+        f"{directory}/nvidia-container-runtime{kind}"
+        for directory in ("/usr/local/nvidia/toolkit", "/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin")
+        for kind in ("", "-experimental", ".cdi")
+    ),
 )
 _LOW_LEVEL = ("runc", "crun")
 _EMPTY: Dict[str, Any] = {
@@ -214,7 +218,7 @@ def _container_name(container: Dict[str, Any]) -> str:
 
 
 def _binaries(look: Look) -> Dict[str, Dict[str, Any]]:
-    paths: List[str] = [*look.binaries, *_TOOLKIT]
+    paths: List[str] = [*look.binaries, *TOOLKIT]
     found = {path: _binary(look.root, path) for path in dict.fromkeys(paths)}
     for name in _LOW_LEVEL:
         there = commands.find(name)

@@ -15,9 +15,11 @@ import tomlkit
 import yaml
 from unit.plugins.module_utils._runtime.nodes import BINARY, after, node, sample, seen, texts, there_and_back, with_file
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.k3s_config import FOUND_BY_ITSELF, SEARCHED
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import observing
 
 ABSENT = Wish(state="absent")
 BASE = '{{ template "base" . }}\n'
@@ -261,6 +263,11 @@ def test_executable_that_the_next_start_finds_before_the_wanted_one_is_seen_now_
     (note,) = plan_runtime(ABSENT, replace(rancher(SECOND), binaries=there)).notes
     assert f"finds {first} by itself" in note
     assert not plan_runtime(Wish(binary=first, default=True), replace(rancher(FOLDER), binaries=there)).problems
+
+
+def test_all_places_where_an_executable_may_be_found_first_are_observed() -> None:
+    looked_for = {posixpath.join(one, name) for one in SEARCHED for name in FOUND_BY_ITSELF.values()}
+    assert looked_for <= set(observing.TOOLKIT)
 
 
 def test_executable_that_came_after_the_start_is_a_restart_and_no_file() -> None:
