@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
-from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import replace_file
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import UNFINISHED, replace_file
 
 _MODE = 0o755
 
@@ -66,7 +66,8 @@ def install(wanted: Wanted, source: str) -> None:
                 "Leave source and digest to the action plugin."
             )
         os.makedirs(os.path.dirname(wanted.path), mode=0o755, exist_ok=True)
-        replace_file(wanted.path, program, _MODE)
+        # No lock is held: two runs may install it at once.
+        replace_file(wanted.path, program, _MODE, f".{os.getpid()}{UNFINISHED}")
     except OSError as error:
         raise _failed("Installing", wanted.path, error) from error
 

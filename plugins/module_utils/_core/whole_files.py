@@ -4,7 +4,7 @@
 """Files of a host that are the old or the new ones whenever somebody looks, also after a loss of power. PRIVATE to the collection.
 
 Of each file there is one writer at a time: a new one is written beside it, under a name that follows from its own, so that what a
-killed process left is found and goes.
+killed process left is found and goes. Where there may be several, each takes a name of its own.
 """
 
 from __future__ import annotations
@@ -40,12 +40,13 @@ def new_file(path: str, mode: int) -> Iterator[IO[bytes]]:
         raise
 
 
-def replace_file(path: str, content: bytes, mode: int) -> None:
+def replace_file(path: str, content: bytes, mode: int, unfinished: str = UNFINISHED) -> None:
     """Put a file into its place, in one step. After a loss of power it is the old or the new one.
 
+    :param unfinished: what is added to its name meanwhile.
     :raises OSError: it cannot be written; what was there stands.
     """
-    temporary = path + UNFINISHED
+    temporary = path + unfinished
     with new_file(temporary, mode) as file:
         file.write(content)
     try:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,23 @@ def test_run_replaces_a_program_that_differs(params: dict[str, Any]) -> None:
     Path(params["path"]).parent.mkdir(parents=True)
     Path(params["path"]).write_bytes(b"older")
     assert node_program.run(params, check_mode=False).actions == (f"replace {params['path']}",)
+    assert [path.name for path in Path(params["path"]).parent.iterdir()] == ["program"]
+
+
+def test_two_runs_install_it_at_once(params: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one begins and ends while the first has not put its own into the place yet."""
+    sync = os.fsync
+
+    def run_another(opened: int) -> None:
+        sync(opened)
+        monkeypatch.setattr(os, "fsync", sync)
+        child = os.fork()
+        if not child:
+            os._exit(not node_program.run(params, check_mode=False).actions)
+        assert os.waitpid(child, 0)[1] == 0
+
+    monkeypatch.setattr(os, "fsync", run_another)
+    assert node_program.run(params, check_mode=False).actions
     assert [path.name for path in Path(params["path"]).parent.iterdir()] == ["program"]
 
 
