@@ -59,7 +59,8 @@ class Looking:
 
     def _look_at_rancher(self) -> None:
         """Their data may lie elsewhere, by one of the files that were just read, or by a flag. What is said last counts."""
-        said = [found.group(1) for one in self.files.values() for found in _DATA_DIR.finditer(one["content"] or "")]
+        read = [one["content"] or "" for path, one in self.files.items() if path.lower().endswith((".yaml", ".yml"))]
+        said = [found.group(1) for text in read for found in _DATA_DIR.finditer(text)]
         said += [flag_value(self._argv, ("--data-dir", "-d")) or ""]
         data = next((one for one in reversed(said) if one), f"/var/lib/rancher/{self._engine.name}")
         base = os.path.join(data, "agent/etc/containerd")

@@ -204,6 +204,8 @@ def test_data_directory_of_k3s_is_where_its_config_says(node: RuntimeNode) -> No
     assert look(node)["config_path"] == "/srv/k3s/agent/etc/containerd/config.toml"
     # As K3s does, the last file counts, and a flag more than any.
     node.write("/etc/rancher/k3s/config.yaml.d/10-site.yaml", "data-dir: /srv/other\n")
+    # K3s does not read what has another ending.
+    node.write("/etc/rancher/k3s/config.yaml.d/10-site.yaml.bak", "data-dir: /srv/old\n")
     assert look(node)["config_path"] == "/srv/other/agent/etc/containerd/config.toml"
     node.set_flags(" server --data-dir=/srv/flag")
     assert look(node)["config_path"] == "/srv/flag/agent/etc/containerd/config.toml"
