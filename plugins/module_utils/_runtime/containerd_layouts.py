@@ -170,7 +170,9 @@ def _said(draft: Draft, where: str) -> str:
 
 def _imported(draft: Draft, main: Edited) -> str:
     recorded = draft.recorded_of(main.seen)
-    if recorded is not None and recorded.ours.get("values"):
+    # A main file that was made to import ours has its version from us too.
+    values = recorded.ours.get("values") or () if recorded is not None else ()
+    if any(entry["path"] != ["version"] for entry in values):
         return "take out of the main file what a run with an older containerd put there"
     if draft.wish.present:
         return "import the drop-in" if main.seen.exists else "make a main file that imports the drop-in"

@@ -77,6 +77,15 @@ def test_file_that_1_6_does_not_find_beside_the_main_one_is_no_hindrance(imports
     assert bool(plan(start).problems) is read
 
 
+def test_main_file_that_was_made_to_import_ours_is_not_said_to_be_of_an_older_containerd() -> None:
+    bare = seen(version="2.1.9")
+    del bare["files"][MAIN]
+    made = applied(bare)
+    assert f"import the drop-in no more ({MAIN})" in plan(made, state="absent").actions
+    made["files"][MAIN] = seen_file("version = 3\n")
+    assert f"import the drop-in ({MAIN})" in plan(made).actions
+
+
 def test_imported_file_without_that_table_is_no_hindrance_on_1_x() -> None:
     start = seen(f'imports = ["conf.d/*.toml"]\n{FULL}', own='version = 2\n[debug]\nlevel = "debug"\n')
     assert not plan(start).problems
