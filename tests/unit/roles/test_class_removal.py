@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hosts of a play say to each other before one of them takes a RuntimeClass away, as Ansible makes it of the role's variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ansible.template
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "nvidia_container_runtime"
+BEFORE = "__nvidia_container_runtime_"
+NVIDIA = {"name": "nvidia", "there": "nvidia", "handler": "nvidia", "wanted": False, "leaves": True}
+KEPT = {**NVIDIA, "wanted": True, "leaves": False}
+
+
+def trusted(value: Any) -> Any:
+    """From 2.19 on, Ansible reads no text as a template that did not come from the user's files."""
+    if isinstance(value, dict):
+        return {key: trusted(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [trusted(one) for one in value]
+    trust = getattr(ansible.template, "trust_as_template", None)
+    return trust(value) if trust is not None and isinstance(value, str) else value
+
+
+def load(path: str) -> Any:
+    return yaml.safe_load((ROLE / path).read_text(encoding="utf-8"))
+
+
+def templated(template: Any, **variables: Any) -> Any:
+    """What Ansible makes of a template beside the variables of the role."""
+    known = {
+        **load("defaults/main.yml"),
+        **load("vars/main.yml"),
+        "inventory_hostname": "gpu-1",
+        "groups": {},
+        **variables,
+    }
+    return ansible.template.Templar(loader=DataLoader(), variables=trusted(known)).template(trusted(template))
+
+
+def going(said: dict[str, Any], batch: list[str], hosts: list[str], **variables: Any) -> Any:
+    """Which RuntimeClasses go.
+
+    :param said: by host what it has noted of itself.
+    :param batch: hosts of the batch that have not failed.
+    :param hosts: those of the play.
+    """
+    answers = [{f"{BEFORE}item": "nvidia", "exists": True, "ours": True, "pods": []}]
+    known = {
+        "hostvars": {
+            host: {f"{BEFORE}concern": {**said[host], "host": host}} if host in said else {} for host in hosts
+        },
+        "ansible_play_hosts_all": hosts,
+        "ansible_play_hosts": hosts,
+        "ansible_play_batch": batch,
+        f"{BEFORE}answers": {"results": answers},
+        f"{BEFORE}look": {"was_name": None},
+        "kubegpu_runtime_state": "absent",
+    }
+    return templated(f"{{{{ {BEFORE}going }}}}", **{**known, **variables})
+
+
+@pytest.mark.parametrize(
+    ("said", "batch", "expected"),
+    [
+        pytest.param({"gpu-1": NVIDIA, "gpu-2": NVIDIA}, ["gpu-1", "gpu-2"], ["nvidia"], id="all-leave"),
+        pytest.param({"gpu-1": NVIDIA, "gpu-2": KEPT}, ["gpu-1", "gpu-2"], [], id="kept-in-the-batch"),
+        pytest.param({"gpu-1": NVIDIA, "gpu-2": KEPT}, ["gpu-1"], [], id="kept-in-an-earlier-batch"),
+        pytest.param({"gpu-1": NVIDIA, "gpu-2": NVIDIA}, ["gpu-1"], ["nvidia"], id="last-batch-in-another-order"),
+        pytest.param({"gpu-1": NVIDIA}, ["gpu-1"], [], id="another-batch-comes"),
+        pytest.param({"gpu-1": NVIDIA}, ["gpu-1", "gpu-2"], [], id="look-failed-in-a-block-that-went-on"),
+    ],
+)
+def test_class_goes_once_no_host_of_the_play_can_have_or_want_it(
+    said: dict[str, Any], batch: list[str], expected: list[str]
+) -> None:
+    assert going(said, batch, ["gpu-1", "gpu-2"]) == expected
+    # Nor does it depend on the place of a host in the inventory.
+    assert going(said, batch, ["gpu-2", "gpu-1"]) == expected
+
+
+def test_class_of_a_host_that_only_has_it_as_its_default_does_not_go_with_that_of_another() -> None:
+    other = {**NVIDIA, "name": "other", "there": "other"}
+    default = {**NVIDIA, "leaves": False}
+    hosts = ["gpu-1", "gpu-2"]
+    assert going({"gpu-1": other, "gpu-2": default}, hosts, hosts, kubegpu_runtime_class_name="other") == []
+
+
+def test_host_is_said_to_be_left_out_where_it_could_not_be_looked_at() -> None:
+    hosts = ["gpu-1", "gpu-2"]
+    known = {
+        "hostvars": {"gpu-1": {f"{BEFORE}concern": {**NVIDIA, "host": "gpu-1"}}, "gpu-2": {}},
+        "ansible_play_hosts_all": hosts,
+        "ansible_play_hosts": hosts,
+    }
+    assert templated(f"{{{{ {BEFORE}left_out }}}}", **known, ansible_play_batch=hosts) == ["gpu-2"]
+    assert templated(f"{{{{ {BEFORE}left_out }}}}", **known, ansible_play_batch=["gpu-1"]) == []
+
+
+@pytest.mark.parametrize(("state", "wanted"), [("present", True), ("absent", False)])
+def test_host_says_with_its_look_whether_it_wants_the_class(state: str, wanted: bool) -> None:
+    """Ansible sees to hosts that are asked for something else in an order of its own."""
+    noted = load("tasks/preflight.yml")[1]["ansible.builtin.set_fact"][f"{BEFORE}concern"]
+    said = templated(noted, kubegpu_runtime_state=state, omit="nothing")
+    assert (said["host"], said["wanted"], said["leaves"]) == ("gpu-1", wanted, not wanted)
+    # A plan asks for nothing.
+    assert templated(noted, **{f"{BEFORE}plans": True, "omit": "nothing"}) == "nothing"
