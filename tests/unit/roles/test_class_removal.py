@@ -112,3 +112,14 @@ def test_host_says_with_its_look_whether_it_wants_the_class(state: str, wanted: 
     assert (said["host"], said["wanted"], said["leaves"]) == ("gpu-1", wanted, not wanted)
     # A plan asks for nothing.
     assert templated(noted, **{f"{BEFORE}plans": True, "omit": "nothing"}) == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("look", "due"),
+    [(None, "runtime_class"), ({"would_change": True}, "put_in"), ({"would_change": False}, "runtime_class")],
+    ids=["before-the-look", "change", "no-change"],
+)
+def test_what_is_due_is_a_name_of_a_file_before_the_look_too(look: dict[str, Any] | None, due: str) -> None:
+    """Up to 2.18, ansible-core asks for it without the facts of a host when it imports files into that one, and ends if it gets none."""
+    known = {f"{BEFORE}look": look} if look is not None else {}
+    assert templated(f"{{{{ {BEFORE}due }}}}", **known) == due
