@@ -84,6 +84,8 @@ class Draft:
         """The plan of all that was collected."""
         changed = [step for step in self.steps if step.edited.changed]
         restart = self.restarts
+        pending = self.observation.pending
+        owed = pending is not None and pending.get("owed", True)
         units = self.observation.units()
         if restart and not units:
             self.problems.append(
@@ -104,7 +106,7 @@ class Draft:
             ours=ours or Ours(),
             units=tuple(units) if restart else (),
             probe=probe,
-            guards=tuple(guards) if restart else (),
+            guards=tuple(guards) if restart or owed else (),
             record=record_of(self.engine, self.wish, [step.edited for step in self.steps]),
             diff=tuple(step.edited.diff() for step in changed),
             version=self.observation.version,

@@ -78,7 +78,7 @@ class Application:
         owed = marker is not None and pending.is_owed(self._request.root, marker)
         restarts = bool(self._request.restart or owed)
         if restarts:
-            self._guard()
+            self._guard(list(self._request.units or (marker or {}).get("units") or ()))
         return Result(self._actions(marker if owed else None), restarted=restarts)
 
     def carry_out(self, confirm: Optional[Confirm] = None) -> Result:
@@ -97,7 +97,7 @@ class Application:
         units = list(self._request.units or (unfinished or {}).get("units") or ())
         restarts = bool(units) and bool(self._request.restart or unfinished)
         if restarts:
-            self._guard()
+            self._guard(units)
         started = systemd.cursor()
         probe = Probe(self._request.probe, units, self._request.root)
         demanded = probe.answering() if restarts else frozenset()
@@ -107,7 +107,7 @@ class Application:
         try:
             self._write(document)
             if restarts:
-                self._guard()
+                self._guard(units)
                 self._pending.advance(document, pending.RESTARTING)
         except (KubeGpuError, OSError) as error:
             # A process before this one may have had the runtime read what is now taken away again.
@@ -140,8 +140,11 @@ class Application:
         if problems:
             raise InputError(f"Changing the settings of {self._request.engine}", problems)
 
-    def _guard(self) -> None:
-        problems = guarding.problems_before(self._request.guards)
+    def _guard(self, units: List[str]) -> None:
+        guards = self._request.guards
+        # What does not run takes nothing along, and must not stay dead because it cannot be asked.
+        runs = bool(guards and units) and any(unit.active == "active" for unit in systemd.read_units(units))
+        problems = guarding.problems_before(guards) if runs else []
         if problems:
             raise InputError(f"Restarting {self._request.engine}", problems)
 

@@ -155,6 +155,10 @@ def test_server_is_guarded_by_the_quorum_and_an_agent_is_not(name: str) -> None:
     assert (guard.argv[0] == "k3s") is (name == "k3s")
     assert not plan_runtime(Wish(default=True), rancher(SECOND, name=name, role="agent")).guards
     assert not plan_runtime(Wish(), rancher(SECOND, name=name, role="server")).guards
+    owed = {"run": "r1", "phase": "restarting", "owed": True, "files": {}}
+    finishing = plan_runtime(Wish(), replace(rancher(SECOND, name=name, role="server"), pending=owed))
+    assert finishing.restart
+    assert finishing.guards == (guard,)
 
 
 def test_default_of_an_earlier_file_is_overruled_and_told() -> None:

@@ -83,6 +83,17 @@ def test_server_is_asked_again_right_before_its_restart(node: RuntimeNode, step:
     assert not node.leftovers()
 
 
+def test_server_that_does_not_run_is_started_though_it_cannot_be_asked(
+    node: RuntimeNode, step: Step, tmp_path: Path
+) -> None:
+    """As after a run that was killed while it restarted the server: it answers once it runs again."""
+    node.set_unit("containerd.service", "failed")
+    guards = [guard(tmp_path, {"s1": True, "s2": True})]
+    guards[0]["argv"] = ["sh", "-c", f"test -e {tmp_path}/runs && cat {tmp_path}/nodes.json || ! touch {tmp_path}/runs"]
+    step(make_plan(change(node, CONFIG, NEW), guards=guards))
+    assert node.loaded == NEW
+
+
 def test_server_that_does_not_become_ready_again_gets_its_old_files_back(
     node: RuntimeNode, step: Step, tmp_path: Path
 ) -> None:
