@@ -236,7 +236,9 @@ def _refuse_to_dangle(draft: Draft, configs: Configs) -> None:
 
 def _dangles(configs: Configs) -> bool:
     """Whether the default runtime is one that nobody but us describes, under whatever name a former run has put it in."""
-    return configs.default not in (configs.built_in, *configs.runtimes)
+    # Of a version that is not known, either may be built in.
+    built_in = (configs.built_in,) if configs.version else ("runc", "crun")
+    return configs.default not in (*built_in, *configs.runtimes)
 
 
 def _taken_over(draft: Draft) -> List[str]:

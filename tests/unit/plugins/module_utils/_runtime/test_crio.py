@@ -239,6 +239,12 @@ def test_runtime_that_a_flag_makes_the_default_is_not_taken_out_and_told() -> No
     assert not plan_runtime(Wish(take_over=True), foreign).warnings
 
 
+@pytest.mark.parametrize(("version", "name"), [("1.33.2", "crun"), ("1.24.6", "runc"), (None, "crun"), (None, "runc")])
+def test_default_that_may_be_built_in_needs_no_table(version: str | None, name: str) -> None:
+    start = replace(crio({MAIN: f'[crio.runtime]\ndefault_runtime = "{name}"\n'}), version=version)
+    there_and_back(start, Wish())
+
+
 def test_another_name_does_not_take_out_what_others_made_the_default() -> None:
     site = f"{DIRECTORY}/90-site.conf"
     start = crio({PACKAGED: sample("crio-10-crio.conf"), site: '[crio.runtime]\ndefault_runtime = "nvidia"\n'})
