@@ -33,9 +33,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_plac
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import Path, flatten, lookup, parse
 
 
-def rivals(name: str, configs: Configs) -> List[ConfigFile]:
-    """Imported files that define the runtime too."""
-    return [one for one in configs.imported if name in one.runtimes]
+def rivals(draft: Draft, configs: Configs) -> List[ConfigFile]:
+    """Imported files of others that define the runtime too."""
+    known = {path for path, one in draft.recorded.items() if not one.ours.get("taken_over")}
+    return [one for one in configs.imported if draft.wish.name in one.runtimes and one.seen.target not in known]
 
 
 def said_elsewhere(ours: Ours, configs: Configs) -> List[Tuple[Path, str]]:
@@ -76,7 +77,7 @@ class TakenOver:
     """A file of which the runtime goes; see ``laws.Editor``. What it had is kept in the record.
 
     :param whole: the file goes as a whole: on containerd 1.x its table would hide the main file's.
-    :param named: another file imports it by its name, and not by a pattern: containerd does not start without it.
+    :param named: another file imports it by its name, and not by a pattern, or a link leads to it: containerd does not start without it.
     """
 
     path: str
@@ -132,13 +133,14 @@ class TakenOver:
 def foreign_steps(draft: Draft, configs: Configs, whole: bool) -> List[Step]:
     """Files that are taken over, or given back."""
     steps = []
-    known = taken_over(draft)
+    known, there = taken_over(draft), draft.observation.by_target()
     paths = list(known)
     if draft.wish.present and draft.wish.take_over:
-        paths += [one.seen.path for one in rivals(draft.wish.name, configs) if one.seen.target not in known]
+        paths += [one.seen.path for one in rivals(draft, configs) if one.seen.target not in known]
     for path in paths:
-        seen = draft.observation.file(path)
-        editor = TakenOver(path, draft.wish.name, whole, bool(configs.naming(path)))
+        seen = there.get(path) or draft.observation.file(path)
+        named = bool(seen.link or configs.naming(seen.path))
+        editor = TakenOver(seen.path, draft.wish.name, whole, named)
         if path not in known and not draft.wish.default and _makes_default(draft, path):
             draft.warnings.append(default_ends(draft.wish))
         beside = [path[-1] for path in _beside(read_config(seen).data, draft.wish.name)]

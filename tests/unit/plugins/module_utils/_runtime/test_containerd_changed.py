@@ -86,6 +86,26 @@ def test_main_file_that_was_made_to_import_ours_is_not_said_to_be_of_an_older_co
     assert f"import the drop-in ({MAIN})" in plan(made).actions
 
 
+@pytest.mark.parametrize("version", ["1.7.24", "2.1.9"])
+@pytest.mark.parametrize("imports", ["99-nvidia.toml", "*.toml"])
+def test_foreign_file_behind_a_link_is_taken_over_and_given_back(version: str, imports: str) -> None:
+    """The link stays, and containerd does not start with one that leads nowhere."""
+    theirs, target = "/etc/containerd/conf.d/99-nvidia.toml", "/srv/99-nvidia.toml"
+    text = f'[{V2}.containerd.runtimes.nvidia]\nruntime_type = "io.containerd.runc.v2"\n'
+    start = seen(f'imports = ["/etc/containerd/conf.d/{imports}"]\n{FULL}', version)
+    start["files"][theirs] = seen_file(f"version = 2\n{text}", link=target)
+    start["listings"]["/etc/containerd/conf.d"] = ["99-nvidia.toml"]
+    taken = applied(start, take_over=True)
+    assert taken["files"][theirs]["content"] == "version = 2\n"
+    assert not plan(taken, take_over=True).changed
+    # Its owner's text is kept through a change of ours.
+    changed = applied(taken, take_over=True, privileged_without_host_devices="true")
+    back = applied(changed, state="absent")
+    assert {path: one["content"] for path, one in back["files"].items() if one["content"] is not None} == {
+        path: one["content"] for path, one in start["files"].items()
+    }
+
+
 def test_imported_file_without_that_table_is_no_hindrance_on_1_x() -> None:
     start = seen(f'imports = ["conf.d/*.toml"]\n{FULL}', own='version = 2\n[debug]\nlevel = "debug"\n')
     assert not plan(start).problems
