@@ -27,6 +27,7 @@ from ansible_collections.kubegpu.sharing.plugins.plugin_utils._node_action impor
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._plain import to_plain
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks import (
     choice_problems,
+    library_problems,
     number_problems,
     stopped_problems,
 )
@@ -76,7 +77,7 @@ class ActionModule(NodeAction):
 
     def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         host = str(task_vars["inventory_hostname"])
-        wrong = choice_problems(to_plain(dict(self._task.args)), ARGUMENT_SPEC)
+        wrong = [*library_problems(), *choice_problems(to_plain(dict(self._task.args)), ARGUMENT_SPEC)]
         if wrong:
             raise InputError(f"Container runtime of {host}", wrong)
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
@@ -13,6 +15,13 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan impo
 
 #: Least and most. A restart alone takes a second or two.
 RANGES = {"restart_seconds": (3, 3600), "confirm_seconds": (3, 3600), "keep_backups": (1, 100)}
+
+
+def library_problems() -> list[str]:
+    """Of what the control node lacks."""
+    if find_spec("tomlkit") is not None:
+        return []
+    return [f"The Python that runs Ansible has no tomlkit. Install it there: {sys.executable} -m pip install tomlkit."]
 
 
 def choice_problems(given: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> list[str]:

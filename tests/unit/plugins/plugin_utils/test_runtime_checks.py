@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ansible_collections.kubegpu.sharing.plugins.action.container_runtime import ActionModule
+from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Candidate, Observation, Unit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
+from ansible_collections.kubegpu.sharing.plugins.plugin_utils import _runtime_checks
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks import (
     choice_problems,
     number_problems,
@@ -66,6 +70,16 @@ def test_value_that_is_no_choice_is_refused_by_the_name_of_the_variable() -> Non
     ]
     # Ansible tells of a module's own options.
     assert choice_problems({"state": "gone"}, spec) == []
+
+
+def test_control_node_that_cannot_edit_is_told_so_before_a_host_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    action = object.__new__(ActionModule)
+    action._task = SimpleNamespace(args={})
+    monkeypatch.setattr(_runtime_checks, "find_spec", lambda name: None)
+    with pytest.raises(
+        InputError, match="The Python that runs Ansible has no tomlkit. Install it there: .* -m pip install tomlkit"
+    ):
+        action.work({"inventory_hostname": "gpu-1"})
 
 
 @pytest.mark.parametrize("active", ["active", "activating", "failed", "deactivating"])
