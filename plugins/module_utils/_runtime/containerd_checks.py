@@ -122,7 +122,7 @@ def _disabled(draft: Draft, configs: Configs) -> Iterator[str]:
 def _others(draft: Draft, configs: Configs, installed: Version) -> Iterator[str]:
     wish = draft.wish
     # One that was taken over defines it no more, unless its owner wrote it anew.
-    defining = rivals(wish.name, configs)
+    defining = rivals(draft, configs)
     for one in defining:
         if not wish.take_over:
             yield (

@@ -33,9 +33,10 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_plac
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import Path, flatten, lookup, parse
 
 
-def rivals(name: str, configs: Configs) -> List[ConfigFile]:
-    """Imported files that define the runtime too."""
-    return [one for one in configs.imported if name in one.runtimes]
+def rivals(draft: Draft, configs: Configs) -> List[ConfigFile]:
+    """Imported files of others that define the runtime too."""
+    known = {path for path, one in draft.recorded.items() if not one.ours.get("taken_over")}
+    return [one for one in configs.imported if draft.wish.name in one.runtimes and one.seen.target not in known]
 
 
 def said_elsewhere(ours: Ours, configs: Configs) -> List[Tuple[Path, str]]:
@@ -135,7 +136,7 @@ def foreign_steps(draft: Draft, configs: Configs, whole: bool) -> List[Step]:
     known, there = taken_over(draft), draft.observation.by_target()
     paths = list(known)
     if draft.wish.present and draft.wish.take_over:
-        paths += [one.seen.path for one in rivals(draft.wish.name, configs) if one.seen.target not in known]
+        paths += [one.seen.path for one in rivals(draft, configs) if one.seen.target not in known]
     for path in paths:
         seen = there.get(path) or draft.observation.file(path)
         named = bool(seen.link or configs.naming(seen.path))

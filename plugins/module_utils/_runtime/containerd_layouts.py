@@ -155,7 +155,7 @@ def _is_there(draft: Draft, configs: Configs, ours: Ours) -> bool:
     former = (draft.observation.record or {}).get("wish")
     if draft.recorded and former != draft.wish.of_files():
         return False
-    if draft.wish.take_over and rivals(draft.wish.name, configs):
+    if draft.wish.take_over and rivals(draft, configs):
         # It is there by the very file that is to go.
         return False
     return dump is not None and dump.get("rc") == 0 and not not_in_effect(ours, dump)

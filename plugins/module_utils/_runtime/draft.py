@@ -92,6 +92,8 @@ class Draft:
                 f"Restarting {self.engine}: no unit of it is loaded on this node, so that nothing would read the new files. "
                 f"Install {self.engine} as a service, or set {self.wish.called('engine')} to the one that runs here."
             )
+        if self.steps and not self.problems:
+            self.problems += _left_elsewhere(self)
         actions = [f"{step.done} ({step.edited.seen.target})" for step in changed]
         if restart:
             actions.append(f"restart {', '.join(units)}" + (f": {self.restart_for}" if self.restart_for else ""))
@@ -112,6 +114,28 @@ class Draft:
             version=self.observation.version,
             kept=self.kept,
         )
+
+
+def _left_elsewhere(draft: Draft) -> List[str]:
+    """Files with ours in them that the engine's settings lead to no more: no plan keeps them right or takes ours out."""
+    observation, wish, found = draft.observation, draft.wish, []
+    decided, seen = {step.edited.seen.target for step in draft.steps}, observation.by_target()
+    for path, one in draft.recorded.items():
+        there = seen.get(path)
+        gone = there is not None and (not there.exists or there.sha256 == one.original_sha256)
+        # What was removed for ours has been written anew by its owner, if it is there.
+        if path in decided or gone or one.result_sha256 is None:
+            continue
+        naming = [other.path for other in seen.values() if path in (other.content or "") and other.target != path]
+        back = "remove it" if one.original is None else "make it what it was, which that record has as its 'original'"
+        named = f", take its name out of {' and '.join(naming)}" if naming and one.original is None else ""
+        found.append(
+            f"Looking for what was put on this node earlier: {path} has some of it, by the record {wish.state_dir}/record.json, and belongs to "
+            f"other settings of {draft.engine} than those of now (its config is {observation.config_path}). It would neither be kept up to "
+            f"date nor taken out. Start {draft.engine} with its former settings, run with {wish.called('state', 'absent')}, and change them "
+            f"after that. Or, by hand: {back}{named}, restart {draft.engine}, and run again."
+        )
+    return found
 
 
 def owner_of(seen: SeenFile) -> str:

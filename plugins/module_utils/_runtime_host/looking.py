@@ -29,14 +29,16 @@ class Looking:
     """Collects files and listings of one engine.
 
     :param argv: what its service starts.
+    :param recorded: files that earlier runs have put something into, wherever the engine's settings lead now.
     """
 
-    def __init__(self, root: Root, engine: Engine, argv: Sequence[str]) -> None:
+    def __init__(self, root: Root, engine: Engine, argv: Sequence[str], recorded: Sequence[str] = ()) -> None:
         self.files: Dict[str, Dict[str, Any]] = {}
         self.listings: Dict[str, Optional[List[str]]] = {}
         self._root = root
         self._engine = engine
         self._argv = argv
+        self._recorded = recorded
         self.config_path = flag_value(argv, engine.config_flags) or engine.config_path
 
     def look(self) -> None:
@@ -56,6 +58,8 @@ class Looking:
             self._follow_imports()
         if self._engine.name == "crio":
             self._look_at_crio()
+        for path in self._recorded:
+            self._add(path)
 
     def _look_at_rancher(self) -> None:
         """Their data may lie elsewhere, by one of the files that were just read, or by a flag. What is said last counts."""

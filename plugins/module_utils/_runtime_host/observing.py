@@ -102,7 +102,7 @@ def observe(look: Look) -> Dict[str, Any]:
     found.update(kubelet_endpoint=endpoint, problem=problem)
     found["binaries"] = _binaries(look)
     if chosen is not None:
-        facts, better = _engine_facts(look, chosen)
+        facts, better = _engine_facts(look, chosen, _recorded(found["record"]))
         candidates = [better if one is chosen else one for one in candidates]
         found.update(facts)
     found["problem"] = under_way or found["problem"]
@@ -133,10 +133,10 @@ def _under_way(look: Look, marker: Optional[Mapping[str, Any]]) -> Optional[str]
     )
 
 
-def _engine_facts(look: Look, chosen: Candidate) -> Tuple[Dict[str, Any], Candidate]:
+def _engine_facts(look: Look, chosen: Candidate, recorded: Sequence[str]) -> Tuple[Dict[str, Any], Candidate]:
     """What is known of the runtime, and itself with the socket that its settings name."""
     unit = chosen.main_unit
-    looking = Looking(look.root, chosen.engine, unit.argv if unit else ())
+    looking = Looking(look.root, chosen.engine, unit.argv if unit else (), recorded)
     looking.look()
     program = chosen.engine.program or (unit.program if unit else None)
     version, version_problem = _version(look.root, chosen, program)
@@ -153,6 +153,12 @@ def _engine_facts(look: Look, chosen: Candidate) -> Tuple[Dict[str, Any], Candid
     }
     chosen = with_own_socket(look.root, chosen, unit.argv if unit else (), facts)
     return {**facts, "live": _live(look.root, chosen), "ending": pods_that_end(look.root, chosen.units)}, chosen
+
+
+def _recorded(record: Optional[Mapping[str, Any]]) -> List[str]:
+    """Files of a record, whatever somebody has made of it."""
+    files = (record or {}).get("files")
+    return [path for path in files if path.startswith("/")] if isinstance(files, dict) else []
 
 
 def _without_unit(chosen: Candidate) -> str:

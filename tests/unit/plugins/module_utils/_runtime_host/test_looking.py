@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, kubegpu.sharing maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are looked at because earlier runs have put something into them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from unit.plugins.fakes.runtime_node import RuntimeNode
+
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observing import STATE_DIR, Look, observe
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
+
+FORMER = "/srv/former/config.toml"
+
+
+def test_recorded_file_that_the_runtime_reads_no_more_is_looked_at_too(node: RuntimeNode) -> None:
+    node.write(FORMER, "version = 2\n")
+    node.write(f"{STATE_DIR}/record.json", json.dumps({"schema_version": 1, "files": {FORMER: {}, "/srv/gone": {}}}))
+    files = observe(Look(root=Root(str(node.root))))["files"]
+    assert files[FORMER]["content"] == "version = 2\n"
+    assert files["/srv/gone"]["type"] == "missing"
+
+
+@pytest.mark.parametrize("files", [None, [], ["/srv/a"], "/srv/a", {"a": {}}, {"": {}}])
+def test_record_that_somebody_damaged_is_looked_at_all_the_same(node: RuntimeNode, files: Any) -> None:
+    node.write(f"{STATE_DIR}/record.json", json.dumps({"schema_version": 1, "files": files}))
+    found = observe(Look(root=Root(str(node.root))))
+    assert found["record"]["files"] == files
+    assert not [path for path in found["files"] if path in ("", "a", "/srv/a")]
