@@ -15,8 +15,9 @@ from ansible.parsing.dataloader import DataLoader
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "nvidia_container_runtime"
 BEFORE = "__nvidia_container_runtime_"
-NVIDIA = {"name": "nvidia", "there": "nvidia", "handler": "nvidia", "wanted": False, "leaves": True}
-KEPT = {**NVIDIA, "wanted": True, "leaves": False}
+NVIDIA = {"name": "nvidia", "there": "nvidia", "handler": "nvidia", "wanted": False, "keeps": False, "leaves": True}
+# Also by a host that sees to no RuntimeClass, or has the runtime as its default.
+KEPT = {**NVIDIA, "keeps": True, "leaves": False}
 
 
 def trusted(value: Any) -> Any:
@@ -86,11 +87,11 @@ def test_class_goes_once_no_host_of_the_play_can_have_or_want_it(
     assert going(said, batch, ["gpu-2", "gpu-1"]) == expected
 
 
-def test_class_of_a_host_that_only_has_it_as_its_default_does_not_go_with_that_of_another() -> None:
+def test_class_of_one_host_does_not_go_with_that_of_another() -> None:
     other = {**NVIDIA, "name": "other", "there": "other"}
-    default = {**NVIDIA, "leaves": False}
-    hosts = ["gpu-1", "gpu-2"]
-    assert going({"gpu-1": other, "gpu-2": default}, hosts, hosts, kubegpu_runtime_class_name="other") == []
+    for one in (KEPT, {**NVIDIA, "leaves": False}):
+        said, hosts = {"gpu-1": other, "gpu-2": one}, ["gpu-1", "gpu-2"]
+        assert going(said, hosts, hosts, kubegpu_runtime_class_name="other") == []
 
 
 def test_host_is_said_to_be_left_out_where_it_could_not_be_looked_at() -> None:
@@ -109,7 +110,9 @@ def test_host_says_with_its_look_whether_it_wants_the_class(state: str, wanted: 
     """Ansible sees to hosts that are asked for something else in an order of its own."""
     noted = load("tasks/preflight.yml")[1]["ansible.builtin.set_fact"][f"{BEFORE}concern"]
     said = templated(noted, kubegpu_runtime_state=state, omit="nothing")
-    assert (said["host"], said["wanted"], said["leaves"]) == ("gpu-1", wanted, not wanted)
+    assert (said["host"], said["wanted"], said["keeps"], said["leaves"]) == ("gpu-1", wanted, wanted, not wanted)
+    said = templated(noted, kubegpu_runtime_state=state, kubegpu_runtime_class="false", omit="nothing")
+    assert (said["wanted"], said["keeps"], said["leaves"]) == (False, wanted, False)
     # A plan asks for nothing.
     assert templated(noted, **{f"{BEFORE}plans": True, "omit": "nothing"}) == "nothing"
 
