@@ -256,6 +256,14 @@ restored:
   description: Whether all old files are back and the runtime serves with them.
   type: bool
   returned: when something was taken back
+files_back:
+  description: Whether all old files are back.
+  type: bool
+  returned: when something was taken back
+serves:
+  description: Whether the runtime serves, as far as it was restarted.
+  type: bool
+  returned: when something was taken back
 dest:
   description: The file on the control node.
   type: str

@@ -140,6 +140,14 @@ restored:
   description: Whether all old files are back and the runtime serves with them.
   type: bool
   returned: on failure
+files_back:
+  description: Whether all old files are back.
+  type: bool
+  returned: on failure
+serves:
+  description: Whether the runtime serves, as far as it was restarted.
+  type: bool
+  returned: on failure
 backups:
   description: Copies of the files that were replaced.
   type: list

@@ -115,8 +115,9 @@ class Observation:
     :param live: what the running engine tells about itself (Docker: live_restore, swarm, containers ...).
     :param ending: pods that a restart of the engine's units ends, since systemd ends with them what watches over their containers.
     :param record: what a former run noted, see ``record.Record``.
-    :param pending: marker of a run that was interrupted: {run, since, phase, owed, files: {path: {before, after}}, record}, where
-        ``owed`` is whether the engine has to start anew, and ``record`` is that of before the run.
+    :param pending: marker of a run that was interrupted: {run, since, phase, owed, failed, files: {path: {before, after}}, record}, where
+        ``owed`` is whether the engine has to start anew, ``failed`` is set if it was not interrupted but its way back failed (a clause on
+        how), and ``record`` is that of before the run.
     """
 
     engine: Optional[str] = None

@@ -88,7 +88,9 @@ def _finishing(plan: RuntimePlan, observation: Observation) -> RuntimePlan:
     if observation.pending is None or not observation.pending.get("owed", True) or plan.problems:
         return plan
     when = observation.pending.get("since") or "an unknown time"
-    owed = f"finish the run that was interrupted ({when}): restart {', '.join(plan.units or observation.units())}"
+    failed = observation.pending.get("failed")
+    why = f"try again, as the last run failed and {failed}" if failed else "finish the run that was interrupted"
+    owed = f"{why} ({when}): restart {', '.join(plan.units or observation.units())}"
     return replace(
         plan,
         restart=True,

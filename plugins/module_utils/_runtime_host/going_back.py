@@ -97,7 +97,16 @@ class GoingBack:
             self._swap.forget()
             with contextlib.suppress(KubeGpuError):
                 self._pending.finish()
+        else:
+            dead = f"{self._request.engine} did not serve with its old files either"
+            self._note_failure(dead if problem else "not all old files could be put back")
         return hindered, problem, restart
+
+    def _note_failure(self, failed: str) -> None:
+        """For the next run: this one was not interrupted."""
+        with contextlib.suppress(KubeGpuError, OSError):
+            self._document["failed"] = failed
+            self._pending.advance(self._document, pending.ROLLING_BACK)
 
     @property
     def _is_untouched(self) -> bool:
@@ -150,6 +159,8 @@ class GoingBack:
             text,
             rolled_back=self._replaced,
             restored=not hindered and problem is None,
+            files_back=not hindered,
+            serves=problem is None,
             restarted=restarted,
             log_lines=lines,
             backups=[noted["backup"] for noted in self._document["files"].values() if noted.get("backup")],

@@ -107,7 +107,7 @@ def show(root: Root, marker: Optional[Mapping[str, Any]]) -> Optional[Dict[str, 
         path: {key: noted.get(key) for key in ("before", "after")}
         for path, noted in (marker.get("files") or {}).items()
     }
-    shown = {key: marker.get(key) for key in ("run", "since", "phase", "problem")}
+    shown = {key: marker.get(key) for key in ("run", "since", "phase", "problem", "failed")}
     return {**shown, "owed": is_owed(root, marker), "files": files, "record": _parsed(marker.get("record"))}
 
 

@@ -138,6 +138,10 @@ def test_change_that_was_taken_back_counts_and_one_that_was_refused_does_not() -
     assert back["told"] == "Taken back: the old files are back, the container runtime was restarted with them"
     lost = failed_facts(KubeGpuError("Worse.", restarted=True, rolled_back=True, restored=False))
     assert (lost["restored"], "NOT ALL" in lost["told"]) == (False, True)
+    dead = failed_facts(
+        KubeGpuError("Dead.", restarted=True, rolled_back=True, restored=False, files_back=True, serves=False)
+    )
+    assert dead["told"] == "Taken back: the old files are back, and THE CONTAINER RUNTIME DOES NOT SERVE ON THIS NODE"
     # The message has them already, and Ansible shows it twice.
     refused = failed_facts(refusal("gpu-1", PLAN.refused("One."), SEEN))
     assert (refused["changed"], "problems" in refused, "found" in refused, "told" in refused) == (

@@ -287,6 +287,11 @@ def test_interrupted_run_owes_a_restart_though_files_are_as_wished() -> None:
     assert again.changed
     assert again.actions == ("finish the run that was interrupted (2026-03-01T12:00:00Z): restart containerd.service",)
     assert [change.content for change in plan(there, state="absent").files] == [PLAIN]
+    there["pending"]["failed"] = "containerd did not serve with its old files either"
+    (told,) = plan(there).actions
+    assert told.startswith(
+        "try again, as the last run failed and containerd did not serve with its old files either (2026"
+    )
 
 
 def test_marker_of_a_run_that_owes_nothing_is_no_reason_to_restart() -> None:

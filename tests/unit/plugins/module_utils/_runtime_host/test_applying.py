@@ -35,6 +35,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors impor
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock, HostLockError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import going_back, pending, swap, systemd
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.request import FileStep
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 
 from .conftest import Step
 
@@ -196,6 +197,9 @@ def test_runtime_that_starts_with_neither_is_said_loudly_and_tried_again_by_the_
     assert "CONTAINERD DOES NOT SERVE ON THIS NODE, THOUGH ITS OLD FILES ARE BACK" in refused.value.msg
     assert f"journalctl -u {UNIT}" in refused.value.msg
     assert not refused.value.facts["restored"]
+    assert (refused.value.facts["files_back"], refused.value.facts["serves"]) == (True, False)
+    shown = pending.show(Root(str(node.root)), marker(node)) or {}
+    assert (shown["owed"], shown["failed"]) == (True, "containerd did not serve with its old files either")
     assert node.read(CONFIG) == OLD
     # What it logged with the new files, and with the old ones: each once.
     assert refused.value.facts["log_lines"].count("failed to load TOML: BREAK") == 2
@@ -278,6 +282,8 @@ def test_file_that_is_changed_after_another_one_was_replaced_stays_and_the_other
     with pytest.raises(KubeGpuError) as refused:
         step(make_plan(change(node, DROP_IN, "x", make_directory=True), change(node, CONFIG, NEW)))
     assert (refused.value.facts["rolled_back"], refused.value.facts["restored"]) == (True, False)
+    assert (refused.value.facts["files_back"], refused.value.facts["serves"]) == (False, True)
+    assert marker(node)["failed"] == "not all old files could be put back"
     assert (
         f"NOT ALL OF THE OLD FILES ARE BACK: {CONFIG} was changed by somebody else meanwhile and was left as it is. containerd was not "
         "restarted. See that they are right, then run again." in refused.value.msg
