@@ -53,6 +53,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "restore_runc": {"type": "bool", "default": False},
     "allow_missing_binary": {"type": "bool", "default": False},
     "permit_live_loss": {"type": "bool", "default": False},
+    "permit_unproven": {"type": "bool", "default": False},
     "visible_devices": {"type": "str", "choices": list(VISIBLE_DEVICES), "default": "unchanged"},
     "restart_seconds": {"type": "int", "default": 60},
     "detached": {"type": "bool", "default": False},

@@ -94,6 +94,12 @@ options:
         than C(process).
     type: bool
     default: false
+  permit_unproven:
+    description:
+      - Whether a restart may also bring in what somebody else has changed in the runtime's files since it was started. If the runtime does not
+        start with that, what it ran with before is not to be had any more.
+    type: bool
+    default: false
   visible_devices:
     description:
       - How containers may ask for devices, in the toolkit's own config.toml. V(both) accepts volume mounts beside the environment variable,

@@ -91,7 +91,8 @@ runtime:
     files:
       description:
         - Files that concern it, by path, each with its type (V(file), V(missing), V(directory), V(other)), the path it links to, sha256,
-          content, mode, uid, gid, size, whether it can be replaced, and why there is no content.
+          content, mode, uid, gid, size, mtime, whether it can be replaced, why there is no content, and whether it was changed since the runtime
+          was started.
       type: dict
       returned: success
     listings: {description: "Names in directories of settings, by path; none for one that is not there.", type: dict, returned: success}

@@ -218,5 +218,6 @@ def _loss(draft: Draft, root: Optional[Node]) -> List[str]:
         return []
     return [
         f'Restarting Docker would end {which}, because {why}. Put "live-restore": true into {draft.observation.config_path or PATH} '
-        f"and run 'systemctl reload docker', which ends nothing, or empty the node and set {draft.wish.called('permit_live_loss', 'true')}."
+        "and run 'systemctl reload docker', then 'systemctl restart docker', which end nothing, or empty the node and set "
+        f"{draft.wish.called('permit_live_loss', 'true')}."
     ]

@@ -29,6 +29,7 @@ class SeenFile:
     :param writable: False if the file (or, where it is missing, its directory) cannot be written: read-only file system
         or immutable attribute. A mode without the bit of writing does not hinder root.
     :param problem: why there is no content though there is a file.
+    :param changed_since_start: it was written after the engine's process was started, which so has not begun with it; False if that is not known.
     """
 
     path: str
@@ -42,6 +43,7 @@ class SeenFile:
     size: Optional[int] = None
     writable: bool = True
     problem: Optional[str] = None
+    changed_since_start: bool = False
 
     @classmethod
     def from_dict(cls, path: str, data: Mapping[str, Any]) -> SeenFile:

@@ -13,6 +13,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.engines i
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.losing import restart_loss
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import MISSING, Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan, problems_of
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.unproven import unproven_restart
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish, wish_problems
 
 
@@ -27,7 +28,8 @@ def plan_runtime(wish: Wish, observation: Observation) -> RuntimePlan:
     plan = engine(observation.engine)(wish, observation)
     problems = [*_binary_problems(wish, observation), *_file_problems(plan, observation)]
     finished = _finishing(plan.refused(*problems) if problems else plan, observation)
-    return restart_loss(_forgetting(finished, wish, observation), wish, observation)
+    lossless = restart_loss(_forgetting(finished, wish, observation), wish, observation)
+    return unproven_restart(lossless, wish, observation)
 
 
 def _engine_problems(wish: Wish, observation: Observation) -> List[str]:

@@ -51,6 +51,7 @@ class Wish:
     :param keep_backups: how many former versions of each file are kept on the node.
     :param state_dir: directory on the node for record, marker and backups.
     :param permit_live_loss: may restart a runtime whose containers end with it.
+    :param permit_unproven: may restart a runtime into files that were changed since its last start.
     :param caller: whose options messages name: those of the "module", or what a user of the "role" sets.
     """
 
@@ -69,6 +70,7 @@ class Wish:
     keep_backups: int = 5
     state_dir: str = STATE_DIR
     permit_live_loss: bool = False
+    permit_unproven: bool = False
     caller: str = "module"
 
     @classmethod

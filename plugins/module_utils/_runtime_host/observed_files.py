@@ -8,18 +8,23 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import Any, Dict, List, Optional
+import time
+from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 
 #: No file of settings is larger; a thing of that name that is, is not read into memory.
 LARGEST = 4 * 1024 * 1024
+# Of clocks that are put right in small steps, and of file systems that know whole seconds.
+_SLACK_SECONDS = 1.0
 _MOUNTS = "/proc/self/mountinfo"
 
 
 def observe_file(root: Root, path: str) -> Dict[str, Any]:
     """One path of the node: a file with its content and checksum, or what is there instead. Never raises."""
-    found: Dict[str, Any] = dict.fromkeys(("link", "sha256", "content", "mode", "uid", "gid", "size", "problem"))
+    found: Dict[str, Any] = dict.fromkeys(
+        ("link", "sha256", "content", "mode", "uid", "gid", "size", "mtime", "problem")
+    )
     found.update(type="missing", writable=False)
     real = root.real(path)
     if os.path.islink(real):
@@ -34,6 +39,7 @@ def observe_file(root: Root, path: str) -> Dict[str, Any]:
         found["type"], found["problem"] = "other", f"{path} cannot be looked at: {error.strerror}."
         return found
     found.update(mode=f"{stat.S_IMODE(there.st_mode):04o}", uid=there.st_uid, gid=there.st_gid, size=there.st_size)
+    found["mtime"] = there.st_mtime
     if not stat.S_ISREG(there.st_mode):
         found["type"] = "directory" if stat.S_ISDIR(there.st_mode) else "other"
         return found
@@ -41,6 +47,12 @@ def observe_file(root: Root, path: str) -> Dict[str, Any]:
     found["writable"] = hindrance(target) is None
     _read_into(found, path, target, there.st_size)
     return found
+
+
+def is_changed_since(found: Mapping[str, Any], moment: Optional[float]) -> bool:
+    """Whether a file that was observed was written after a moment; False if that cannot be told, as of a time that is still to come."""
+    mtime = found["mtime"]
+    return moment is not None and mtime is not None and moment + _SLACK_SECONDS < mtime <= time.time() + _SLACK_SECONDS
 
 
 def _read_into(found: Dict[str, Any], path: str, target: str, size: int) -> None:

@@ -32,6 +32,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.dump
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.engines import all_units
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.looking import Looking
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.monitors import pods_that_end
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observed_files import is_changed_since
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.sockets import with_own_socket
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.systemd import read_units
@@ -138,6 +139,9 @@ def _engine_facts(look: Look, chosen: Candidate, recorded: Sequence[str]) -> Tup
     unit = chosen.main_unit
     looking = Looking(look.root, chosen.engine, unit.argv if unit else (), recorded)
     looking.look()
+    started_at = unit.started_at if unit else None
+    for one in looking.files.values():
+        one["changed_since_start"] = is_changed_since(one, started_at)
     program = chosen.engine.program or (unit.program if unit else None)
     version, version_problem = _version(look.root, chosen, program)
     facts = {

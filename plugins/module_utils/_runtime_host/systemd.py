@@ -9,6 +9,7 @@ Never reloads systemd's own configuration: that can take GPUs away from containe
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
@@ -17,7 +18,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host impo
 
 _PROPERTIES = (
     *("Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "MainPID", "ExecStart"),
-    *("KillMode", "ControlGroup", "NRestarts"),
+    *("KillMode", "ControlGroup", "NRestarts", "ExecMainStartTimestampMonotonic"),
 )
 _ASK_SECONDS = 20.0
 # For a process to end that serves nobody.
@@ -38,6 +39,7 @@ class Unit:
     :param kill_mode: which of its processes a stop ends; "" if it is not known.
     :param group: cgroup of its processes; "" without any.
     :param restarts: how often systemd has started it again by itself since somebody did; 0 if that is not known (before 235).
+    :param started: when its main process was, in seconds of the clock that nobody sets (CLOCK_MONOTONIC); 0 if that is not known.
     """
 
     name: str
@@ -52,11 +54,20 @@ class Unit:
     kill_mode: str = ""
     group: str = ""
     restarts: int = 0
+    started: float = 0.0
 
     @property
     def runs(self) -> bool:
         """Whether it runs or is about to."""
         return self.active in RUNS
+
+    @property
+    def started_at(self) -> Optional[float]:
+        """When its main process was started, in seconds since 1970 by today's time of day; None if that is not known.
+
+        Counted back from now: the time of day that a node boots with may be wrong by years.
+        """
+        return time.time() - (time.monotonic() - self.started) if self.started else None
 
     def to_dict(self) -> Dict[str, Any]:
         """As an observation has it."""
@@ -163,4 +174,5 @@ def _unit(block: Mapping[str, str]) -> Unit:
         kill_mode=block.get("KillMode", ""),
         group=block.get("ControlGroup", ""),
         restarts=int(block.get("NRestarts", "") or 0),
+        started=int(block.get("ExecMainStartTimestampMonotonic", "") or 0) / 1e6,
     )

@@ -150,6 +150,7 @@ def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     """By the words in the guide's table, what is really said."""
     docker = node("docker", {"/etc/docker/daemon.json": "{}"}, live={"live_restore": False, "containers": ["db"]})
     killing = replace(containerd(DEBIAN), ending=["nlp/trainer"])
+    edited = replace(killing, ending=(), files={MAIN: replace(killing.files[MAIN], changed_since_start=True)})
     bare = replace(containerd(DEBIAN), binaries={BINARY: {"exists": False}})
     changing, masked = found(runtime_node(directory / "node", monkeypatch))
     return {
@@ -167,6 +168,7 @@ def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
         "it is not on the node, and every pod of runtime nvidia would fail to start": problems(bare),
         "Restarting Docker would end": problems(docker),
         "because KillMode of containerd.service is": problems(killing),
+        "and has never run with what is there now": problems(edited),
         "the lock … of this host is held by run …": re.sub("lock .* of this", "lock … of this", locked(directory)),
         "is being changed at this moment": changing,
         "it is stopped, and has not failed, so somebody has stopped it": stopped(),

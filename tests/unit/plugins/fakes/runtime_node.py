@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ show)
             printf 'Id=%s\\nLoadState=loaded\\nActiveState=%s\\nSubState=running\\n' $unit $(cat @STATE@/units/$unit)
             printf 'Names=%s\\n' "$names"
             printf 'UnitFileState=enabled\\nMainPID=%s\\nNRestarts=%s\\n' $pid $(wc -l < @STATE@/crashes)
+            [ ! -e @STATE@/started ] || echo "ExecMainStartTimestampMonotonic=$(cat @STATE@/started)"
             printf 'ExecStart={ path=/usr/bin/containerd ; argv[]=/usr/bin/containerd%s ; ignore_errors=no ; }\\n\\n' "$(cat @STATE@/flags)"
         else
             load=not-found
@@ -155,6 +157,16 @@ class RuntimeNode:
 
     def set_unit(self, name: str, active: str) -> None:
         (self._state / "units" / name).write_text(f"{active}\n", encoding="utf-8")
+
+    def start_was(self, seconds: float) -> None:
+        """The service was started so many seconds ago; what its start read is not touched."""
+        started = f"{(time.monotonic() - seconds) * 1e6:.0f}"
+        (self._state / "started").write_text(started, encoding="utf-8")
+
+    def write_ago(self, path: str, text: str, seconds: float) -> None:
+        """Put a file on the node, so many seconds ago."""
+        self.write(path, text)
+        os.utime(self.path(path), (time.time() - seconds,) * 2)
 
     def rename_unit(self, name: str) -> None:
         """The service is one of another name, which has the usual one as an alias."""

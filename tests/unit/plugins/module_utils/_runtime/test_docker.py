@@ -170,7 +170,7 @@ def test_present_that_nvidia_ctk_put_in_by_its_bare_name_is_left_and_no_containe
         ({"live_restore": False, "containers": None}, ["all of its containers"]),
         ({"live_restore": True, "swarm": True, "containers": ["web"]}, ["part of a swarm"]),
         ({"live_restore": False, "containers": [f"c{n}" for n in range(30)]}, ["30 containers", "c19 and 10 more"]),
-        (None, ["all of its containers", "live-restore is off", "systemctl reload docker"]),
+        (None, ["all of its containers", "live-restore is off", "reload docker', then 'systemctl restart"]),
     ],
 )
 def test_restart_that_would_end_containers_is_refused_with_their_names(

@@ -112,6 +112,37 @@ def test_file_that_is_too_large_for_settings_is_not_read(node: RuntimeNode) -> N
     assert "which no file of settings has; it was not read" in found["problem"]
 
 
+@pytest.mark.parametrize(
+    ("started", "written", "changed"),
+    [
+        pytest.param(1000.0, 10.0, True, id="after"),
+        pytest.param(10.0, 1000.0, False, id="before"),
+        pytest.param(10.0, 9.5, False, id="with-the-start"),
+        pytest.param(1000.0, -1000.0, False, id="by-a-clock-that-was-wrong"),
+        pytest.param(None, 10.0, False, id="start-is-not-known"),
+    ],
+)
+def test_file_that_was_changed_since_the_service_was_started_is_told(
+    node: RuntimeNode, started: float | None, written: float, changed: bool
+) -> None:
+    if started is not None:
+        node.start_was(started)
+    node.write_ago(CONFIG, "version = 2\n", written)
+    files = look(node)["files"]
+    assert files[CONFIG]["changed_since_start"] is changed
+    assert files["/etc/nvidia-container-runtime/config.toml"]["changed_since_start"] is False
+
+
+def test_of_a_link_the_time_of_what_it_leads_to_counts(node: RuntimeNode) -> None:
+    node.start_was(100)
+    node.write_ago("/srv/containerd.toml", "version = 2\n", 1000)
+    node.path(CONFIG).unlink()
+    node.path(CONFIG).symlink_to(node.path("/srv/containerd.toml"))
+    assert look(node)["files"][CONFIG]["changed_since_start"] is False
+    node.write("/srv/containerd.toml", "version = 2\n# mine\n")
+    assert look(node)["files"][CONFIG]["changed_since_start"] is True
+
+
 def test_dump_that_fails_is_told_and_the_rest_is_there(node: RuntimeNode) -> None:
     node.write(CONFIG, UNREADABLE)
     found = look(node)
