@@ -91,8 +91,8 @@ def _planned(draft: Draft, configs: Configs, probe: Probe) -> RuntimePlan:
     steps += foreign_steps(draft, configs, whole=series == 1)
     for step in steps if draft.wish.present else reversed(steps):
         draft.add(step)
-    if not draft.wish.present and draft.restarts:
-        draft.problems += dangling(draft, configs)
+    if draft.leaving and draft.restarts:
+        draft.problems += dangling(draft, configs, draft.leaving)
     add_toolkit_config(draft)
     hidden = [("plugins", layout.plugin)] if is_stale(draft, configs, series) else []
     drafted = draft.plan(probe, ours=replace(ours, tables=(*ours.tables, *_touched(draft, configs), *hidden)))

@@ -50,21 +50,21 @@ def said_elsewhere(ours: Ours, configs: Configs) -> List[Tuple[Path, str]]:
     return list(found.items())
 
 
-def dangling(draft: Draft, configs: Configs) -> List[str]:
-    """Why the runtime cannot be taken out: a file that stays makes it the default one."""
+def dangling(draft: Draft, configs: Configs, name: str) -> List[str]:
+    """Why a runtime cannot be taken out: a file that stays makes it the default one."""
     texts = {one.seen.path: one.text for one in (configs.main, *configs.imported)}
     texts.update({step.edited.seen.path: step.edited.text or "" for step in draft.steps})
     saying, named = None, False
     for path, text in texts.items():
         one = read_config(replace(draft.observation.file(path), content=text))
-        named = named or draft.wish.name in one.runtimes
+        named = named or name in one.runtimes
         for table in CRI_PLUGINS:
             key = ("plugins", table, "containerd", "default_runtime_name")
             default = lookup(one.data, key)
             if default is not None:
                 place = f"{path}:{line_of(draft.observation.text(path) or text, key)}"
-                saying = place if default == draft.wish.name else None
-    return [still_default(draft.wish.name, saying)] if saying and not named else []
+                saying = place if default == name else None
+    return [still_default(name, saying)] if saying and not named else []
 
 
 def taken_over(draft: Draft) -> List[str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import Configs, read_config
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_edits import ConfigEditor
@@ -23,7 +23,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.own_files
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Ours
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.record import FileRecord
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import put
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import Path
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import Path, flatten, lookup
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,16 @@ def main_step(draft: Draft, configs: Configs, layout: Layout) -> Step:
     edited = edit(configs.main.seen, recorded, editor, draft.wish.present)
     if recorded is not None and not draft.wish.present:
         _tell_beside(draft, edited, recorded)
-    return Step(edited, _said(draft, "the main file"))
+    return Step(edited, _said(draft, edited, "the main file"))
 
 
 def _tell_beside(draft: Draft, edited: Edited, recorded: FileRecord) -> None:
     """Other runtimes that had to be named beside ours, and stay."""
     left = read_config(replace(edited.seen, content=edited.text)).runtimes
     tables = [table for table in recorded.ours.get("tables") or () if table[-2:-1] == ["runtimes"]]
-    for name in [table[-1] for table in tables if table[-1] != draft.wish.name and table[-1] in left]:
+    for name in [table[-1] for table in tables if table[-1] != draft.leaving and table[-1] in left]:
         draft.warnings.append(
-            f"The table of the runtime {name} in {edited.seen.path} stays, which was put in beside {draft.wish.name}: somebody wrote into it, "
+            f"The table of the runtime {name} in {edited.seen.path} stays, which was put in beside {draft.leaving}: somebody wrote into it, "
             "or names further runtimes, and containerd 1.x has its built-in one only where no file names any."
         )
 
@@ -116,7 +116,7 @@ def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) ->
     )
     known = draft.recorded_of(configs.main.seen) or _unrecorded(draft, configs)
     main = edit(configs.main.seen, known, importing, wish.present)
-    said = _said(draft, "a file of its own")
+    said = _said(draft, drop_in, "a file of its own")
     own = own_steps(draft, drop_in, said, beside_of_containerd(draft, seen))
     return [*own, Step(main, _imported(draft, main))]
 
@@ -161,11 +161,22 @@ def _is_there(draft: Draft, configs: Configs, ours: Ours) -> bool:
     return dump is not None and dump.get("rc") == 0 and not not_in_effect(ours, dump)
 
 
-def _said(draft: Draft, where: str) -> str:
+def _said(draft: Draft, edited: Edited, where: str) -> str:
     if not draft.wish.present:
-        return f"take the runtime {draft.wish.name} out"
+        return f"take the runtime {draft.leaving} out"
     default = ", as the default one," if draft.wish.default else ""
-    return f"put the runtime {draft.wish.name}{default} into {where}"
+    name, there = draft.wish.name, read_config(edited.seen)
+    if name not in there.runtimes:
+        instead = f" in the place of {draft.leaving}" if draft.leaving else ""
+        return f"put the runtime {name}{default} into {where}{instead}"
+    changes = ", ".join(_changes(there.data, read_config(replace(edited.seen, content=edited.text)).data))
+    return f"bring the runtime {name}{default} in {where} up to date{changes and f': {changes}'}"
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
+    """Keys whose values differ, by their last names."""
+    values = {**flatten(before), **flatten(after)}
+    return list(dict.fromkeys(path[-1] for path in values if lookup(before, path) != lookup(after, path)))
 
 
 def _imported(draft: Draft, main: Edited) -> str:

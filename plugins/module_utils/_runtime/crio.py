@@ -69,7 +69,7 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
     if wish.present and _is_missing(draft) and seen.content != text:
         text = _drop_in(wish, like, table, MISSING.format(wish.binary))
     edited = whole(seen, text, wish.present)
-    done = f"define the runtime {wish.name}" if wish.present else f"take {wish.name} out"
+    done = f"define the runtime {wish.name}" if wish.present else f"take {draft.leaving} out"
     for step in own_steps(draft, edited, done, _beside(draft, seen)):
         draft.add(step)
     add_toolkit_config(draft, _low_level(like, table))

@@ -178,7 +178,7 @@ def _edit(draft: Draft, path: str, editor: JsonEditor) -> None:
         if not _is_added_by_flag(draft, default):
             draft.problems.append(still_default(default, "a flag of the unit (--default-runtime)" if flag else path))
     done = ", ".join(".".join(member) for member, _value_wanted in editor.members)
-    draft.add(Step(edited, f"set {done}" if wish.present else f"take out what was put in for {wish.name}"))
+    draft.add(Step(edited, f"set {done}" if wish.present else f"take out what was put in for {draft.leaving}"))
 
 
 def _is_added_by_flag(draft: Draft, name: str) -> bool:

@@ -63,6 +63,14 @@ class Draft:
         """What a former run noted of this file."""
         return self.recorded.get(seen.target)
 
+    @property
+    def leaving(self) -> Optional[str]:
+        """Name of the runtime that goes: when absent that of the record, whatever it is called now, and else one that had another name."""
+        former = ((self.observation.record or {}).get("wish") or {}).get("name")
+        if not self.wish.present:
+            return str(former or self.wish.name)
+        return str(former) if former and former != self.wish.name else None
+
     def add(self, step: Step) -> None:
         """Take a file into the plan; what somebody changed of ours since is told."""
         self.steps.append(step)

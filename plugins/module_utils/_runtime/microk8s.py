@@ -94,7 +94,7 @@ def _edit(draft: Draft, path: str, text: str) -> None:
         editor = TemplateEditor(path, block, settings)
     edited = edit(seen, recorded_or_marked(draft, seen), editor, wish.present)
     _refuse_to_dangle(draft, path, edited.text or "")
-    done = f"define the runtime {wish.name} in" if wish.present else f"take {wish.name} out of"
+    done = f"define the runtime {wish.name} in" if wish.present else f"take {draft.leaving} out of"
     draft.add(Step(edited, f"{done} MicroK8s' template"))
 
 

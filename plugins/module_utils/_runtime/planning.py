@@ -108,7 +108,7 @@ def _forgetting(plan: RuntimePlan, wish: Wish, observation: Observation) -> Runt
     looked_at = [path in seen or posixpath.dirname(path) in observation.listings for path in noted]
     if wish.present or plan.problems or plan.changed or plan.record is not None or not noted or not all(looked_at):
         return plan
-    said = f"forget what is there no more, since somebody else took it out ({wish.state_dir}/record.json)"
+    said = f"forget what was put in, of which nothing is left to be taken out ({wish.state_dir}/record.json)"
     return replace(plan, forgets=True, actions=(said,))
 
 

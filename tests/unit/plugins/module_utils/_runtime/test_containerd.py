@@ -239,7 +239,7 @@ def test_record_of_what_somebody_took_out_goes_with_absent() -> None:
     gone = plan(there, state="absent")
     assert (gone.changed, gone.restart, gone.files, gone.record) == (True, False, (), None)
     assert gone.actions == (
-        "forget what is there no more, since somebody else took it out (/var/lib/kubegpu-sharing/runtime/record.json)",
+        "forget what was put in, of which nothing is left to be taken out (/var/lib/kubegpu-sharing/runtime/record.json)",
     )
     assert not plan(after(there, gone.to_dict()), state="absent").changed
     # Of a file that was not looked at, nobody knows.
