@@ -10,7 +10,7 @@ from typing import Any
 
 from simulator.cluster import SimulatedCluster
 
-from .real_host import CONFIG, STATE, RealHost
+from .real_host import CONFIG, ORIGINAL, STATE, RealHost
 
 STAMPS = (
     f"stat -c '%n %i %Y %y' {CONFIG} {STATE}/record.json; systemctl show -p ActiveEnterTimestampMonotonic containerd"
@@ -75,6 +75,32 @@ def test_role_refuses_with_all_problems_of_the_host_at_once(node: RealHost) -> N
     assert f"{CONFIG}:2:" in refused.words
     assert "/opt/missing" in refused.words
     assert node.digest(CONFIG) == before
+
+
+def test_runtime_is_not_restarted_into_what_it_has_never_run_with(node: RealHost) -> None:
+    # containerd 1.6 takes one of the two only: its plugin for the kubelet does not come up with both.
+    registry = '[plugins."io.containerd.grpc.v1.cri".registry'
+    node.write(CONFIG, f'{ORIGINAL}{registry}]\n  config_path = "/etc/containerd/certs.d"\n')
+    node.sh("systemctl restart containerd; sleep 1.5")
+    good = node.text(CONFIG)
+    node.sh(
+        f"printf '%s\\n' '{registry}.mirrors.\"docker.io\"]' '  endpoint = [\"https://mirror.example\"]' >> {CONFIG}"
+    )
+    edited, running = node.digest(CONFIG), node.sh("systemctl show -p MainPID containerd")
+    for arguments in (["--check"], []):
+        refused = node.play(*arguments)
+        assert refused.code != 0
+        assert f"containerd.service was started before {CONFIG} was changed" in refused.words
+        assert node.digest(CONFIG) == edited
+        assert node.sh("systemctl show -p MainPID containerd") == running
+    assert node.sh("ctr plugins ls | awk '$2 == \"cri\" { print $NF }'") == "ok"
+
+    node.write(CONFIG, good)
+    node.sh("systemctl restart containerd")
+    done = node.play()
+    assert (done.code, done.changed) == (0, 1), done.said
+    again = node.play()
+    assert (again.code, again.changed) == (0, 0), again.said
 
 
 def test_runtime_that_does_not_come_back_counts_as_changed_and_one_that_was_stopped_is_left(node: RealHost) -> None:
