@@ -62,7 +62,7 @@ def stopped_problems(plan: RuntimePlan, observation: Observation) -> list[str]:
 
     A change that was begun is finished, since it may be what stopped the runtime.
     """
-    if not plan.restart or plan.problems or observation.pending is not None:
+    if not plan.restart or observation.pending is not None:
         return []
     concerned = [unit for unit in observation.candidate.units if unit.name in plan.units]
     if not concerned or any(unit.active != "inactive" for unit in concerned):

@@ -115,6 +115,11 @@ def wish_problems(wish: Wish) -> List[str]:
             f"{wish.called('binary')} is {wish.binary!r}, which is relative: engines look for it in different directories, or refuse it. "
             "Give the absolute path on the node, such as /usr/bin/nvidia-container-runtime."
         )
+    if not wish.state_dir.startswith("/"):
+        found.append(
+            f"{wish.called('state_dir')} is {wish.state_dir!r}, which is relative, so that each run might look elsewhere for what the one "
+            f"before has noted. Give an absolute path on the node, such as {STATE_DIR}."
+        )
     if any(ord(letter) < 32 for letter in wish.binary):
         found.append(
             f"{wish.called('binary')} is {wish.binary!r}, in which there is a control character. Give a plain path."

@@ -89,8 +89,8 @@ class Files:
 
     @property
     def word(self) -> str:
-        """Who comes first makes it: whoever confirms, or the program when the time is over."""
-        return os.path.join(self.directory, f"confirmed-{self.run}")
+        """Whether it was confirmed. Who comes first makes it: whoever confirms, or the program when the time is over."""
+        return os.path.join(self.directory, f"verdict-{self.run}")
 
     def tell(self, phase: str, result: Optional[Mapping[str, Any]] = None) -> None:
         """Say how far it has come."""

@@ -52,6 +52,8 @@ def test_runtime_that_somebody_has_stopped_is_not_started() -> None:
     (problem,) = stopped_problems(PLAN, observed(stopped))
     assert "containerd.service (disabled)" in problem
     assert "systemctl start containerd.service" in problem
+    # With all else that stands against it, in one message.
+    assert stopped_problems(PLAN.refused("Its executable is missing."), observed(stopped)) == [problem]
     # Nothing is to be restarted.
     assert stopped_problems(replace(PLAN, restart=False), observed(stopped)) == []
     # A change that was begun may be what stopped it.

@@ -80,6 +80,13 @@ def test_engine_without_a_service_gets_no_files_that_nobody_would_read(engine: s
     assert [text for text in made.problems if "no unit of it is loaded on this node" in text and engine in text]
 
 
+def test_relative_directory_for_what_is_noted_is_refused_with_all_else_that_is_wrong() -> None:
+    told = plan(node("containerd"), state_dir="var/lib/x", caller="role", name="Big").problems
+    assert len(told) == 2
+    assert "kubegpu_runtime_state_dir is 'var/lib/x', which is relative" in told[1]
+    assert "absolute path on the node, such as /var/lib/kubegpu-sharing/runtime" in told[1]
+
+
 def test_path_with_a_control_character_is_refused() -> None:
     assert "there is a control character" in plan(node("crio"), binary="/usr/bin/nvidia\nruntime").problems[0]
 

@@ -289,7 +289,7 @@ def test_word_that_was_said_is_read_and_none_is_said_where_the_disk_has_no_space
     unit.files.tell(detached.WAITING)
     with monkeypatch.context() as full:
         full.setattr(documents, "replace_durably", no_space)
-        with pytest.raises(KubeGpuError, match=r"confirmed-r1 cannot be written \(No space left on device\)"):
+        with pytest.raises(KubeGpuError, match=r"verdict-r1 cannot be written \(No space left on device\)"):
             step(None, step="confirmed")
     assert step(None, step="confirmed").changed
     monkeypatch.setattr(documents, "replace_durably", no_space)
