@@ -39,14 +39,14 @@ def run(
     state: str = "present",
     other: str = "",
     groups: str = "",
-    serial: int = 0,
+    **more_of_the_play: Any,
 ) -> tuple[int, str]:
     """Exit status and output of a part of the role on two hosts, of which the second is not the node.
 
+    :param part: the cluster's side of absent is one with the question that comes before the change.
     :param default: whether the runtime that is there is the default one.
     :param other: variables of the second host.
     :param groups: more of the inventory.
-    :param serial: hosts in a batch; 0: all.
     """
     look = {
         "was_default": default,
@@ -54,13 +54,13 @@ def run(
         "would_change": "{{ changes | default(true) }}",
     }
     look |= {"one_at_a_time": False, "digest": "0"}
+    parts = ["keep_pods.yml", "remove.yml"] if part == "remove.yml" else [part]
     state = "absent" if part == "remove.yml" else state
     variables = {"kubegpu_kubeconfig": str(cluster.kubeconfig), "__nvidia_container_runtime_look": look}
+    variables |= {"__nvidia_container_runtime_result": {}}
     variables |= {"kubegpu_runtime_state": f"{{{{ state | default('{state}') }}}}"}
-    task = {"name": "Run a part", "ansible.builtin.include_role": {"name": "kubegpu.sharing.nvidia_container_runtime"}}
-    task["ansible.builtin.include_role"]["tasks_from"] = part  # type: ignore[index]  # a mapping, as written above
-    play = {"hosts": "gpu-1,other", "gather_facts": False, "connection": "local", "vars": variables, "tasks": [task]}
-    play |= {"serial": serial} if serial else {}
+    play = {"hosts": "gpu-1,other", "gather_facts": False, "connection": "local", "vars": variables}
+    play |= {"tasks": [include(part) for part in parts], **more_of_the_play}
     playbook = directory / "play.yml"
     playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
     inventory = directory / "hosts"
@@ -72,6 +72,13 @@ def run(
         [*command, *python], check=False, capture_output=True, text=True, timeout=120, env=environment
     )
     return done.returncode, done.stdout + done.stderr
+
+
+def include(part: str) -> dict[str, Any]:
+    return {
+        "name": "Run a part",
+        "ansible.builtin.include_role": {"name": "kubegpu.sharing.nvidia_container_runtime", "tasks_from": part},
+    }
 
 
 def pod(cluster: SimulatedCluster, name: str, **spec: Any) -> None:
@@ -121,6 +128,70 @@ def test_class_is_made_once_and_goes_with_the_runtime(cluster: SimulatedCluster,
     code, said = run(cluster, tmp_path, "remove.yml", serial=1)
     assert (code, names(cluster)) == (0, []), said
     assert "stays" not in said
+
+
+@pytest.mark.parametrize("ignore_errors", [False, True])
+def test_class_stays_while_a_host_has_kept_the_runtime(
+    cluster: SimulatedCluster, tmp_path: Path, ignore_errors: bool
+) -> None:
+    """A host that goes back to its old files has the runtime, and pods that name it can run there."""
+    run(cluster, tmp_path, "runtime_class.yml")
+    failing = ["-e", f"kubegpu_runtime_root={tmp_path}"]
+    code, said = run(
+        cluster,
+        tmp_path,
+        "take_out.yml",
+        *failing,
+        state="absent",
+        groups="[all:vars]\nchanges=False\n",
+        other="changes=True",
+        ignore_errors=ignore_errors,
+    )
+    assert (code, names(cluster)) == (0 if ignore_errors else 2, ["nvidia"]), said
+    said = " ".join(said.split())
+    assert "The RuntimeClass nvidia stays: the runtime may still be on other." in said, said
+
+
+def test_class_that_may_not_be_deleted_is_told_and_goes_with_the_next_run(
+    cluster: SimulatedCluster, tmp_path: Path
+) -> None:
+    run(cluster, tmp_path, "runtime_class.yml")
+    done = ["-e", '{"changes": false}']
+    cluster.fault("api", method="DELETE", path="runtimeclasses", status=403, reason="Forbidden", message="not yours")
+    code, said = run(cluster, tmp_path, "take_out.yml", *done, state="absent")
+    assert (code, names(cluster)) == (2, ["nvidia"]), said
+    said = " ".join(said.split())
+    assert "The RuntimeClass nvidia could not be removed: " in said
+    assert "not yours" in said
+    code, said = run(cluster, tmp_path, "take_out.yml", *done, state="absent")
+    assert (code, names(cluster)) == (0, []), said
+
+
+@pytest.mark.parametrize("default", [False, True])
+def test_class_of_the_old_name_is_told_after_a_change_of_the_name(
+    cluster: SimulatedCluster, tmp_path: Path, default: bool
+) -> None:
+    run(cluster, tmp_path, "runtime_class.yml")
+    wanted = ["-e", "kubegpu_runtime_name=gpu", "-e", f"kubegpu_runtime_default={default}"]
+    code, said = run(cluster, tmp_path, "put_in.yml", "--check", *wanted)
+    assert (code, names(cluster)) == (0, ["nvidia"]), said
+    words = "The RuntimeClass nvidia stays, for nodes that have the runtime under its old name. Once there are none: "
+    assert " ".join(said.split()).count(f"{words}kubectl delete runtimeclass nvidia") == 1
+    # Not where a host has that name, nor of a class that somebody else has made.
+    code, said = run(
+        cluster, tmp_path, "put_in.yml", "--check", groups="[all:vars]\nkubegpu_runtime_name=gpu\n", other="was=gpu"
+    )
+    assert (code, words in " ".join(said.split())) == (0, True), said
+    code, said = run(cluster, tmp_path, "put_in.yml", "--check", other="kubegpu_runtime_name=gpu")
+    assert (code, words in " ".join(said.split())) == (0, False), said
+
+
+def test_class_that_would_be_made_is_told_once(cluster: SimulatedCluster, tmp_path: Path) -> None:
+    """Also where one host has more to do than another."""
+    part = "{{ part | default('runtime_class.yml') }}"
+    code, said = run(cluster, tmp_path, part, "--check", other="part=put_in.yml kubegpu_runtime_name=cuda")
+    assert code == 0, said
+    assert said.count("The RuntimeClass cuda, nvidia would be made.") == 1, said
 
 
 def test_class_of_somebody_else_is_left_and_one_of_another_handler_refused(
@@ -213,6 +284,8 @@ def test_change_that_takes_the_runtime_from_pods_is_refused_as_absent_is(
     code, said = run(cluster, tmp_path, "put_in.yml", "--check", "-e", option, default=True)
     assert code == 2, said
     assert words in " ".join(said.split())
+    if option.startswith("kubegpu_runtime_default"):
+        assert "or leave it the default, with kubegpu_runtime_default: true." in " ".join(said.split())
     # What takes nothing from them is not asked about.
     code, said = run(cluster, tmp_path, "put_in.yml", "--check", "-e", "kubegpu_runtime_default=true", default=True)
     assert code == 0, said
@@ -222,7 +295,7 @@ def test_hosts_that_name_different_classes_are_each_seen_to(cluster: SimulatedCl
     """One host asks for all."""
     named = "kubegpu_runtime_name=cuda"
     code, said = run(cluster, tmp_path, "runtime_class.yml", "--check", other=named)
-    assert (code, names(cluster), "RuntimeClass nvidia, cuda would be made" in said) == (0, [], True), said
+    assert (code, names(cluster), "RuntimeClass cuda, nvidia would be made" in said) == (0, [], True), said
     code, said = run(cluster, tmp_path, "runtime_class.yml", other=named)
     assert (code, names(cluster)) == (0, ["cuda", "nvidia"]), said
     pod(cluster, "train", runtimeClassName="cuda")
