@@ -175,6 +175,7 @@ def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
         "the cluster could not be asked about the RuntimeClass and the pods that use it": (
             ROLE / "tasks/cluster.yml"
         ).read_text("utf-8"),
+        "other settings of containerd than those of now": problems(replace(shared(), config_path="/srv/config.toml")),
         "is masked, so systemd does not start it": masked,
         "More than one container runtime was found on this node": two_runtimes(
             runtime_node(directory / "two", monkeypatch)
