@@ -28,15 +28,15 @@ DUMP = {"argv": [], "rc": 0, "stdout": "version = 3\n", "stderr": ""}
 
 def seen(engine: str, files: dict[str, str | None], *changed: str, **fields: Any) -> Observation:
     """A node whose files of these paths were changed since the start of its engine."""
-    units: dict[str, tuple[str, ...]] = {
+    of_engine: dict[str, dict[str, Any]] = {
         "containerd": {"version": "2.1.9", "config_path": MAIN, "program": "/usr/bin/containerd", "dump": DUMP},
         "crio": {"version": "1.30.0"},
         "docker": {"version": "27.0.0", "live": {"live_restore": True, "swarm": False, "containers": []}},
         "k3s": {"version": "v1.32.3+k3s1", "config_path": f"{K3S}/config.toml"},
         "rke2": {"version": "v1.32.3+rke2r1", "config_path": f"{RKE2}/config.toml"},
         "microk8s": {"config_path": f"{SNAP}/containerd-template.toml"},
-    }[engine]
-    return with_changed(node(engine, {TOOLKIT: "", **files}, **{**units, **fields}), *changed)
+    }
+    return with_changed(node(engine, {TOOLKIT: "", **files}, **{**of_engine[engine], **fields}), *changed)
 
 
 def with_changed(observation: Observation, *paths: str) -> Observation:
