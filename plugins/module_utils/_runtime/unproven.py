@@ -44,7 +44,7 @@ def unproven_restart(plan: RuntimePlan, wish: Wish, observation: Observation) ->
         return replace(plan, warnings=(*plan.warnings, f"{seen} The restart brings that in too; that is permitted."))
     return plan.refused(
         f"{seen} The restart would bring that in too, and if {plan.engine} does not start with it, there is nothing to go back to that it has run with. "
-        f"Restart it yourself ('systemctl restart {' '.join(units)}') and run again, or see that they are right and set "
+        f"Restart it yourself ('systemctl restart {' '.join(units)}') and run again, or see that the change is right and set "
         f"{wish.called('permit_unproven', 'true')}."
     )
 

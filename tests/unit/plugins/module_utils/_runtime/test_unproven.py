@@ -104,7 +104,7 @@ def test_restart_into_a_file_that_was_changed_since_the_start_is_refused(
     assert problem == (
         f"Restarting {engine}: {engine}.service was started before {path} was changed, and has never run with what is there now. "
         f"The restart would bring that in too, and if {engine} does not start with it, there is nothing to go back to that it has run with. Restart "
-        f"it yourself ('systemctl restart {engine}.service') and run again, or see that they are right and set "
+        f"it yourself ('systemctl restart {engine}.service') and run again, or see that the change is right and set "
         "kubegpu_runtime_permit_unproven: true."
     )
 
@@ -114,6 +114,13 @@ def test_file_that_is_not_read_at_the_start_hinders_nothing(
     engine: str, files: dict[str, str | None], path: str
 ) -> None:
     assert plan_runtime(WISH, seen(engine, files, path)).problems == ()
+
+
+def test_directory_beside_drop_ins_is_no_file_that_was_changed() -> None:
+    path = "/etc/crio/crio.conf.d/old"
+    observation = seen("crio", {**CRIO, path: None})
+    directory = replace(observation.files[path], type="directory", changed_since_start=True)
+    assert plan_runtime(WISH, replace(observation, files={**observation.files, path: directory})).problems == ()
 
 
 @pytest.mark.parametrize("engine", ["k3s", "rke2"])
