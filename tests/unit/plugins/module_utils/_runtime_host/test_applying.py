@@ -283,7 +283,7 @@ def test_file_that_is_changed_after_another_one_was_replaced_stays_and_the_other
         step(make_plan(change(node, DROP_IN, "x", make_directory=True), change(node, CONFIG, NEW)))
     assert (refused.value.facts["rolled_back"], refused.value.facts["restored"]) == (True, False)
     assert (refused.value.facts["files_back"], refused.value.facts["serves"]) == (False, True)
-    assert marker(node)["failed"] == "not all old files could be put back"
+    assert (marker(node) or {})["failed"] == "not all old files could be put back"
     assert (
         f"NOT ALL OF THE OLD FILES ARE BACK: {CONFIG} was changed by somebody else meanwhile and was left as it is. containerd was not "
         "restarted. See that they are right, then run again." in refused.value.msg
