@@ -11,10 +11,21 @@ from typing import Any
 import pytest
 from unit.plugins.fakes.runtime_node import RuntimeNode
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning import plan_runtime
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observing import STATE_DIR, Look, observe
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 
 FORMER = "/srv/former/config.toml"
+MAIN, MOVED = "/etc/containerd/config.toml", "/opt/cd/c.toml"
+BARE = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]\nruntime_type = "io.containerd.runc.v2"\n'
+
+
+def planned(node: RuntimeNode, state: str = "present") -> RuntimePlan:
+    seen = Observation.from_dict(observe(Look(root=Root(str(node.root)))))
+    return plan_runtime(Wish(state=state, allow_missing_binary=True), seen)
 
 
 def test_recorded_file_that_the_runtime_reads_no_more_is_looked_at_too(node: RuntimeNode) -> None:
@@ -31,3 +42,21 @@ def test_record_that_somebody_damaged_is_looked_at_all_the_same(node: RuntimeNod
     found = observe(Look(root=Root(str(node.root))))
     assert found["record"]["files"] == files
     assert not [path for path in found["files"] if path in ("", "a", "/srv/a")]
+
+
+def test_config_flag_that_was_changed_since_leaves_ours_behind_until_it_is_put_right_by_hand(node: RuntimeNode) -> None:
+    node.write(MAIN, BARE)
+    made = planned(node)
+    assert not made.problems
+    node.write(MAIN, made.files[0].content or "")
+    node.write(f"{STATE_DIR}/record.json", json.dumps(made.record))
+    assert not planned(node).changed
+    node.write(MOVED, BARE)
+    node.set_flags(f" --config {MOVED}")
+    for state in ("present", "absent"):
+        (told,) = planned(node, state).problems
+        assert f"{MAIN} has some of it, by the record {STATE_DIR}/record.json" in told
+        assert f"(its config is {MOVED})" in told
+    node.write(MAIN, BARE)
+    assert planned(node, "absent").forgets
+    assert [one.path for one in planned(node).files] == [MOVED]
