@@ -112,7 +112,7 @@ runtime:
     pending:
       description:
         - A change that was not finished, with run, since, phase, files (with the checksums before and after), and whether a restart of the
-          runtime is owed.
+          runtime is owed. If it was not interrupted, but its way back failed, C(failed) says how.
       type: dict
       returned: success
     kubelet_endpoint: {description: "The socket that the kubelet says it uses, if it does.", type: str, returned: success}
