@@ -163,7 +163,10 @@ class Swap:
                 sync_directory(os.path.dirname(name))
                 return
         # This file system has no second names: a copy takes space, and is as good.
-        _write_beside(self._kept_names(real)[-1], real, FileStep(path, None, read_bytes(real)))
+        copy, there = self._kept_names(real)[-1], os.stat(real)
+        _write_beside(copy, real, FileStep(path, None, read_bytes(real)))
+        # By its time the next look tells whether the runtime was started with it.
+        os.utime(copy, ns=(there.st_atime_ns, there.st_mtime_ns))
 
     def _bring_back(self, path: str, real: str, noted: Mapping[str, Any]) -> None:
         kept = self._find_kept(real, noted)

@@ -350,12 +350,14 @@ def test_old_file_comes_back_where_the_file_system_has_no_second_names(
     node.path(CONFIG).chmod(0o640)
     if os.geteuid() == 0:
         os.chown(node.path(CONFIG), 12, 34)
+    os.utime(node.path(CONFIG), (1000, 1000))
     before = node.path(CONFIG).stat()
     with pytest.raises(KubeGpuError, match="The old files are back"):
         step(make_plan(change(node, CONFIG, BREAK)))
     assert stands_as_before(node)
     after = node.path(CONFIG).stat()
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert after.st_mtime == before.st_mtime == 1000
 
 
 @pytest.fixture
