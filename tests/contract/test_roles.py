@@ -28,8 +28,8 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 }
 USER_VARIABLE = re.compile(r"\bkubegpu_[a-z0-9_]+\b")
 PLACES = ("README.md", "CONTRIBUTING.md", "docs", "inventories", "playbooks", "roles")
-# Groups that the rollout makes, and what it hands from play to play.
-NO_SETTINGS = {"kubegpu_rollout_nodes", "kubegpu_control", "kubegpu_selected_hosts"}
+# Groups that the rollout makes, what it hands from play to play, and how names of settings begin.
+NO_SETTINGS = {"kubegpu_rollout_nodes", "kubegpu_control", "kubegpu_selected_hosts", "kubegpu_runtime_"}
 # Metrics have the collection's name before them too.
 METRICS = {metric.name for metric in describe_usage(Reading(None, {}, 0))}
 # What a default may refer to beside the user's variables.

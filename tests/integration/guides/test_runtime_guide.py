@@ -14,6 +14,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
+from inspect import getsource
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -25,6 +26,7 @@ from unit.plugins.fakes.seen_runtime import after, seen_file, seen_runtime
 from unit.plugins.module_utils._runtime.nodes import BINARY, node
 
 from ansible_collections.kubegpu.sharing.plugins.filter.toolkit_problems import toolkit_problems
+from ansible_collections.kubegpu.sharing.plugins.filter.unknown_variables import unknown_variables
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLock
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import compare
@@ -34,6 +36,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.planning 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import going_back
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.applying import Application
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.detection import choose
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.observing import Look, observe
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.steps import take_step
@@ -96,6 +99,26 @@ def shared() -> Observation:
     return Observation.from_dict(done)
 
 
+def warnings(observation: Observation) -> str:
+    """What absent says that it leaves."""
+    return "\n".join(plan_runtime(Wish(state="absent"), observation).warnings)
+
+
+def somebodys() -> Observation:
+    """A node with containerd 1.6 where somebody has added a value to the handler's table."""
+    bare = seen_runtime(
+        "containerd",
+        {MAIN: f"version = 2\n{RUNC}"},
+        version="1.6.20~ds1",
+        program="/usr/bin/containerd",
+        config_path=MAIN,
+    )
+    done = after(bare, plan_runtime(Wish(), Observation.from_dict(bare)).to_dict())
+    table = f"[{CRI}.containerd.runtimes.nvidia]\n"
+    done["files"][MAIN] = seen_file(done["files"][MAIN]["content"].replace(table, f'{table}  snapshotter = "mine"\n'))
+    return Observation.from_dict(done)
+
+
 def compared(before: str, after: str) -> str:
     plan = plan_runtime(Wish(), containerd(DEBIAN))
     return "\n".join(compare(plan, dump(before), dump(after)))
@@ -153,8 +176,11 @@ def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     edited = replace(killing, ending=(), files={MAIN: replace(killing.files[MAIN], changed_since_start=True)})
     bare = replace(containerd(DEBIAN), binaries={BINARY: {"exists": False}})
     changing, masked = found(runtime_node(directory / "node", monkeypatch))
+    unrecorded = replace(containerd(f"version = 2\n{NVIDIA}"), dump=dump(f"version = 2\n{RUNC}{NVIDIA}"))
+    keep_pods = (ROLE / "tasks/keep_pods.yml").read_text("utf-8")
     return {
         "DOES NOT SERVE ON THIS NODE": dead(runtime_node(directory / "dead", monkeypatch), monkeypatch),
+        "NOT ALL OF THE OLD FILES ARE BACK": getsource(going_back),
         "it has a table of the CRI plugin": problems(containerd(IMPORTING, f"version = 2\n[{CRI}]\n  x = 1\n")),
         "what is not ours would change, so nothing is written": compared("a = 1\n", "a = 2\n"),
         "what is ours does not take effect": compared("a = 1\n", "a = 1\n"),
@@ -180,6 +206,13 @@ def refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
         "More than one container runtime was found on this node": two_runtimes(
             runtime_node(directory / "two", monkeypatch)
         ),
+        "No container runtime was found on this node": str(choose(Root("/"), "auto", [], None)[1]),
+        "is unknown and has no effect": unknown_variables(["kubegpu_runtime_defualt"], [])[0],
+        "was not confirmed in time": getsource(going_back),
+        "Drain them from the node, and run again": keep_pods,
+        "the cluster has no node": keep_pods,
+        "no record on this node says that it was put in from here": warnings(unrecorded),
+        "stays as a whole": warnings(somebodys()),
     }
 
 
@@ -195,6 +228,7 @@ def test_refusals_are_in_the_words_of_the_guide(tmp_path: Path, monkeypatch: pyt
     assert re.findall(r"   \* - ``(.+)``\n", table) == list(said)
     for words, problem in said.items():
         assert re.sub("held by run …", "held by", words) in problem, words
+    assert "systemd knows no docker.service" in str(choose(Root("/"), "docker", [], None)[1])
 
 
 @pytest.mark.parametrize("option", RANGES)
