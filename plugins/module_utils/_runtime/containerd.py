@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_checks import check
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_checks import check, staying
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import (
     Configs,
     effective_cri,
@@ -93,6 +93,8 @@ def _planned(draft: Draft, configs: Configs, probe: Probe) -> RuntimePlan:
         draft.add(step)
     if draft.leaving and draft.restarts:
         draft.problems += dangling(draft, configs, draft.leaving)
+    if draft.leaving and not draft.wish.present and (draft.recorded or draft.observation.file(configs.drop_in).exists):
+        draft.warnings += staying(draft, configs, draft.leaving)
     add_toolkit_config(draft)
     hidden = [("plugins", layout.plugin)] if is_stale(draft, configs, series) else []
     drafted = draft.plan(probe, ours=replace(ours, tables=(*ours.tables, *_touched(draft, configs), *hidden)))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Iterator, List, Mapping
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import (
@@ -46,6 +47,19 @@ def check(draft: Draft, configs: Configs) -> List[str]:
                 f"Leave it at inherit, or install a newer containerd."
             )
     return found
+
+
+def staying(draft: Draft, configs: Configs, name: str) -> List[str]:
+    """Files that have a runtime of that name also once the steps are done, each in a sentence; those that were told already are not."""
+    texts = {one.seen.path: one.text for one in (configs.main, *configs.imported)}
+    texts.update({step.edited.seen.path: step.edited.text or "" for step in draft.steps})
+    begin = {path: f"The runtime {name} in {path} stays" for path in texts}
+    return [
+        f"{begin[path]}: what is left of it was not put in from here. Take it out by hand if nobody needs it."
+        for path, text in texts.items()
+        if name in read_config(replace(draft.observation.file(path), content=text)).runtimes
+        and not any(one.startswith(begin[path]) for one in draft.warnings)
+    ]
 
 
 def _unknown_version(draft: Draft) -> str:

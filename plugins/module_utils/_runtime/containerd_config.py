@@ -39,6 +39,23 @@ def plugin_name(config_version: int) -> str:
     return CRI_PLUGINS[1] if config_version == 2 else CRI_PLUGINS[2]
 
 
+def of_version(ours: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record with the names that the file has now: somebody may have migrated it to another version since."""
+    version = data.get("version")
+    plugin = plugin_name(version) if isinstance(version, int) else None
+
+    def renamed(path: Sequence[str]) -> List[str]:
+        is_cri = plugin is not None and len(path) > 1 and path[0] == "plugins" and path[1] in CRI_PLUGINS
+        return [path[0], str(plugin), *path[2:]] if is_cri else list(path)
+
+    return {
+        **ours,
+        "values": [{**entry, "path": renamed(entry["path"])} for entry in ours.get("values") or ()],
+        "tables": [renamed(table) for table in ours.get("tables") or ()],
+        "runtime": renamed(ours.get("runtime") or ()),
+    }
+
+
 @dataclass(frozen=True)
 class ConfigFile:
     """A config file that containerd reads.

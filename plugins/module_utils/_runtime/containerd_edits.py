@@ -8,11 +8,10 @@ from __future__ import annotations
 import copy
 import posixpath
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import plugin_name, reads
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import of_version, reads
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_runtimes import is_said
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.dumps import CRI_PLUGINS
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import (
     add_element,
     drop_element,
@@ -74,7 +73,9 @@ class ConfigEditor:
         expected = copy.deepcopy(data)
         entries: List[Dict[str, Any]] = []
         values = list(self.values)
-        if values and lookup(data, self.runtime[:-1]) is None:
+        # What others put into the runtime's table makes no runtime without ours.
+        partial = bool(values) and _is_partial(data, self.runtime)
+        if values and not _names(data, self.runtime) - ({self.runtime[-1]} if partial else set()):
             first = [one for one in values if one[0][: len(self.runtime)] != self.runtime]
             values = [*first, *self.others, *(one for one in values if one not in first)]
         if "version" not in data:
@@ -85,7 +86,10 @@ class ConfigEditor:
             entries.append({"path": list(path), "value": value, "before": _before(text, data, path)})
             self._set(expected, path, value)
             text = put(text, path, value)
-        ours: Dict[str, Any] = {"values": entries, "tables": _made(data, values), "made": base is None}
+        made = _made(data, values, self.runtime if partial else None)
+        ours: Dict[str, Any] = {"values": entries, "tables": made, "made": base is None}
+        if partial:
+            ours["partial"] = True
         if self.imported is not None and not reads(_imports(data), posixpath.dirname(self.path), self.imported):
             text = add_element(text, IMPORTS, self.imported)
             ours["imported"] = self.imported
@@ -103,7 +107,7 @@ class ConfigEditor:
         :raises TomlError: no TOML.
         """
         data = parse(text, self.path)
-        ours = _of_version(ours, data)
+        ours = of_version(ours, data)
         expected = copy.deepcopy(data)
         told: List[str] = []
         for entry in self._to_take_out(data, ours, told):
@@ -136,37 +140,55 @@ class ConfigEditor:
     def _to_take_out(
         self, data: Mapping[str, Any], ours: Mapping[str, Any], told: List[str]
     ) -> List[Mapping[str, Any]]:
-        """Entries that still hold our values. A runtime that somebody made his own stays whole: half a one is a dead one."""
+        """Entries that still hold our values. A runtime that somebody made his own stays whole: half a one is a dead one.
+
+        Of one that is put in anew, all of ours go, also those that were edited: no edit becomes what was there before us.
+        """
         runtime = tuple(ours.get("runtime") or self.runtime)
         entries = list(ours.get("values") or ())
         held = [entry for entry in entries if lookup(data, entry["path"]) == entry["value"]]
-        for entry in entries:
-            found = lookup(data, entry["path"])
-            if entry not in held and found is not None:
-                told.append(
-                    f"{show(entry['path'])} in {self.path} was changed since from {literal(entry['value'])} to "
-                    f"{literal(found)}; it stays as it is."
-                )
         made = [tuple(one) for one in ours.get("tables") or () if tuple(one[:-1]) == runtime[:-1]]
-        kept = [one for one in made if _foreign(data, one, held)]
+        anew = runtime if self.values and runtime == self.runtime and runtime in made else None
+        edited = [entry for entry in entries if entry not in held]
+        told += [text for text in (self._edit_of(entry, data, anew) for entry in edited) if text]
+        if anew is not None:
+            held += [entry for entry in edited if tuple(entry["path"][: len(anew)]) == anew]
+            held = [entry for entry in held if lookup(data, entry["path"]) is not None]
+        kept = [one for one in made if one != anew and _foreign(data, one, held)]
         if runtime in kept:
             told.append(
                 f"The runtime {show(runtime[-1:])} in {self.path} stays as a whole, since it has values that were not put there by "
                 f"this collection: {', '.join(show(path) for path in _foreign(data, runtime, held))}. Take it out by hand if nobody "
                 "needs it."
             )
-        if kept or set(lookup(data, runtime[:-1]) or {}) - {one[-1] for one in made}:
+        if kept or _names(data, runtime) - {one[-1] for one in made}:
             # A file that names any runtime has to name the others too.
             kept += [one for one in made if one != runtime]
         gone = [one for one in made if one not in kept]
         # A tool that wrote the file anew wrote all defaults out too.
-        implied = [
-            path for one in gone for path in _inside(data, one) if not any(path == tuple(e["path"]) for e in held)
-        ]
+        known = {tuple(entry["path"]) for entry in held}
+        theirs = {(*one, *path) for one in gone for path in _foreign(data, one, held)}
+        implied = [path for one in gone for path in _inside(data, one) if path not in known and path not in theirs]
         return [
             *(entry for entry in held if not any(tuple(entry["path"])[: len(one)] == one for one in kept)),
             *({"path": list(path), "value": lookup(data, path), "before": None} for path in implied),
         ]
+
+    def _edit_of(self, entry: Mapping[str, Any], data: Mapping[str, Any], anew: Optional[Path]) -> Optional[str]:
+        """What somebody made of a value of ours, and what becomes of that; None if there is nothing to tell.
+
+        :param anew: the runtime's table, if all of ours in it is put in anew.
+        """
+        path, found = tuple(entry["path"]), lookup(data, entry["path"])
+        wanted = dict(self.values)
+        said = f"{show(path)} in {self.path} was changed since from {literal(entry['value'])} to"
+        if found is None:
+            partly = anew is not None and lookup(data, anew) is not None
+            return f"{said} nothing; that is undone." if partly and path in wanted else None
+        if path in wanted and wanted[path] == found:
+            return None
+        undone = path in wanted or (anew is not None and path[: len(anew)] == anew)
+        return f"{said} {literal(found)}; {'that is undone' if undone else 'it stays as it is'}."
 
     def _without_import(self, text: str, expected: Dict[str, Any], ours: Mapping[str, Any]) -> str:
         imported = ours.get("imported")
@@ -211,6 +233,17 @@ def _inside(data: Mapping[str, Any], table: Path) -> List[Path]:
     return [path for path, value in flatten(found, table).items() if value != {}] if isinstance(found, Mapping) else []
 
 
+def _names(data: Mapping[str, Any], runtime: Path) -> Set[str]:
+    """The runtimes that there are tables of."""
+    tables = lookup(data, runtime[:-1])
+    return set(tables) if isinstance(tables, Mapping) else set()
+
+
+def _is_partial(data: Mapping[str, Any], runtime: Path) -> bool:
+    """Whether there is a runtime's table without what makes it one."""
+    return lookup(data, runtime) is not None and lookup(data, (*runtime, "runtime_type")) is None
+
+
 def _foreign(data: Mapping[str, Any], table: Path, held: Sequence[Mapping[str, Any]]) -> List[Path]:
     """What somebody else put into a runtime's table of ours, by keys below it."""
     known = {tuple(entry["path"]) for entry in held}
@@ -225,23 +258,6 @@ def _values(data: Mapping[str, Any]) -> Dict[Path, Any]:
     return {path: value for path, value in flatten(data).items() if value != {}}
 
 
-def _of_version(ours: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A record with the names that the file has now: somebody may have migrated it to another version since."""
-    version = data.get("version")
-    plugin = plugin_name(version) if isinstance(version, int) else None
-
-    def renamed(path: Sequence[str]) -> List[str]:
-        is_cri = plugin is not None and len(path) > 1 and path[0] == "plugins" and path[1] in CRI_PLUGINS
-        return [path[0], str(plugin), *path[2:]] if is_cri else list(path)
-
-    return {
-        **ours,
-        "values": [{**entry, "path": renamed(entry["path"])} for entry in ours.get("values") or ()],
-        "tables": [renamed(table) for table in ours.get("tables") or ()],
-        "runtime": renamed(ours.get("runtime") or ()),
-    }
-
-
 def _before(text: str, data: Mapping[str, Any], path: Path) -> Optional[str]:
     """The value's own text, to be put back to the byte; None without one."""
     found = lookup(data, path)
@@ -250,13 +266,17 @@ def _before(text: str, data: Mapping[str, Any], path: Path) -> Optional[str]:
     return raw_value(text, path) or literal(found)
 
 
-def _made(data: Mapping[str, Any], values: Sequence[Tuple[Path, Any]]) -> List[List[str]]:
-    """Tables that are not there yet."""
+def _made(data: Mapping[str, Any], values: Sequence[Tuple[Path, Any]], partial: Optional[Path]) -> List[List[str]]:
+    """Tables that are not there yet.
+
+    :param partial: a runtime's that counts as such with those below it.
+    """
     made: List[List[str]] = []
     for path, _value in values:
-        for length in range(1, len(path)):
-            if lookup(data, path[:length]) is None and list(path[:length]) not in made:
-                made.append(list(path[:length]))
+        for table in [path[:length] for length in range(1, len(path))]:
+            missing = lookup(data, table) is None or (partial is not None and table[: len(partial)] == partial)
+            if missing and list(table) not in made:
+                made.append(list(table))
     return made
 
 

@@ -163,7 +163,8 @@ def _is_there(draft: Draft, configs: Configs, ours: Ours) -> bool:
 
 def _said(draft: Draft, edited: Edited, where: str) -> str:
     if not draft.wish.present:
-        return f"take the runtime {draft.leaving} out"
+        stays = draft.leaving in read_config(replace(edited.seen, content=edited.text)).runtimes
+        return f"take out what was put in for {draft.leaving}" if stays else f"take the runtime {draft.leaving} out"
     default = ", as the default one," if draft.wish.default else ""
     name, there = draft.wish.name, read_config(edited.seen)
     if name not in there.runtimes:

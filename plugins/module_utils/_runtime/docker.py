@@ -48,7 +48,7 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
     root = _parsed(draft, path, text)
     if root is not None:
         _say_what_is_there(draft, root)
-        editor = JsonEditor(path, _members(wish, root))
+        editor = JsonEditor(path, _members(wish, root) if wish.present else (), ("runtimes",))
         if wish.present:
             _refuse_doubled(draft, path, text, editor)
             _refuse_what_docker_cannot(draft, root)
@@ -177,6 +177,8 @@ def _edit(draft: Draft, path: str, editor: JsonEditor) -> None:
     if edited.changed and default in draft.kept["runtimes"] and default not in (_value(after, "runtimes") or {}):
         if not _is_added_by_flag(draft, default):
             draft.problems.append(still_default(default, "a flag of the unit (--default-runtime)" if flag else path))
+    if draft.recorded and not wish.present and not edited.told and draft.leaving in (_value(after, "runtimes") or {}):
+        draft.notes.append(f"runtimes.{draft.leaving} was there before anything was put in from here, and stays.")
     done = ", ".join(".".join(member) for member, _value_wanted in editor.members)
     draft.add(Step(edited, f"set {done}" if wish.present else f"take out what was put in for {draft.leaving}"))
 

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.json_text import (
     BOM,
     JsonTextError,
+    Node,
     lookup,
     parse,
     remove_member,
@@ -27,21 +28,27 @@ class JsonEditor:
 
     :param name: of the file, for messages.
     :param members: path of keys and value, in the order of setting.
+    :param runtimes: path of the object whose members are whole or not there at all.
     """
 
     name: str
     members: Tuple[Tuple[Path, Any], ...]
+    runtimes: Path = ()
 
     def with_ours(self, base: Optional[str]) -> Tuple[Optional[str], Dict[str, Any]]:
         """See ``laws.Editor``."""
         text = base if base and base.strip(BOM + " \t\r\n") else "{}\n"
         done: List[Dict[str, Any]] = []
+        partial = False
         for path, value in self.members:
             root = parse(text)
             found = lookup(root, path)
             if found is not None and equal(found.value, value):
                 continue
             held = next(depth for depth in range(len(path), -1, -1) if lookup(root, path[:depth]) is not None)
+            if self._is_of_runtime(path) and held == len(path) - 1:
+                # What others put into it makes no runtime without ours.
+                held, partial = held - 1, True
             done.append(
                 {
                     "path": list(path),
@@ -53,7 +60,10 @@ class JsonEditor:
                 }
             )
             text = set_member(text, path, value)
-        return (text, {"members": done}) if done else (base, {})
+        return (text, {"members": done, **({"partial": True} if partial else {})}) if done else (base, {})
+
+    def _is_of_runtime(self, path: Path) -> bool:
+        return bool(self.runtimes) and path[:-2] == self.runtimes
 
     def without_ours(self, text: str, ours: Mapping[str, Any]) -> Tuple[Optional[str], List[str]]:
         """See ``laws.Editor``."""
@@ -62,10 +72,17 @@ class JsonEditor:
             for one in reversed(ours.get("members") or []):
                 path = tuple(one["path"])
                 found = lookup(parse(text), path)
+                made = self._is_of_runtime(path) and not one["had"] and int(one["held"]) < len(path) - 1
+                anew = made and path in dict(self.members)
+                beside = _beside(parse(text), path) if made and not anew else []
                 if found is None or not equal(found.value, one["value"]):
-                    now = "was taken out" if found is None else f"is {json.dumps(found.value)} now"
+                    told += self._edit_of(path, one["value"], found)
+                    if not anew:
+                        continue
+                if beside:
                     told.append(
-                        f"{'.'.join(path)} in {self.name} was set to {json.dumps(one['value'])} here and {now}; it stays so."
+                        f"{'.'.join(path[:-1])} in {self.name} stays as a whole, since it has values that were not put there by this collection: "
+                        f"{', '.join(beside)}. Take it out by hand if nobody needs it."
                     )
                 elif one["had"]:
                     text = set_member(text, path, one["before"])
@@ -74,6 +91,15 @@ class JsonEditor:
         except JsonTextError as error:
             told.append(f"{self.name} is no JSON any more ({error}); what was put in is still in it.")
         return text, told
+
+    def _edit_of(self, path: Path, value: Any, found: Optional[Node]) -> List[str]:
+        """What somebody made of a member of ours, and what becomes of that."""
+        wanted = dict(self.members)
+        if path in wanted and found is not None and equal(wanted[path], found.value):
+            return []
+        now = "was taken out" if found is None else f"is {json.dumps(found.value)} now"
+        becomes = "that is undone" if path in wanted else "it stays so"
+        return [f"{'.'.join(path)} in {self.name} was set to {json.dumps(value)} here and {now}; {becomes}."]
 
     def same(self, one: Optional[str], other: Optional[str]) -> bool:
         """Equal values are equal to who reads the file."""
@@ -101,6 +127,12 @@ def doubled(text: str, paths: Sequence[Path]) -> List[str]:
                 break
             node = member.node
     return sorted(set(found))
+
+
+def _beside(root: Node, path: Path) -> List[str]:
+    """Keys of others beside a member."""
+    above = lookup(root, path[:-1])
+    return [member.key for member in above.members if member.key != path[-1]] if above is not None else []
 
 
 def _without(text: str, path: Path, held: int) -> str:

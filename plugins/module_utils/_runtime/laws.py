@@ -5,7 +5,8 @@
 
 ``base = original, if the file is as we left it, else the file without ours``; ``result = base with ours``. From that follows:
 present twice is once; absent undoes present to the byte if nobody else edited the file, and else takes out exactly those of
-our fields that still hold our values; present with other options is absent and then present.
+our fields that still hold our values; present with other options is absent and then present. What somebody made of our fields
+is undone by present and told; it never becomes what was there before us.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.diffs import diff_entry
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation, SeenFile
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import FileChange, sha256
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.record import FileRecord, Record
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.record import UNKNOWN, FileRecord, Record
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 
@@ -26,11 +27,15 @@ class Editor(Protocol):
     def with_ours(self, base: Optional[str]) -> Tuple[Optional[str], Dict[str, Any]]:
         """The file with ours, and how to take it out again: plain JSON for the record, {} if nothing was put in.
 
+        ``partial`` in it says that others have put something into a table of ours, which is none without ours.
+
         :param base: the file's text without ours; None without a file.
         """
 
     def without_ours(self, text: str, ours: Mapping[str, Any]) -> Tuple[Optional[str], List[str]]:
         """The file without those of ours that still hold our values (None: no file), and a sentence on each that does not.
+
+        A runtime that this editor puts in anew goes whatever somebody made of it: with its own values, and nothing of others.
 
         :param ours: what ``with_ours`` answered when they were put in.
         """
@@ -85,21 +90,21 @@ def edit(seen: SeenFile, recorded: Optional[FileRecord], editor: Editor, present
             told = [f"{seen.path} was edited by somebody else since; what is not ours stays."]
         return Edited(seen, base, None, tuple(told))
     text, ours = editor.with_ours(base)
-    if told and recorded is not None and text is not None:
-        # What is set anew does not stay as somebody changed it.
-        told = [one for one in told if one in editor.without_ours(text, recorded.ours)[1]]
     if recorded is not None and text != seen.content and editor.same(text, seen.content):
         # Somebody edited beside ours, which still stands as it shall: nothing to write, and the way back is known.
         return Edited(seen, seen.content, recorded, tuple(told))
     if text == base and not ours:
         return Edited(seen, text, None, tuple(told))
+    if recorded is not None and ours.get("partial"):
+        # No text to go back to: the base would leave half a runtime.
+        return Edited(seen, text, FileRecord(None, UNKNOWN, sha256(text), ours), tuple(told))
     return Edited(seen, text, FileRecord(base, sha256(base), sha256(text), ours), tuple(told))
 
 
 def _base(seen: SeenFile, recorded: Optional[FileRecord], editor: Editor) -> Tuple[Optional[str], List[str]]:
     if recorded is None:
         return seen.content, []
-    if sha256(seen.content) == recorded.result_sha256:
+    if sha256(seen.content) == recorded.result_sha256 and recorded.original_sha256 != UNKNOWN:
         return recorded.original, []
     if seen.content is None or sha256(seen.content) == recorded.original_sha256:
         # A run that was killed noted what it would write, and did not reach this file; or somebody put it back.

@@ -95,7 +95,16 @@ def _edit(draft: Draft, path: str, text: str) -> None:
     edited = edit(seen, recorded_or_marked(draft, seen), editor, wish.present)
     _refuse_to_dangle(draft, path, edited.text or "")
     done = f"define the runtime {wish.name} in" if wish.present else f"take {draft.leaving} out of"
+    if not wish.present and _defines(edited.text or "", str(draft.leaving)):
+        done = f"take out what was put in for {draft.leaving} from"
+        draft.notes.append(
+            f"{path} still defines the runtime {draft.leaving}, not as it was put in from here: it stays."
+        )
     draft.add(Step(edited, f"{done} MicroK8s' template"))
+
+
+def _defines(text: str, name: str) -> bool:
+    return any(find_table(text, ("plugins", plugin, "containerd", "runtimes", name)) for plugin in PLUGINS)
 
 
 def _refuse_to_dangle(draft: Draft, path: str, text: str) -> None:

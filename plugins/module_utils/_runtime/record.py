@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional
 
 SCHEMA_VERSION = 1
+#: In the place of the original's checksum: there is no text that could be put back as a whole.
+UNKNOWN = ""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class FileRecord:
     """What was done to one file.
 
     :param original: its text before anything of ours was in it; None: there was no file.
-    :param original_sha256: of that text; None without a file.
+    :param original_sha256: of that text; None without a file, ``UNKNOWN`` where that text is not known.
     :param result_sha256: of the text with ours in it; None: the file was removed (one that was taken over).
     :param ours: how to take ours out if somebody else edited the file since. Only the engine's editor reads it.
     """

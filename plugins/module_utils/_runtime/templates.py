@@ -126,24 +126,33 @@ class TemplateEditor:
         """See ``laws.Editor``."""
         told = []
         block = ours.get("block") or ""
-        if block:
+        if block and text.count(block.lstrip("\r\n")) != 1:
+            text, now = self._without_edited(text)
+            told.append(
+                f"What stands between '{BEGIN}' and '{END}' in {self.name} was changed since it was put in here; {now}."
+            )
+        elif block:
             # The line end that was put before it belongs to a file that may have grown since.
             for put in (block, block.lstrip("\r\n")):
                 if text.count(put) == 1:
                     text = text.replace(put, "")
                     break
-            else:
-                told.append(
-                    f"What stands between '{BEGIN}' and '{END}' in {self.name} was changed since it was put in here; it stays as it is."
-                )
         for line in reversed(ours.get("lines") or []):
             if text.count(line["after"]) == 1:
                 text = text.replace(line["after"], line["before"])
             else:
+                again = any(line["after"].split("=")[0].strip() == one.key for one in self.settings)
                 told.append(
-                    f"The line {line['after'].strip()} in {self.name} was changed since it was set here; it stays as it is."
+                    f"The line {line['after'].strip()} in {self.name} was changed since it was set here; {'that is undone' if again else 'it stays as it is'}."
                 )
         return text, told
+
+    def _without_edited(self, text: str) -> Tuple[str, str]:
+        """The text without our block, whatever somebody made of what is ours in it, and what becomes of that."""
+        blocks = own_blocks(text)
+        if len(blocks) != 1:
+            return text, "it stays as it is"
+        return text.replace(blocks[0], ""), "that is undone" if self.block else "it goes"
 
     def same(self, one: Optional[str], other: Optional[str]) -> bool:
         """Where our block stands between other tables says nothing, and neither do blank lines around it."""
@@ -152,8 +161,21 @@ class TemplateEditor:
 
 def recorded_or_marked(draft: Draft, seen: SeenFile) -> Optional[FileRecord]:
     """What a former run noted of a template; if that was lost, what stands between our marks."""
-    blocks = _OURS.findall(seen.content or "")
+    blocks = own_blocks(seen.content or "")
     return draft.recorded_of(seen) or (FileRecord(None, "", "", {"block": blocks[0]}) if blocks else None)
+
+
+def own_blocks(text: str) -> List[str]:
+    """What stands between our marks, where nobody put a table of his own there: no other runtime, and none but the CRI plugin's."""
+
+    def is_own(block: str) -> bool:
+        paths = [path for path, _line in tables(block)]
+        names = {path[4] for path in paths if path[2:4] == ("containerd", "runtimes")}
+        known = ((), ("containerd",))
+        others = [path for path in paths if path[2:4] != ("containerd", "runtimes") and path[2:] not in known]
+        return len(names) <= 1 and not others and all(path[:1] == ("plugins",) for path in paths)
+
+    return [block for block in _OURS.findall(text) if is_own(block)]
 
 
 def _apart(text: str) -> Tuple[List[str], str]:

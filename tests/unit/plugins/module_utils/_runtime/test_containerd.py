@@ -52,7 +52,14 @@ def test_broken_toml_is_told_with_its_place() -> None:
     assert "The file is as it was" in told
 
 
-@pytest.mark.parametrize("path", ["plugins", "plugins.'io.containerd.grpc.v1.cri'.containerd"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "plugins",
+        "plugins.'io.containerd.grpc.v1.cri'.containerd",
+        "plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes",
+    ],
+)
 def test_value_in_the_place_of_a_table_is_told(path: str) -> None:
     told = problem(seen(f"version = 2\n{path} = 5\n"))
     assert told.startswith(f"Editing {MAIN}: plugins.")
@@ -440,14 +447,14 @@ def test_field_that_somebody_changed_since_stays_and_is_told() -> None:
     )
 
 
-def test_field_that_is_set_anew_is_not_said_to_stay() -> None:
+def test_field_that_is_set_anew_is_not_said_to_stay_but_to_be_undone() -> None:
     start = seen(PLAIN + RUNC)
     there = after(start, plan(start, default=True).to_dict())
     text = there["files"][MAIN]["content"]
     there["files"][MAIN] = seen_file(text.replace('default_runtime_name = "nvidia"', 'default_runtime_name = "mine"'))
     again = plan(there, default=True)
     assert 'default_runtime_name = "nvidia"' in (again.files[0].content or "")
-    assert not again.warnings
+    assert ['changed since from "nvidia" to "mine"; that is undone.' in one for one in again.warnings] == [True]
     # Not wished any more, it does stay.
     assert "it stays as it is" in plan(there, default=False).warnings[0]
 
@@ -459,7 +466,11 @@ def test_field_of_a_runtime_that_was_there_before_goes_back_alone() -> None:
     there["files"][MAIN] = seen_file(there["files"][MAIN]["content"] + "# by hand\n")
     gone = plan(there, state="absent")
     assert gone.files[0].content == PLAIN + RUNC + theirs + "# by hand\n"
-    assert gone.warnings == (f"{MAIN} was edited by somebody else since; what is not ours stays.",)
+    assert gone.warnings == (
+        f"{MAIN} was edited by somebody else since; what is not ours stays.",
+        f"The runtime nvidia in {MAIN} stays: what is left of it was not put in from here. Take it out by hand if nobody needs it.",
+    )
+    assert f"take out what was put in for nvidia ({MAIN})" in gone.actions
 
 
 INLINE = f'version = 2\n[{V2}.containerd]\nruntimes = {{ runc = {{ runtime_type = "io.containerd.runc.v2" }} }}\n'
@@ -507,6 +518,15 @@ def test_runtime_that_somebody_made_his_own_stays_whole() -> None:
     assert not gone.files
     assert "stays as a whole" in gone.warnings[0]
     assert "snapshotter" in gone.warnings[0]
+
+
+def test_runtime_that_somebody_put_into_the_main_file_beside_a_drop_in_is_told_when_ours_goes() -> None:
+    start = seen("version = 3\n", "2.1.9")
+    there = after(start, plan(start).to_dict())
+    theirs = f'[{V3}.containerd.runtimes.nvidia]\nruntime_type = "io.containerd.runc.v2"\n'
+    there["files"][MAIN] = seen_file(there["files"][MAIN]["content"] + theirs)
+    gone = plan(there, state="absent")
+    assert [text for text in gone.warnings if text.startswith(f"The runtime nvidia in {MAIN} stays: ")]
 
 
 def test_other_edits_beside_ours_are_no_reason_to_write() -> None:

@@ -568,6 +568,19 @@ def test_template_that_somebody_edited_beside_ours_loses_ours_alone() -> None:
     assert after(edited, plan_runtime(ABSENT, edited)).text(path) == TEMPLATE + "# later\n"
 
 
+def test_edit_of_our_block_in_a_template_is_undone_and_told() -> None:
+    path = f"{etc()}/config-v3.toml.tmpl"
+    start = rancher(SECOND, {path: TEMPLATE})
+    configured = after(start, plan_runtime(Wish(name="gpu"), start))
+    edited = with_file(configured, path, (configured.text(path) or "").replace(BINARY, "/usr/local/bin/by-hand"))
+    again = plan_runtime(Wish(name="gpu"), edited)
+    assert any("that is undone" in told for told in again.warnings)
+    assert after(edited, again).text(path) == configured.text(path)
+    gone = plan_runtime(ABSENT, edited)
+    assert any("it goes" in told for told in gone.warnings)
+    assert after(edited, gone).text(path) == TEMPLATE
+
+
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [

@@ -197,3 +197,28 @@ def test_absent_where_nothing_is_changes_nothing() -> None:
         plan = plan_runtime(ABSENT, microk8s(text))
         assert not plan.changed
         assert not plan.problems
+
+
+@pytest.mark.parametrize("between", [(), (Wish(default=True),)], ids=["absent_at_once", "present_between"])
+def test_edit_of_our_block_keeps_nothing_in_effect(between: tuple[Wish, ...]) -> None:
+    configured = after(microk8s(), plan_runtime(Wish(), microk8s()))
+    edited = with_file(configured, PATH, (configured.text(PATH) or "").replace(BINARY, "/usr/local/bin/by-hand"))
+    for wish in between:
+        plan = plan_runtime(wish, edited)
+        assert any("that is undone" in told for told in plan.warnings)
+        edited = after(edited, plan)
+        assert rendered(edited)["containerd"]["runtimes"]["nvidia"]["options"]["BinaryName"] == BINARY
+    assert after(edited, plan_runtime(ABSENT, edited)).text(PATH) == TEXT
+
+
+def test_runtime_that_stays_is_not_said_to_be_taken_out() -> None:
+    configured = after(microk8s(), plan_runtime(Wish(default=True), microk8s()))
+    theirs = f'[plugins."{CRI}".containerd.runtimes.kata]\n  runtime_type = "io.containerd.kata.v2"\n# END'
+    edited = with_file(configured, PATH, (configured.text(PATH) or "").replace("# END", theirs))
+    edited = with_file(edited, PATH, (edited.text(PATH) or "").replace('name = "nvidia"', 'name = "runc"'))
+    for _run in range(2):
+        plan = plan_runtime(ABSENT, edited)
+        assert not any("take nvidia out" in one for one in plan.actions)
+        assert any("still defines the runtime nvidia" in note for note in plan.notes)
+        edited = after(edited, plan)
+        assert "runtimes.kata]" in (edited.text(PATH) or "")

@@ -16,6 +16,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates
     Setting,
     TemplateEditor,
     find_table,
+    own_blocks,
     tables,
     uses_base,
     values,
@@ -161,16 +162,30 @@ def test_key_of_a_table_that_ends_the_text_gets_a_line_of_its_own() -> None:
     assert EDITOR.without_ours(result, ours) == (text, [])
 
 
-def test_changed_block_and_line_stay_and_are_told() -> None:
+def test_changed_block_goes_and_changed_line_stays_and_both_are_told() -> None:
     text = sample("microk8s-template.toml")
     result, ours = EDITOR.with_ours(text)
     assert result is not None
     edited = result.replace(
         'runtimes.gpu]\n  runtime_type = "io.containerd.runc.v2"', 'runtimes.gpu]\n  runtime_type = "mine"'
     )
-    gone, told = EDITOR.without_ours(edited.replace('= "gpu"', '= "runc"'), ours)
-    assert gone == edited.replace('= "gpu"', '= "runc"')
-    assert len(told) == 2
+    edited = edited.replace('= "gpu"', '= "runc"')
+    gone, told = TemplateEditor("x").without_ours(edited, ours)
+    assert gone == edited[: edited.index("# BEGIN")]
+    assert ["it goes" in told[0], "it stays as it is" in told[1]] == [True, True]
+    # What is put in anew is undone.
+    assert EDITOR.without_ours(edited, ours)[0] == gone
+    assert all("that is undone" in one for one in EDITOR.without_ours(edited, ours)[1])
+
+
+def test_table_that_somebody_put_between_our_marks_is_not_taken_along() -> None:
+    result, ours = EDITOR.with_ours(sample("microk8s-template.toml"))
+    edited = (result or "").replace("# END", '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata]\n# END')
+    for editor in (EDITOR, TemplateEditor("x", settings=(DEFAULT,))):
+        gone, told = editor.without_ours(edited, ours)
+        assert "runtimes.kata]" in (gone or "")
+        assert "it stays as it is" in told[0]
+    assert not own_blocks(edited)
 
 
 def test_file_with_windows_line_ends_keeps_them() -> None:
