@@ -180,7 +180,9 @@ def test_main_file_of_which_the_record_was_lost_is_told(make: Make) -> None:
     ],
     ids=["runc", "nvidia"],
 )
-def test_runtime_that_we_had_to_name_and_somebody_edited_stays(make: Make, series: str, old: str, new: str) -> None:
+def test_runtime_that_somebody_edited_goes_once_a_run_has_undone_that_and_stays_otherwise(
+    make: Make, series: str, old: str, new: str
+) -> None:
     host = make(series)
     host.write("config.toml", "version = 2\n")
     host.apply(PRESENT)
@@ -192,12 +194,14 @@ def test_runtime_that_we_had_to_name_and_somebody_edited_stays(make: Make, serie
     assert bool(host.runtime("nvidia")["options"].get("SystemdCgroup")) is ("runc" in new)
     assert not host.plan(PRESENT).changed
     host.apply(ABSENT)
-    assert runtimes(host) == (["runc"] if "runc" in new else ["runc", "nvidia"])
+    assert runtimes(host) == ["runc"]
+    assert "/opt/" not in host.main.read_text()
     # The same without a run in between.
     host.main.write_text(edited)
     host.record = noted
-    host.apply(ABSENT)
-    assert runtimes(host)[0] == "runc"
+    gone = host.apply(ABSENT)
+    assert runtimes(host) == (["runc"] if "runc" in new else ["runc", "nvidia"])
+    assert any("The runtime nvidia in" in told for told in gone.warnings) is ("runc" not in new)
 
 
 def by_nvidia_ctk(binary: str = "/usr/bin/nvidia-container-runtime") -> str:
