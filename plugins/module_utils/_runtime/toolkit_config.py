@@ -101,12 +101,15 @@ class ToolkitEditor:
             if _plain(document.get(key)) is one["value"]:
                 _put_back(document, key, one["before"])
             else:
+                becomes = "that is undone" if key in self.switches else "it stays as it is"
                 told.append(
-                    f"{key} in {PATH} was changed since it was set here to {str(one['value']).lower()}; it stays as it is."
+                    f"{key} in {PATH} was changed since it was set here to {str(one['value']).lower()}; {becomes}."
                 )
         listed = ours.get("runtimes")
         if listed:
-            told.extend(_take_out_of_list(document, listed))
+            of_list = _take_out_of_list(document, listed)
+            # What is put first anew is not taken out.
+            told += [] if self.low_level == listed["value"][0] else of_list
         return written(document, text), told
 
     def same(self, one: Optional[str], other: Optional[str]) -> bool:

@@ -121,6 +121,13 @@ def test_absent_after_somebody_changed_our_value_leaves_it_and_tells() -> None:
     assert any(f"{ENVIRONMENT} in {PATH} was changed since it was set here to false" in told for told in back.warnings)
 
 
+def test_edit_of_our_value_that_is_set_anew_is_told_as_undone() -> None:
+    plan = planned(sample("toolkit_1_14.toml"), HARDENED)
+    edited = str(result(plan)).replace(f"{ENVIRONMENT} = false", f"{ENVIRONMENT} = true")
+    again = planned(edited, HARDENED, before=plan)
+    assert ["was changed since it was set here to false; that is undone." in told for told in again.warnings] == [True]
+
+
 def test_absent_of_switches_warns_of_pods_that_lose_their_gpus() -> None:
     plan = planned(sample("toolkit_1_14.toml"), HARDENED)
     back = planned(result(plan), Wish(state="absent"), before=plan)
