@@ -91,18 +91,7 @@ def failed_facts(error: KubeGpuError) -> dict[str, Any]:
     """The result of a change that was not made. Problems are in the message already, which Ansible shows twice."""
     facts = {name: value for name, value in error.facts.items() if name not in ("problems", "found", "log_lines")}
     facts["changed"] = bool(facts.get("restarted") or facts.get("rolled_back"))
-    if facts["changed"]:
-        facts["told"] = _taken_back(facts)
     return {**facts, "msg": error.msg}
-
-
-def _taken_back(facts: Mapping[str, Any]) -> str:
-    """The last word on the screen: of files that are back, and a runtime that does not serve, it is the latter."""
-    files = "the old files are back" if facts.get("files_back", facts.get("restored")) else "NOT ALL OLD FILES ARE BACK"
-    if not facts.get("serves", True):
-        return f"Taken back: {files}, and THE CONTAINER RUNTIME DOES NOT SERVE ON THIS NODE"
-    restart = "the container runtime was restarted with them" if facts.get("restarted") else "nothing was restarted"
-    return f"Taken back: {files}, {restart}"
 
 
 def actions_of(plan: RuntimePlan, observation: Observation, params: Mapping[str, Any]) -> list[str]:
