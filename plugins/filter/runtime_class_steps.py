@@ -15,7 +15,7 @@ description:
     the API for all of them, and this filter says what follows.
   - A RuntimeClass that is wanted, and is not there, is to be made; one that stands for another handler is refused.
   - A RuntimeClass goes only when no host can have its runtime any more. So it must have been made by the collection, no host may keep the runtime, each
-    host of the inventory's group and of the play must have been heard and have lost it, and the run must not be limited.
+    host of the inventory's group and of the play must have been heard, each that was to lose it must have lost it, and the run must not be limited.
 positional: asker, classes, run
 options:
   _input:
@@ -86,7 +86,7 @@ def runtime_class_steps(
 ) -> dict[str, list[Any]]:
     """What is to become of the RuntimeClasses that hosts have noted."""
     notes, answers, hosts = to_plain(noted), to_plain(classes), to_plain(run)
-    return _needs(_of_batch(notes, asker, hosts), answers) | _removals(notes, asker, answers, hosts)
+    return _needs(_of_batch(notes, asker, hosts), asker, answers) | _removals(notes, asker, answers, hosts)
 
 
 def _of_batch(notes: Sequence[_Note], asker: str, run: Mapping[str, Any]) -> list[_Note]:
@@ -95,9 +95,10 @@ def _of_batch(notes: Sequence[_Note], asker: str, run: Mapping[str, Any]) -> lis
     return own + [note for note in notes if note["host"] != asker and note["host"] in run["batch"]]
 
 
-def _needs(notes: Sequence[_Note], classes: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
-    # Who is asked to make it need not say that it is wanted.
-    wanted = [note for place, note in enumerate(notes) if place == 0 or note["wanted"]]
+def _needs(notes: Sequence[_Note], asker: str, classes: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
+    # Who is asked to make it need not say that it is wanted. Where hosts do not wait for each other, one may note another name
+    # after the API was asked; that one asks for itself.
+    wanted = [note for note in notes if (note["host"] == asker or note["wanted"]) and note["name"] in classes]
     first = {note["name"]: note for note in reversed(wanted)}
     missing = [note for note in wanted if note is first[note["name"]] and not classes[note["name"]]["exists"]]
     # One that is missing is made here, so it is not told of.
@@ -118,7 +119,7 @@ def _removals(
     kept = {note["name"] for note in notes if note["keeps"]}
     unneeded = [name for name, answer in classes.items() if answer["ours"] and name not in kept]
     ours = _in(unneeded, batch, "leaves")
-    may_go = any(note["leaves"] for note in batch[:1]) and not run["limited"] and not left_out
+    may_go = any(note["leaves"] for note in batch if note["host"] == asker) and not run["limited"] and not left_out
     going = ours if may_go else []
     goes = [] if still else going
     return {

@@ -47,8 +47,19 @@ def test_asker_gets_its_class_though_it_says_of_none_that_it_is_wanted_and_other
     assert [said["host"] for said in told["missing"]] == ["a"]
 
 
+def test_asker_that_the_play_has_lost_is_heard_all_the_same() -> None:
+    told = steps(note("a", "keeps"), note("b"), classes={"nvidia": NONE}, playing=["b"], batch=["b"])
+    assert [said["host"] for said in told["missing"]] == ["a"]
+    assert steps(gone("a"), all=["a", "b"], playing=["b"], batch=["b"])["stays"] == ["nvidia"]
+
+
+def test_class_that_was_noted_after_the_api_was_asked_is_left_to_who_wants_it() -> None:
+    told = steps(note("a", "keeps"), note("b", "keeps", name="cuda"), classes={"nvidia": NONE})
+    assert [said["name"] for said in told["missing"]] == ["nvidia"]
+
+
 def test_class_that_only_a_host_of_another_batch_wants_is_not_made() -> None:
-    told = steps(note("a", "keeps"), note("b", "keeps", name="cuda"), classes={"nvidia": OURS}, batch=["a"])
+    told = steps(note("a", "keeps"), note("b", "keeps", name="cuda"), classes={"nvidia": OURS, "cuda": NONE}, batch=["a"])
     assert (told["missing"], told["wrong"]) == ([], [])
 
 
