@@ -87,6 +87,24 @@ def pod(cluster: SimulatedCluster, name: str, **spec: Any) -> None:
     cluster.client().create(PODS, body)
 
 
+def kubeconfig_of_a_reader(cluster: SimulatedCluster, directory: Path) -> Path:
+    """Of somebody who may look at everything, and change nothing."""
+    client, rbac = cluster.client(), "/apis/rbac.authorization.k8s.io/v1"
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    client.create(accounts, {"metadata": {"name": "reader"}})
+    rule = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}
+    client.create(f"{rbac}/clusterroles", {"metadata": {"name": "reader"}, "rules": [rule]})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader"}
+    who = {"kind": "ServiceAccount", "namespace": "default", "name": "reader"}
+    client.create(f"{rbac}/clusterrolebindings", {"metadata": {"name": "reader"}, "roleRef": role, "subjects": [who]})
+    token = client.create(f"{accounts}/reader/token", {"spec": {"expirationSeconds": 3600}})["status"]["token"]
+    config = yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))
+    config["users"][0]["user"] = {"token": token}
+    path = directory / "reader.kubeconfig"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return path
+
+
 def names(cluster: SimulatedCluster) -> list[str]:
     return [item["metadata"]["name"] for item in cluster.client().items(CLASSES)]
 
@@ -167,6 +185,22 @@ def test_class_that_may_not_be_deleted_is_told_and_goes_with_the_next_run(
     assert (code, names(cluster)) == (0, []), said
 
 
+def test_class_that_may_not_be_made_is_told_before_a_runtime_is_changed(
+    cluster: SimulatedCluster, tmp_path: Path
+) -> None:
+    reader = ["-e", f"kubegpu_kubeconfig={kubeconfig_of_a_reader(cluster, tmp_path)}"]
+    code, said = run(cluster, tmp_path, "put_in.yml", *reader, "-e", f"kubegpu_runtime_root={tmp_path}")
+    assert (code, names(cluster)) == (2, []), said
+    said = " ".join(said.split())
+    assert "The RuntimeClass nvidia could not be made: " in said
+    assert "cannot create resource" in said
+    assert (
+        "No container runtime of this batch was changed. Get the right to create RuntimeClasses (node.k8s.io)," in said
+    )
+    assert "set kubegpu_runtime_class to false." in said
+    assert "Ask for the runtime" not in said
+
+
 @pytest.mark.parametrize("default", [False, True])
 def test_class_of_the_old_name_is_told_after_a_change_of_the_name(
     cluster: SimulatedCluster, tmp_path: Path, default: bool
@@ -214,7 +248,9 @@ def test_class_of_somebody_else_is_left_and_one_of_another_handler_refused(
         "kubegpu_runtime_class_name=nvidia",
     )
     assert code != 0
-    assert "stands for the handler nvidia, not for gpu" in " ".join(said.split())
+    said = " ".join(said.split())
+    assert "stands for the handler nvidia, not for gpu" in said
+    assert "No RuntimeClass was changed, and no container runtime of this batch." in said
 
 
 def test_absent_is_refused_while_pods_use_the_class(cluster: SimulatedCluster, tmp_path: Path) -> None:
@@ -223,7 +259,26 @@ def test_absent_is_refused_while_pods_use_the_class(cluster: SimulatedCluster, t
     pod(cluster, "plain")
     code, said = run(cluster, tmp_path, "remove.yml")
     assert (code, names(cluster)) == (2, ["nvidia"]), said
-    assert "because pods use the RuntimeClass nvidia: default/train-0." in " ".join(said.split())
+    said = " ".join(said.split())
+    assert "because pods of this cluster, on whatever node, use the RuntimeClass nvidia: default/train-0. Where" in said
+    # The pod may be on any node: nobody is to end it for the sake of one that it is not on.
+    assert "To take it out everywhere, remove these pods, or have them name no RuntimeClass, and run again." in said
+    alone = "To take it out of this node alone, drain and cordon it, then run with --limit"
+    assert f"{alone} gpu-1 -e kubegpu_runtime_class=false." in said
+    # That goes on to the runtime, which is none here.
+    this = ["--limit", "gpu-1", "-e", "kubegpu_runtime_class=false", "-e", f"kubegpu_runtime_root={tmp_path}"]
+    code, said = run(cluster, tmp_path, "take_out.yml", *this, state="absent")
+    assert (code, "Ask for the runtime" in said, names(cluster)) == (2, True, ["nvidia"]), said
+
+
+def test_long_list_of_pods_is_cut(cluster: SimulatedCluster, tmp_path: Path) -> None:
+    run(cluster, tmp_path, "runtime_class.yml")
+    for number in range(22):
+        pod(cluster, f"train-{number:02}", runtimeClassName="nvidia")
+    code, said = run(cluster, tmp_path, "remove.yml")
+    assert code == 2, said
+    assert "default/train-18, default/train-19 and 2 more. Where" in " ".join(said.split())
+    assert "train-20" not in said
 
 
 @pytest.mark.parametrize(
@@ -242,8 +297,8 @@ def test_absent_asks_about_the_class_of_the_runtime_that_is_there_and_removes_th
     renamed = [word for name, value in options.items() for word in ("-e", f"{name}={value}")]
     code, said = run(cluster, tmp_path, "remove.yml", *renamed)
     assert (code, names(cluster)) == (2, sorted(["gpu", there])), said
-    words = f"The runtime nvidia of gpu-1 was not removed, because pods use the RuntimeClass {there}: default/train-0."
-    assert words in " ".join(said.split())
+    words = "The runtime nvidia of gpu-1 was left as it is, because pods of this cluster, on whatever node, use the RuntimeClass"
+    assert f"{words} {there}: default/train-0. Where the node has it no more" in " ".join(said.split())
     cluster.client().delete(f"{PODS}/train-0")
     cluster.wait_until(lambda: not cluster.client().items(PODS), 30, "the end of the pod")
     code, said = run(cluster, tmp_path, "remove.yml", *renamed)
@@ -267,7 +322,7 @@ def test_absent_of_the_default_is_refused_while_gpu_pods_run_on_the_node(
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("kubegpu_runtime_name=gpu", "because pods use the RuntimeClass nvidia: default/named."),
+        ("kubegpu_runtime_name=gpu", "use the RuntimeClass nvidia: default/named. Where"),
         ("kubegpu_runtime_default=false", "pods with GPUs are on the node gpu-1: default/plain."),
     ],
     ids=["name", "default"],
@@ -283,9 +338,15 @@ def test_change_that_takes_the_runtime_from_pods_is_refused_as_absent_is(
         pod(cluster, "plain", nodeName="gpu-1", container={"resources": {"limits": {"nvidia.com/gpu": "1"}}})
     code, said = run(cluster, tmp_path, "put_in.yml", "--check", "-e", option, default=True)
     assert code == 2, said
-    assert words in " ".join(said.split())
+    said = " ".join(said.split())
+    assert words in said
     if option.startswith("kubegpu_runtime_default"):
-        assert "or leave it the default, with kubegpu_runtime_default: true." in " ".join(said.split())
+        assert "or leave it the default, with kubegpu_runtime_default: true." in said
+    else:
+        assert (
+            "To rename it everywhere, remove these pods, or have them name no RuntimeClass, and run again. To" in said
+        )
+        assert "To rename it on this node alone, drain and cordon it, then run with --limit gpu-1 -e" in said
     # What takes nothing from them is not asked about.
     code, said = run(cluster, tmp_path, "put_in.yml", "--check", "-e", "kubegpu_runtime_default=true", default=True)
     assert code == 0, said
@@ -301,7 +362,8 @@ def test_hosts_that_name_different_classes_are_each_seen_to(cluster: SimulatedCl
     pod(cluster, "train", runtimeClassName="cuda")
     code, said = run(cluster, tmp_path, "remove.yml", other=f"{named} was=cuda")
     assert (code, names(cluster)) == (2, ["cuda", "nvidia"]), said
-    assert "The runtime cuda of other was not removed, because pods use the RuntimeClass cuda: default/train." in said
+    words = "The runtime cuda of other was left as it is, because pods of this cluster, on whatever node, use the RuntimeClass"
+    assert f"{words} cuda: default/train." in said
     # Where nothing is there to be removed, and the class stays, nothing is taken from the pod.
     code, said = run(
         cluster, tmp_path, "remove.yml", "-e", '{"changes": false}', "--limit", "other", other=f"{named} was=cuda"
@@ -321,7 +383,8 @@ def test_nothing_is_changed_where_the_cluster_cannot_be_asked(
     code, said = run(cluster, tmp_path, state, *options, state=wanted)
     said = " ".join(said.split())
     assert code == 2, said
-    assert "No container runtime was changed, because the cluster could not be asked" in said
+    # Those of an earlier batch may have been.
+    assert "No container runtime of this batch was changed, because the cluster could not be asked" in said
     assert "kubegpu_kubeconfig" in said
     assert "kubegpu_runtime_class to false" in said
     assert "Ask for the runtime" not in said
