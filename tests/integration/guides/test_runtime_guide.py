@@ -25,6 +25,7 @@ from unit.plugins.fakes.runtime_node import CONFIG, RuntimeNode, change, make_pl
 from unit.plugins.fakes.seen_runtime import after, seen_file, seen_runtime
 from unit.plugins.module_utils._runtime.nodes import BINARY, node
 
+from ansible_collections.kubegpu.sharing.plugins.filter.runtime_classes import runtime_classes
 from ansible_collections.kubegpu.sharing.plugins.filter.toolkit_problems import toolkit_problems
 from ansible_collections.kubegpu.sharing.plugins.filter.unknown_variables import unknown_variables
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
@@ -41,6 +42,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.obse
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.steps import take_step
 from ansible_collections.kubegpu.sharing.plugins.plugin_utils._runtime_checks import RANGES, stopped_problems
+from hosts.containerds import SUITES
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs/docsite/rst/guide_make_containerd_ready_for_gpus.rst").read_text("utf-8")
@@ -49,6 +51,7 @@ TOOLKIT_CONFIG = "/etc/nvidia-container-runtime/config.toml"
 ROLE = ROOT / "roles/nvidia_container_runtime"
 TROUBLESHOOTING = (ROLE / "TROUBLESHOOTING.md").read_text("utf-8")
 OURS = "/etc/containerd/conf.d/80-kubegpu-sharing.toml"
+ENGINES = "molecule/nvidia_container_runtime_engines"
 CRI = 'plugins."io.containerd.grpc.v1.cri"'
 NVIDIA = f'[{CRI}.containerd.runtimes.nvidia]\n  runtime_type = "io.containerd.runc.v2"\n'
 IMPORTING = 'version = 2\nimports = ["/etc/containerd/conf.d/*.toml"]\n'
@@ -283,6 +286,12 @@ def test_dead_runs_name_the_copy_of_what_was_there_before_all_of_them(
     assert re.findall(r'^            "(\w+)": ', TROUBLESHOOTING, re.MULTILINE) == ["after", "backup", "before"]
 
 
+def test_command_that_makes_a_runtime_class_alone_is_that_of_the_message() -> None:
+    (said,) = runtime_classes([{"name": "nvidia", "handler": "nvidia", "host": "gpu-l20"}], [{"exists": False}])
+    (command,) = re.findall(r"ansible -i INVENTORY .*?tasks_from=runtime_class'", said)
+    assert f"$ {command.replace('INVENTORY', 'inventory')}\n" in TROUBLESHOOTING
+
+
 @pytest.mark.parametrize("manager", ["apt", "dnf"])
 def test_settings_of_the_toolkit_are_complete(manager: str) -> None:
     (printed,) = [one for one in blocks() if isinstance(one, dict) and "kubegpu_runtime_install_toolkit" in one]
@@ -312,13 +321,21 @@ def hosts_of(scenario: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def tried(how: str) -> list[tuple[str, str]]:
+    """Runtimes and versions of the table that were tried so."""
+    return re.findall(rf"   \* - (\S+)\n     - (.+)\n     - {how}\n", GUIDE)
+
+
 def test_table_says_of_a_runtime_that_it_was_run_if_a_scenario_has_it() -> None:
-    rows = re.findall(r"   \* - (\S+)\n     - (.+)\n     - (Run|Stand-in|Format|Refused)\n", GUIDE)
-    series = {host["test_containerd"] for host in hosts_of("nvidia_container_runtime").values()}
-    run = [(name, version) for name, version, tried in rows if tried == "Run"]
-    assert {version.split()[0] for name, version in run if name == "containerd"} == {
-        {"2": "2.1"}.get(one, one) for one in series
-    }
+    series = [host["test_containerd"] for host in hosts_of("nvidia_container_runtime").values()]
+    # One of each kind of files. Which version of the last one runs moves on with Debian: the scenario compares it with the table.
+    assert sorted(series) == sorted(SUITES) == ["1.6", "1.7", "2"]
+    run = tried("Run")
+    assert [
+        next(one for one in series if f"{version.split()[0]}.".startswith(f"{one}."))
+        for name, version in run
+        if name == "containerd"
+    ] == series
     engines = hosts_of("nvidia_container_runtime_engines")
     own = {name for name, host in engines.items() if "--package" in host.get("test_options", [])}
     assert {name.lower() for name, _version in run} - {"containerd"} == own
@@ -327,7 +344,29 @@ def test_table_says_of_a_runtime_that_it_was_run_if_a_scenario_has_it() -> None:
         for name, host in engines.items()
         if "--containerd" in host.get("test_options", [])
     }
-    told = {name.lower().replace("-", ""): version for name, version, tried in rows if tried == "Stand-in"}
+    told = {name.lower().replace("-", ""): version for name, version in tried("Stand-in")}
     assert set(told) == set(engines) - own
     for name, version in inside.items():
         assert f"containerd {version}" in told[name]
+    says = "".join((ROOT / ENGINES / "files" / one).read_text("utf-8") for one in ("rancher.py", "crio.py"))
+    for name, pattern in {"k3s": r"v{}\.\d+\+k3s", "rke2": r"v{}\.\d+\+rke2", "crio": r"crio version {}\."}.items():
+        assert re.search(pattern.format(re.escape(told[name].split(",")[0])), says), name
+
+
+def test_table_says_of_a_format_that_it_was_tried_if_tests_have_it() -> None:
+    tests = {
+        "containerd": "containerd*",
+        "Docker": "docker",
+        "k3s": "k3s",
+        "RKE2": "k3s",
+        "MicroK8s": "microk8s",
+        "CRI-O": "crio",
+    }
+    told = tried("Format")
+    assert {name for name, _version in told} == set(tests)
+    nodes = (ROOT / "tests/integration/runtime_engines/test_seen_nodes.py").read_text("utf-8")
+    for name, versions in told:
+        files = (ROOT / "tests/unit/plugins/module_utils/_runtime").glob(f"test_{tests[name]}.py")
+        text = "".join(file.read_text("utf-8") for file in files) + nodes
+        for version in re.findall(r"\d+\.\d+", versions):
+            assert re.search(rf'"v?{re.escape(version)}\.\d', text), f"{name} {version}"

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from typing import Any
 
+GUIDE = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "docs/docsite/rst/guide_make_containerd_ready_for_gpus.rst"
 BINARY = "/usr/bin/nvidia-container-runtime"
 
 
@@ -16,6 +20,14 @@ def containerd_section(dump: dict[str, Any]) -> dict[str, Any]:
     plugin = plugins.get("io.containerd.cri.v1.runtime") or plugins["io.containerd.grpc.v1.cri"]
     section: dict[str, Any] = plugin["containerd"]
     return section
+
+
+def test_containerd_is_of_the_series_that_the_guide_says_was_run(host, name):
+    told = re.findall(r"   \* - containerd\n     - (\S+) .+\n     - Run\n", GUIDE.read_text("utf-8"))
+    own = name.removeprefix("containerd-").replace("-", ".")
+    (series,) = [one for one in told if f"{one}.".startswith(f"{own}.")]
+    version = host.check_output("containerd --version").split()[2].removeprefix("v")
+    assert version.startswith(f"{series}.")
 
 
 def test_pods_that_name_the_runtime_run_by_it(environment):
