@@ -48,10 +48,41 @@ def gpu_pods(cluster: SimulatedCluster) -> list[dict[str, Any]]:
     ]
 
 
+def name_devices_by_mounts(cluster: SimulatedCluster) -> None:
+    """The device plugin does, and its pods run with it."""
+    client = cluster.client()
+    template = client.get(PLUGIN)["spec"]["template"]
+    template["spec"]["containers"][0]["args"].append("--device-list-strategy=volume-mounts")
+    client.patch(PLUGIN, {"spec": {"template": template}})
+
+    def rolled() -> bool:
+        status = client.get(PLUGIN)["status"]
+        return bool(status.get("updatedNumberScheduled") == status.get("numberReady") == len(NODES))
+
+    cluster.wait_until(rolled, 120, "the plugin's new pods")
+    cluster.settle()
+
+
+def recreate(cluster: SimulatedCluster, old: list[dict[str, Any]]) -> None:
+    """Have new pods with GPUs in the place of the old ones."""
+    # Kubernetes tells whole seconds, and a pod of the same second may have come before the plugin.
+    time.sleep(1.1)
+    gone = {one["metadata"]["uid"] for one in old}
+    for one in old:
+        cluster.client().delete(f"/api/v1/namespaces/nlp/pods/{one['metadata']['name']}")
+    cluster.wait_until(
+        lambda: (
+            len([one for one in gpu_pods(cluster) if one["metadata"]["uid"] not in gone]) == len(NODES)
+            and not [one for one in gpu_pods(cluster) if one["metadata"]["uid"] in gone]
+        ),
+        120,
+        "new pods with GPUs",
+    )
+
+
 @pytest.mark.timeout(240)
 def test_order_from_a_cluster_as_it_is_found_to_one_that_may_be_hardened(tmp_path: Path) -> None:
     with SimulatedCluster.start("reference", tmp_path, speed=50) as cluster:
-        client = cluster.client()
         found = ask(cluster, "", MOUNTS)
         assert not found["ready"]
         assert (found["nodes"], found["hardened"]) == (list(NODES), [])
@@ -61,17 +92,7 @@ def test_order_from_a_cluster_as_it_is_found_to_one_that_may_be_hardened(tmp_pat
         assert "DaemonSet kube-system/nvidia-device-plugin-daemonset" in found["message"]
 
         assert undone(ask(cluster, MOUNTS, MOUNTS)) == ["name_devices_by_mounts"]
-        template = client.get(PLUGIN)["spec"]["template"]
-        container = template["spec"]["containers"][0]
-        container["args"].append("--device-list-strategy=volume-mounts")
-        client.patch(PLUGIN, {"spec": {"template": template}})
-
-        def rolled() -> bool:
-            status = client.get(PLUGIN)["status"]
-            return status.get("updatedNumberScheduled") == status.get("numberReady") == len(NODES)
-
-        cluster.wait_until(rolled, 120, "the plugin's new pods")
-        cluster.settle()
+        name_devices_by_mounts(cluster)
         old = gpu_pods(cluster)
         found = ask(cluster, MOUNTS, MOUNTS)
         assert undone(found) == ["recreate_pods"]
@@ -85,19 +106,7 @@ def test_order_from_a_cluster_as_it_is_found_to_one_that_may_be_hardened(tmp_pat
         seen = [one["metadata"]["uid"] for one in old]
         assert ask(cluster, MOUNTS, MOUNTS, seen=seen)["ready"]
 
-        # Kubernetes tells whole seconds, and a pod of the same second may have come before the plugin.
-        time.sleep(1.1)
-        gone = {one["metadata"]["uid"] for one in old}
-        for one in old:
-            client.delete(f"/api/v1/namespaces/nlp/pods/{one['metadata']['name']}")
-        cluster.wait_until(
-            lambda: (
-                len([one for one in gpu_pods(cluster) if one["metadata"]["uid"] not in gone]) == len(NODES)
-                and not [one for one in gpu_pods(cluster) if one["metadata"]["uid"] in gone]
-            ),
-            120,
-            "new pods with GPUs",
-        )
+        recreate(cluster, old)
         found = ask(cluster, MOUNTS, MOUNTS)
         assert (found["ready"], found["message"], found["next"]) == (True, "", "")
         assert ask(cluster, REFUSED, MOUNTS)["hardened"] == ["gpu-l20"]
