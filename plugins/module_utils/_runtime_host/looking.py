@@ -21,7 +21,7 @@ TOOLKIT_CONFIG = "/etc/nvidia-container-runtime/config.toml"
 _RANCHER_NAMES = ("config.toml", "config.toml.tmpl", "config-v3.toml.tmpl")
 _RANCHER_DIRECTORIES = ("config.toml.d", "config-v3.toml.d")
 _DATA_DIR = re.compile(r"^data-dir:\s*[\"']?([^\s\"']+)", re.MULTILINE)
-# Imports that import each other would never end; no node has as many.
+# Imports that lead through a link to where they begin would never end; no node has as many.
 _MOST_FILES = 2000
 
 
@@ -30,11 +30,14 @@ class Looking:
 
     :param argv: what its service starts.
     :param recorded: files that earlier runs have put something into, wherever the engine's settings lead now.
+
+    ``problem`` says why not all of them were read, None if they were.
     """
 
     def __init__(self, root: Root, engine: Engine, argv: Sequence[str], recorded: Sequence[str] = ()) -> None:
         self.files: Dict[str, Dict[str, Any]] = {}
         self.listings: Dict[str, Optional[List[str]]] = {}
+        self.problem: Optional[str] = None
         self._root = root
         self._engine = engine
         self._argv = argv
@@ -82,10 +85,16 @@ class Looking:
     def _follow_imports(self) -> None:
         waiting = [self.config_path]
         followed = set()
-        while waiting and len(self.files) < _MOST_FILES:
+        while waiting:
             path = waiting.pop(0)
             if path in followed:
                 continue
+            if len(self.files) >= _MOST_FILES:
+                self.problem = (
+                    f"Looking at what {self.config_path} imports came to {_MOST_FILES} files and no end, and the rest was not read, so what counts "
+                    "cannot be told. Take out imports that lead in a circle, as through a link, and files that nobody needs."
+                )
+                return
             followed.add(path)
             self._add(path)
             patterns = imports.find_imports(self.files[path]["content"] or "")

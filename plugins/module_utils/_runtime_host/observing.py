@@ -146,7 +146,7 @@ def _engine_facts(look: Look, chosen: Candidate, recorded: Sequence[str]) -> Tup
     version, version_problem = _version(look.root, chosen, program)
     facts = {
         "engine": chosen.engine.name,
-        "problem": None if unit else _without_unit(chosen),
+        "problem": looking.problem if unit else _without_unit(chosen),
         "version": version,
         "version_problem": version_problem,
         "program": program,
