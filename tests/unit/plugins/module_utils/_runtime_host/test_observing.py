@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -264,26 +265,25 @@ class Docker(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def docker(node: RuntimeNode, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    node.set_unit("containerd.service", "inactive")
-    node.set_unit("docker.service", "active")
-    node.path("/var/run").mkdir(parents=True)
-    path = node.path("/var/run/docker.sock")
-    # A path of a socket is short: it is made by a name relative to its directory.
-    monkeypatch.chdir(path.parent)
-    server = UnixStreamServer("docker.sock", Docker)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield path
-    server.shutdown()
-    server.server_close()
+def docker(monkeypatch: pytest.MonkeyPatch) -> Iterator[RuntimeNode]:
+    """A node whose Docker answers, in a directory of its own: that of a test may be longer than the path of a socket may be."""
+    with tempfile.TemporaryDirectory(prefix="kubegpu-", dir="/tmp") as directory:
+        node = RuntimeNode(Path(directory))
+        monkeypatch.setenv("PATH", f"{node.programs}{os.pathsep}{os.environ['PATH']}")
+        node.set_unit("containerd.service", "inactive")
+        node.set_unit("docker.service", "active")
+        node.path("/var/run").mkdir(parents=True)
+        server = UnixStreamServer(str(node.path("/var/run/docker.sock")), Docker)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield node
+        server.shutdown()
+        server.server_close()
 
 
-def test_docker_says_whether_its_restart_kills_containers_and_which(node: RuntimeNode, docker: Path) -> None:
-    if len(str(docker)) > 100:
-        pytest.skip("the path of the test's directory is longer than that of a socket may be")
-    node.write("/etc/docker/daemon.json", "{}\n")
-    found = look(node)
+def test_docker_says_whether_its_restart_kills_containers_and_which(docker: RuntimeNode) -> None:
+    docker.write("/etc/docker/daemon.json", "{}\n")
+    found = look(docker)
     assert found["config_path"] == "/etc/docker/daemon.json"
     assert found["live"]["live_restore"] is False
     assert found["live"]["swarm"] is True
