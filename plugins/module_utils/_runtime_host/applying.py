@@ -172,19 +172,16 @@ class Application:
         for path, noted in former.items():
             mine = files.get(path)
             if mine is not None:
-                is_its = mine["before"] == noted["after"] != noted["before"]
-                kept = {**noted, "after": mine["after"]} if is_its else mine
-                # It has made directories that are there now, and go all the same with the last file.
-                files[path] = {**kept, "made": list(dict.fromkeys([*(noted.get("made") or ()), *mine["made"]]))}
-            elif self._stands(path, noted["after"]):
+                files[path] = _merged(mine, noted)
+            elif self._stands(path, noted):
                 files[path] = noted
             else:
                 left[path] = noted
         return left
 
-    def _stands(self, path: str, checksum: Optional[str]) -> bool:
+    def _stands(self, path: str, noted: Document) -> bool:
         try:
-            return digest_of(self._request.root.real(path)) == checksum
+            return digest_of(self._request.root.real(path)) in pending.written(noted)
         except OSError:
             return False
 
@@ -252,6 +249,17 @@ def bring_up(units: List[str], probe: Probe, deadline: float, demanded: FrozenSe
         if problem:
             return problem
     return probe.wait(deadline, demanded)
+
+
+def _merged(mine: Document, former: Document) -> Document:
+    """What is noted of a file that a process which was killed was about to replace, or has replaced."""
+    # It has made directories that are there now, and go all the same with the last file.
+    made = list(dict.fromkeys([*(former.get("made") or ()), *mine["made"]]))
+    theirs = pending.written(former)
+    if mine["before"] == former["before"] or mine["before"] not in theirs:
+        return {**mine, "made": made}
+    # Theirs is still there until it is replaced: on the way back before that, it is not somebody else's.
+    return {**former, "after": mine["after"], "earlier": theirs, "made": made}
 
 
 def _backups_of(document: Document) -> List[str]:

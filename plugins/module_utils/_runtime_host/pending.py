@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.whole_files import remove_durably
@@ -99,16 +100,31 @@ def is_owed(root: Root, marker: Mapping[str, Any]) -> bool:
     return False
 
 
+def written(noted: Mapping[str, Any]) -> List[Optional[str]]:
+    """Checksums of what may be in a file's place by this run, and by those before it that were killed."""
+    return [*(noted.get("earlier") or ()), noted.get("after")]
+
+
 def show(root: Root, marker: Optional[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
     """What an observation tells of it."""
     if marker is None:
         return None
     files = {
-        path: {key: noted.get(key) for key in ("before", "after")}
+        path: {"before": noted.get("before"), "after": _standing(root, path, noted)}
         for path, noted in (marker.get("files") or {}).items()
     }
     shown = {key: marker.get(key) for key in ("run", "since", "phase", "problem", "failed")}
     return {**shown, "owed": is_owed(root, marker), "files": files, "record": _parsed(marker.get("record"))}
+
+
+def _standing(root: Root, path: str, noted: Mapping[str, Any]) -> Optional[str]:
+    """Of what runs have put there, what is there: the last one may not have come so far."""
+    with contextlib.suppress(OSError):
+        found = digest_of(root.real(path))
+        if found in written(noted):
+            return found
+    after: Optional[str] = noted.get("after")
+    return after
 
 
 def _parsed(record: Any) -> Optional[Dict[str, Any]]:

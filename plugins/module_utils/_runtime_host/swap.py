@@ -24,10 +24,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.obse
     digest_of,
     read_bytes,
 )
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.pending import written
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.request import FileStep
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 
-_KEPT = "kept"
+#: Directory of second names, below the state directory.
+KEPT = "kept"
 
 
 class Swap:
@@ -39,7 +41,7 @@ class Swap:
 
     def __init__(self, root: Root, state_dir: str) -> None:
         self._root = root
-        self._kept = os.path.join(root.real(state_dir), _KEPT)
+        self._kept = os.path.join(root.real(state_dir), KEPT)
 
     def note(self, step: FileStep, backup: Optional[str]) -> Dict[str, Any]:
         """What has to be known of a file to go back, whoever does so."""
@@ -102,9 +104,10 @@ class Swap:
     def is_replaced(self, path: str, noted: Mapping[str, Any]) -> bool:
         """Whether the new file is in its place, and is another one than the old."""
         try:
-            return bool(noted["before"] != noted["after"] == digest_of(self._root.real(path)))
+            found = digest_of(self._root.real(path))
         except OSError:
             return False
+        return found != noted["before"] and found in written(noted)
 
     def put_back(self, path: str, noted: Mapping[str, Any]) -> Optional[str]:
         """Bring the old file back. What hinders it; None if it is there.
@@ -116,7 +119,7 @@ class Swap:
             found = digest_of(real)
             if found == noted["before"]:
                 return None
-            if found != noted["after"]:
+            if found not in written(noted):
                 return f"{path} was changed by somebody else meanwhile and was left as it is."
             if noted["before"] is None:
                 os.unlink(real)
