@@ -191,6 +191,7 @@ class Application:
         # Once more: what was changed meanwhile is told before the first file is replaced.
         self._refuse([problem for problem in map(self._swap.compare, self._request.files) if problem])
         self._pending.advance(document, pending.WRITING)
+        self._record.keep(document["record"])
         # Before the files: it alone knows what they were.
         self._record.write(self._request.record)
         for step in self._request.files:

@@ -47,9 +47,11 @@ def _space_problems(request: Request) -> List[str]:
     """Of each file system, whether what is written to it fits beside what is there."""
     state = os.path.join(request.root.real(request.state_dir), NAME)
     needs: Dict[int, Tuple[str, int]] = {}
+    real = request.root.real
     for path, size in [
-        (state, 0),
-        *[(request.root.real(step.path), len(step.content or b"")) for step in request.files],
+        # Copies of what is replaced.
+        (state, sum(_size(real(step.path)) for step in request.files)),
+        *[(real(step.path), len(step.content or b"")) for step in request.files],
     ]:
         directory = os.path.dirname(path)
         while not os.path.isdir(directory):
@@ -63,6 +65,14 @@ def _space_problems(request: Request) -> List[str]:
         for problem in [_space_problem(directory, needed + _SPARE_BYTES)]
         if problem
     ]
+
+
+def _size(path: str) -> int:
+    """Of a file; 0 of none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def _space_problem(directory: str, needed: int) -> Optional[str]:

@@ -19,6 +19,7 @@ from .conftest import Step
 
 pytestmark = pytest.mark.node_side
 
+STATE = "/var/lib/kubegpu-sharing/runtime"
 OLD, NEW = "version = 2\n", "version = 2\n# ours\n"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts take root")
 
@@ -58,10 +59,11 @@ def fill(directory: Path) -> None:
         (directory / str(number)).touch()
 
 
-@pytest.fixture
-def few_inodes(node: RuntimeNode) -> Iterator[Path]:
-    """A file system of its own below /etc/containerd, on which there is no room for one more file."""
-    directory = node.path("/etc/containerd")
+@pytest.fixture(params=["/etc/containerd", STATE], ids=["settings", "state"])
+def few_inodes(node: RuntimeNode, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of its own, of the settings or of what leads back, on which there is no room for one more file."""
+    directory = node.path(request.param)
+    directory.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=4", "tmpfs", str(directory)], check=True)
     node.write(CONFIG, OLD)
     with pytest.raises(OSError):
