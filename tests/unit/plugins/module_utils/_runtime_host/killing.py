@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A process that is killed by signal 9 before a change of the file system of one's choice.
+"""A process that is killed by signal 9 before a change of the host of one's choice.
 
-Each call by which names in the file system change is such a moment. A process of its own counts them and kills itself before the one
-whose turn it is, so that all of them come up, whatever the code becomes.
+Each call by which names in the file system change is such a moment, and each restart of a service. A process of its own counts them and
+kills itself before the one whose turn it is, so that all of them come up, whatever the code becomes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ import os
 import signal
 from typing import Any, Callable
 
-from unit.plugins.fakes.runtime_node import RuntimeNode, params
-
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.steps import take_step
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import systemd
 
 CALLS = ("rename", "replace", "link", "unlink", "mkdir", "rmdir")
 KILLED = -signal.SIGKILL
@@ -24,7 +22,7 @@ MOST = 400
 
 
 def die_before(turn: int) -> None:
-    """Have this process killed before the change of the file system whose turn it is."""
+    """Have this process killed before the change whose turn it is."""
     count = 0
 
     def watch(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,18 +35,19 @@ def die_before(turn: int) -> None:
 
         return watched
 
-    for name in CALLS:
-        setattr(os, name, watch(getattr(os, name)))
+    for owner, names in ((os, CALLS), (systemd, ("restart",))):
+        for name in names:
+            setattr(owner, name, watch(getattr(owner, name)))
 
 
-def run_until(turn: int, node: RuntimeNode, plan: dict[str, Any]) -> int:
-    """The step in a process of its own; its exit status, negative for the signal that ended it."""
+def run_until(turn: int, act: Callable[[], object]) -> int:
+    """Do it in a process of its own; 0 if it comes to its end, negative for the signal that ended it."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
             die_before(turn)
-            take_step(params(node, plan), False)
+            act()
             code = 0
         finally:
             os._exit(code)

@@ -16,51 +16,17 @@ from typing import Any
 import pytest
 from unit.plugins.fakes.runtime_node import BREAK, CONFIG, UNIT, RuntimeNode, change, make_plan, pending
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._boot.program import main
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.host_lock import HostLockError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host import detached, documents, going_back
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime_host.root import Root
 
 from .conftest import Step
+from .detaching import RUN, STATE, Unit, killed_while_it_waits
 
 pytestmark = pytest.mark.node_side
 
 OLD, NEW = "version = 2\n", "version = 2\n# ours\n"
-STATE = "/var/lib/kubegpu-sharing/runtime"
-_RUN = "r1"
-
-
-class Unit:
-    """The transient unit: systemd-run notes what it was given, and the test runs it when it wants."""
-
-    def __init__(self, node: RuntimeNode, step: Step) -> None:
-        self._node = node
-        self._step = step
-        self.files = detached.Files.of(Root(str(node.root)), STATE, _RUN)
-        self._noted = node.programs.parent / "systemd-run"
-        program = node.programs / "systemd-run"
-        program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {self._noted}\n', encoding="utf-8")
-        program.chmod(0o755)
-        (node.programs / "program.pyz").touch()
-
-    def start(self, new: str, **options: Any) -> dict[str, Any]:
-        plan = make_plan(change(self._node, CONFIG, new))
-        program = str(self._node.programs / "program.pyz")
-        return self._step(plan, detached=True, program=program, **options).facts
-
-    def run(self, command: str = "apply") -> int:
-        return main(["runtime", command, "--request", self.files.request], "0")
-
-    @property
-    def arguments(self) -> list[str]:
-        return self._noted.read_text(encoding="utf-8").splitlines()
-
-    def set_active(self) -> None:
-        self._node.set_unit(detached.unit_of(_RUN), "active")
-
-    def result(self) -> dict[str, Any]:
-        return self._step(None, step="result").facts
 
 
 @pytest.fixture
@@ -103,14 +69,14 @@ def test_change_that_is_confirmed_stands(node: RuntimeNode, unit: Unit, monkeypa
         if phase == detached.WAITING:
             assert unit.result()["phase"] == "waiting"
             assert node.loaded == NEW
-            assert detached.confirm(Root(str(node.root)), STATE, _RUN)
+            assert detached.confirm(Root(str(node.root)), STATE, RUN)
 
     monkeypatch.setattr(detached.Files, "tell", tell_and_confirm)
     assert unit.run() == 0
     assert unit.result()["phase"] == "confirmed"
     assert unit.result()["result"]["restarted"]
     assert (node.loaded, pending(node)) == (NEW, None)
-    assert not detached.confirm(Root(str(node.root)), STATE, _RUN)
+    assert not detached.confirm(Root(str(node.root)), STATE, RUN)
 
 
 def test_change_that_is_not_confirmed_is_undone(node: RuntimeNode, unit: Unit, step: Step) -> None:
@@ -197,15 +163,6 @@ def test_change_that_is_refused_has_failed(node: RuntimeNode, unit: Unit) -> Non
     assert unit.run() == 1
     assert unit.result()["phase"] == "failed"
     assert node.read(CONFIG) == "somebody else's\n"
-
-
-def killed_while_it_waits(unit: Unit) -> None:
-    pid = os.fork()
-    if pid == 0:
-        detached.wait_for_word = lambda files, seconds: os.kill(os.getpid(), 9)  # type: ignore[assignment,return-value]  # it ends
-        unit.run()
-        os._exit(0)
-    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == 9
 
 
 def test_process_that_was_killed_while_it_waits_is_undone_by_the_second_one(node: RuntimeNode, unit: Unit) -> None:

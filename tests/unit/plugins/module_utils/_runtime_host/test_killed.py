@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def each_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: str, every
     for turn in range(1, MOST, every):
         node = RuntimeNode(tmp_path / f"node-{turn}")
         monkeypatch.setenv("PATH", f"{node.programs}{os.pathsep}{path}")
-        if run_until(turn, node, plan_for(node, new)) != KILLED:
+        if run_until(turn, partial(take_step, params(node, plan_for(node, new)), False)) != KILLED:
             shutil.rmtree(tmp_path / f"node-{turn}")
             return killed
         # Whole files only, and each of them is one of the two.

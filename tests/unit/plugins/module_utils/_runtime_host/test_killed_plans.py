@@ -8,6 +8,7 @@ to the same end, and taking out what is ours leaves every byte as it was.
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_plan_made_for_what_a_killed_run_left_comes_to_the_same_end(
         node.load()
         if state == "absent":
             carry_out(node, "present")
-        ended = run_until(turn, node, plan(node, state)) != KILLED
+        ended = run_until(turn, partial(take_step, params(node, plan(node, state)), False)) != KILLED
         carry_out(node, state)
         assert (TABLE in node.loaded) == (state == "present")
         assert node.settings() == node.loaded
