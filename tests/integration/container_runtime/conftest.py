@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from hosts.fixture import running
+from hosts.containerds import layer
+from hosts.fixture import running, skipped_where_unavailable
+from hosts.packages import install_packages
 from simulator.cluster import SimulatedCluster
 
 from .real_host import CONFIG, ORIGINAL, STATE, RealHost
@@ -22,7 +24,11 @@ SCENARIO = {"name": "small", "nodes": [{"name": "gpu-1", "gpus": [{"card": "T4",
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHost]:
     """A host whose containerd runs."""
     directory = tmp_path_factory.mktemp("machine")
-    with running(directory / "host", "runtime-node") as host:
+    with skipped_where_unavailable():
+        install_packages()
+        # Whatever release of Debian this machine has.
+        layers = [layer("1.6")]
+    with running(directory / "host", "runtime-node", layers) as host:
         found = RealHost(host, directory)
         found.prepare()
         yield found

@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
-from hosts.fixture import running
+from hosts.containerds import layer
+from hosts.fixture import running, skipped_where_unavailable
 from hosts.host import Host, execute
+from hosts.packages import install_packages
 
 INFO = "kubegpu.sharing.container_runtime_info"
 FILES = "kubegpu.sharing.runtime_files"
@@ -122,7 +124,11 @@ def wait_for(condition: Callable[[], bool]) -> None:
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     directory = tmp_path_factory.mktemp("machine")
-    with running(directory / "host", "runtime-files") as host:
+    with skipped_where_unavailable():
+        install_packages()
+        # Whatever release of Debian this machine has.
+        layers = [layer("1.6")]
+    with running(directory / "host", "runtime-files", layers) as host:
         yield Node(host, directory)
 
 
