@@ -253,8 +253,15 @@ def test_toolkit_leaves_a_package_manager_that_works(toolkit: Toolkit) -> None:
         # apt would go to the version that is pinned by itself, at the next upgrade.
         assert NEW in toolkit.run(f"cat {PIN}")
         assert toolkit.run("apt-get indextargets >/dev/null && echo works") == "works"
+        # One that apt has worked with is what the packages there came from: it stays.
+        worked = "deb [trusted=yes] file:/srv/mirror /"
+        toolkit.run(f"echo '{worked}' > {SOURCE}")
+        said = refused(toolkit.play(version=OLD))
+        assert "The file is what it was before." in said
+        assert toolkit.run(f"cat {SOURCE}") == worked
+        assert toolkit.run("apt-get indextargets >/dev/null && echo works") == "works"
     finally:
-        toolkit.run(f"rm {other}")
+        toolkit.run(f"rm {other}; rm -f {SOURCE}")
 
 
 def test_toolkit_removal_takes_what_the_role_brought(toolkit: Toolkit) -> None:
@@ -282,6 +289,18 @@ def test_toolkit_that_other_packages_need_is_not_removed(toolkit: Toolkit) -> No
         assert "kubegpu_runtime_install_toolkit false" in said
     assert toolkit.installed() == dict.fromkeys(NAMES, OLD)
     toolkit.run("dpkg --remove other")
+    script = f"/var/lib/dpkg/info/{NAMES[1]}.prerm"
+    toolkit.run(f"printf '#!/bin/sh\\necho it will not go >&2; exit 1\\n' > {script}; chmod 755 {script}")
+    said = refused(toolkit.play(tasks="toolkit_remove"))
+    assert (
+        "The NVIDIA container toolkit was not removed from node: apt-get -y -q -o DPkg::Lock::Timeout=300 remove"
+        in said
+    )
+    assert "ended with 100: " in said
+    assert "it will not go" in said
+    assert "Its source and its key stay with it. Make that command work, and run again." in said
+    assert toolkit.run(f"rm {script}; ls {SOURCE}") == SOURCE
+    toolkit.run("dpkg --configure -a >/dev/null 2>&1")
     assert changed(toolkit.play(tasks="toolkit_remove")) > 0
     assert toolkit.installed() == {EARLIER: OLD}
 
@@ -291,6 +310,10 @@ def test_toolkit_by_dnf_is_installed_as_pinned(toolkit: Toolkit) -> None:
     settings = {"manager": "dnf", "dnf_url": f"file://{RPMS}"}
     toolkit.run("echo '# changed again' >> /etc/systemd/system/canary.service")
     assert toolkit.run(CHANGED_UNIT) == "yes"
+    # rpm's words for a package that is not there end as those for one that is.
+    assert toolkit.run(f"rpm -q {NAMES[0]} 2>/dev/null || true") == f"package {NAMES[0]} is not installed"
+    said = toolkit.play("--check", **settings)
+    assert f"{', '.join(NAMES)} {OLD}; now installed: none of them" in re.sub(r"\s+", " ", said)
     assert changed(toolkit.play(**settings)) > 0
     assert toolkit.rpms() == sorted(f"{name}-{OLD}" for name in NAMES)
     assert toolkit.run(CHANGED_UNIT) == "yes"
