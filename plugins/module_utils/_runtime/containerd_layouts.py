@@ -99,7 +99,10 @@ def stale_drop_in_steps(draft: Draft, configs: Configs) -> List[Step]:
 
 
 def drop_in_steps(draft: Draft, configs: Configs, layout: Layout, ours: Ours) -> List[Step]:
-    """A file of our own, and the main one as far as it has to import it."""
+    """A file of our own, and the main one as far as it has to import it.
+
+    That is so on 2.2 too, whose default config imports conf.d: a main file without imports need not, see ``unproven``.
+    """
     wish, seen = draft.wish, draft.observation.file(configs.drop_in)
     recorded = draft.recorded_of(seen)
     if wish.present and recorded is None and not seen.exists and _is_there(draft, configs, ours):

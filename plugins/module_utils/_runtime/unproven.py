@@ -24,8 +24,11 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_c
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 _SERVES = ("active", "reloading")
-#: From here on containerd reads conf.d beside its main file unasked.
-_READS_CONF_D = (2, 2, 0)
+# From here on, `containerd config default` names /etc/containerd/conf.d/*.toml in its imports (containerd, pull request 12323). A 2.2.1
+# whose main file had no imports did not read that directory (kata-containers, pull request 13176), and no 2.2 was run for this. So the
+# planner has the main file import what it writes there, on any version; and here, files there count as read: if that is wrong, a restart
+# is refused for nothing, and the other way round it would bring in what was never proven.
+_NAMES_CONF_D = (2, 2, 0)
 
 
 def unproven_restart(plan: RuntimePlan, wish: Wish, observation: Observation) -> RuntimePlan:
@@ -66,16 +69,17 @@ def _all(observation: Observation) -> List[SeenFile]:
 
 
 def _of_containerd(observation: Observation) -> List[SeenFile]:
+    """What its files import, and all of conf.d where the version's default config imports that, whether or not this main file does."""
     configs = read_configs(observation)
     every = (configs.main, *configs.imported)
     beside = posixpath.dirname(configs.drop_in)
-    unasked = (parse_version(observation.version) or (0,)) >= _READS_CONF_D
+    by_default = (parse_version(observation.version) or (0,)) >= _NAMES_CONF_D
     read = {one.seen.path for one in every}
     return [
         seen
         for path, seen in observation.files.items()
         if path in read
-        or (unasked and posixpath.dirname(path) == beside and path.endswith(".toml"))
+        or (by_default and posixpath.dirname(path) == beside and path.endswith(".toml"))
         or (
             path == configs.drop_in
             and any(reads(one.strings("imports"), posixpath.dirname(one.seen.path), path) for one in every)

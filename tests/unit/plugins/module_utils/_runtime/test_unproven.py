@@ -132,7 +132,7 @@ def test_template_of_k3s_and_rke2_is_read_at_the_start(engine: str) -> None:
 
 
 @pytest.mark.parametrize(("version", "refused"), [("2.1.9", False), ("2.2.0", True)])
-def test_conf_d_is_read_unasked_by_newer_containerd(version: str, refused: bool) -> None:
+def test_conf_d_that_a_versions_default_config_imports_counts_as_read(version: str, refused: bool) -> None:
     path = f"{CONF_D}/10-proxy.toml"
     files: dict[str, str | None] = {MAIN: "version = 3\n", path: "version = 3\n"}
     assert bool(told(plan_runtime(WISH, seen("containerd", files, path, version=version)))) is refused
