@@ -12,9 +12,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_config import of_version, reads
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_runtimes import is_said
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_arrays import add_element, drop_element
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import (
-    add_element,
-    drop_element,
     literal,
     put,
     put_raw,

@@ -18,8 +18,8 @@ with suppress(ImportError):
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_places import (
     Statement,
-    elements,
     scan,
+    value_at,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import (
     BOM,
@@ -48,7 +48,7 @@ def literal(value: Any) -> str:
 
 def raw_value(text: str, path: Path) -> Optional[str]:
     """The value's text as it stands there; None if it does not stand there by itself (missing, or in an inline table)."""
-    found = _value(scan(text), path)
+    found = value_at(scan(text), path)
     return text[slice(*found.value)] if found else None
 
 
@@ -60,7 +60,7 @@ def put(text: str, path: Path, value: Any) -> str:
 def put_raw(text: str, path: Path, raw: str) -> str:
     """As ``put``, with the value as it is to stand there."""
     statements = scan(text)
-    found = _value(statements, path)
+    found = value_at(statements, path)
     if found:
         return text[: found.value[0]] + raw + text[found.value[1] :]
     inline = [one for one in statements if not one.header and one.path == path[: len(one.path)]]
@@ -80,7 +80,7 @@ def put_raw(text: str, path: Path, raw: str) -> str:
 def take_out(text: str, path: Path) -> str:
     """The text without the value at a path of keys, and its line."""
     statements = scan(text)
-    found = _value(statements, path)
+    found = value_at(statements, path)
     if found:
         return _without_lines(text, found)
     inline = [one for one in statements if not one.header and one.path == path[: len(one.path)]]
@@ -106,58 +106,6 @@ def newline(text: str) -> str:
     """The text's kind of line break."""
     end = text.find("\n")
     return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
-
-
-def add_element(text: str, path: Path, element: str) -> str:
-    """The text with one more string at the end of an array."""
-    found = _value(scan(text), path)
-    if found is None:
-        return put(text, path, [element])
-    start, end = found.value
-    inside = elements(text, start, end)
-    quoted = literal(element)
-    if not inside:
-        return (
-            text[:start] + f"[{quoted}]" + text[end:]
-            if not text[start + 1 : end - 1].strip()
-            else (text[: start + 1] + quoted + text[start + 1 :])
-        )
-    last = inside[-1][1]
-    line = text.rfind("\n", start, inside[-1][0])
-    between = (
-        newline(text) + text[line + 1 : inside[-1][0]]
-        if line >= 0 and not text[line + 1 : inside[-1][0]].strip()
-        else " "
-    )
-    return text[:last] + "," + between + quoted + text[last:]
-
-
-def drop_element(text: str, path: Path, element: str) -> str:
-    """The text without that string in an array; without the array's line if it was the only one in it."""
-    found = _value(scan(text), path)
-    if found is None:
-        return text
-    inside = elements(text, *found.value)
-    ours = [index for index, span in enumerate(inside) if _string(text[slice(*span)]) == element]
-    if not ours:
-        return text
-    if len(inside) == 1:
-        return text[: inside[0][0]] + text[inside[0][1] :]
-    index = ours[-1]
-    if index:
-        return text[: inside[index - 1][1]] + text[inside[index][1] :]
-    return text[: inside[0][0]] + text[inside[1][0] :]
-
-
-def _string(raw: str) -> Optional[str]:
-    if raw[:1] not in ("'", '"'):
-        return None
-    return str(tomlkit.parse(f"x = {raw}")["x"])
-
-
-def _value(statements: Sequence[Statement], path: Path) -> Optional[Statement]:
-    found = [one for one in statements if not one.header and one.path == path]
-    return found[0] if found else None
 
 
 def _defines(one: Statement, table: Path) -> bool:

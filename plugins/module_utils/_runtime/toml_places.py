@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 # Used on the control node only, where it is required.
 with suppress(ImportError):
@@ -52,6 +52,12 @@ def scan(text: str) -> List[Statement]:
     :raises ValueError: the text is no TOML.
     """
     return list(_statements(text))
+
+
+def value_at(statements: Sequence[Statement], path: Path) -> Optional[Statement]:
+    """The statement of a value that stands by itself; None if it is missing, or within an inline table."""
+    found = [one for one in statements if not one.header and one.path == path]
+    return found[0] if found else None
 
 
 def line_of(text: str, path: Path) -> int:

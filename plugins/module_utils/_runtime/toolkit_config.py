@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubegpu.sharing maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edit config.toml of NVIDIA's container toolkit, whose style stays. Pure. PRIVATE to the collection.
+"""Edit config.toml of NVIDIA's container toolkit, of which every other byte stays. Pure. PRIVATE to the collection.
 
 The runtime reads the file at the start of every container, so that no engine has to restart for it. What the file does
 not say is the toolkit's default: a file that is made holds ours alone.
@@ -9,25 +9,36 @@ not say is the toolkit's default: a file that is made holds ours alone.
 
 from __future__ import annotations
 
-import re
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Tuple
-
-# Used on the control node only, where it is required.
-with suppress(ImportError):
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import OPERATOR, Draft, Step
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import edit
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import BOM, TomlError, parse
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_arrays import (
+    add_element,
+    drop_element,
+    put_first,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import (
+    put,
+    put_raw,
+    raw_value,
+    take_out,
+    take_out_table,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import (
+    Path,
+    TomlError,
+    lookup,
+    parse,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
 PATH = "/etc/nvidia-container-runtime/config.toml"
 VOLUME_MOUNTS = "accept-nvidia-visible-devices-as-volume-mounts"
 ENVIRONMENT = "accept-nvidia-visible-devices-envvar-when-unprivileged"
 SECTION = "nvidia-container-runtime"
+_RUNTIMES = (SECTION, "runtimes")
 
 #: For each choice of `visible_devices`: the switches that say so.
 SWITCHES: Dict[str, Dict[str, bool]] = {
@@ -35,22 +46,6 @@ SWITCHES: Dict[str, Dict[str, bool]] = {
     "both": {VOLUME_MOUNTS: True, ENVIRONMENT: True},
     "volume_mounts": {VOLUME_MOUNTS: True, ENVIRONMENT: False},
 }
-
-
-def read(text: str) -> Any:
-    """The document; a mark of byte order is no part of it.
-
-    :raises TOMLKitError: no TOML.
-    """
-    return tomlkit.parse(text[len(BOM) :] if text.startswith(BOM) else text)
-
-
-def written(document: Any, like: Optional[str]) -> str:
-    """The document as text with the line ends and the mark of byte order that the text before had."""
-    text = tomlkit.dumps(document)
-    if like and "\r\n" in like:
-        text = re.sub(r"(?<!\r)\n", "\r\n", text)
-    return (BOM if like and like.startswith(BOM) else "") + text
 
 
 @dataclass(frozen=True)
@@ -66,40 +61,47 @@ class ToolkitEditor:
 
     def with_ours(self, base: Optional[str]) -> Tuple[Optional[str], Dict[str, Any]]:
         """See ``laws.Editor``."""
-        document = read(base or "")
+        text = base or ""
         ours: Dict[str, Any] = {}
         for key, value in self.switches.items():
-            before = _plain(document.get(key))
+            before = parse(text, PATH).get(key)
             if before is not value:
-                document[key] = value
+                text = put(text, (key,), value)
                 ours.setdefault("switches", {})[key] = {"value": value, "before": before}
         if self.low_level:
-            ours.update(self._put_first(document))
-        return (written(document, base), ours) if ours else (base, {})
+            text, listed = self._put_first(text)
+            ours.update(listed)
+        return (text, ours) if ours else (base, {})
 
-    def _put_first(self, document: Any) -> Dict[str, Any]:
-        made = SECTION not in document
-        if made:
-            document[SECTION] = tomlkit.table()
-        section = document[SECTION]
-        before = _plain(section.get("runtimes"))
+    def _put_first(self, text: str) -> Tuple[str, Dict[str, Any]]:
+        data = parse(text, PATH)
+        before = lookup(data, _RUNTIMES)
         if before and before[0] == self.low_level:
-            return {}
+            return text, {}
         # Without the list, the toolkit looks for docker-runc and runc; a list of our own has to name them too.
         others = [one for one in (before or ["docker-runc", "runc"]) if one != self.low_level]
-        _set_list(section, "runtimes", [self.low_level, *others])
-        return {"runtimes": {"value": [self.low_level, *others], "before": before, "section_made": made}}
+        raw = raw_value(text, _RUNTIMES)
+        listed = {"value": [self.low_level, *others], "before": before, "raw": raw, "section_made": SECTION not in data}
+        if raw is None:
+            return put(text, _RUNTIMES, listed["value"]), {"runtimes": listed}
+        if not before:
+            for one in (self.low_level, *others):
+                text = add_element(text, _RUNTIMES, one)
+            return text, {"runtimes": listed}
+        for _time in range(before.count(self.low_level)):
+            text = drop_element(text, _RUNTIMES, self.low_level)
+        return put_first(text, _RUNTIMES, self.low_level), {"runtimes": listed}
 
     def without_ours(self, text: str, ours: Mapping[str, Any]) -> Tuple[Optional[str], List[str]]:
         """See ``laws.Editor``."""
         try:
-            document = read(text)
-        except TOMLKitError as error:
-            return text, [f"{PATH} is no TOML any more ({error}); nothing was taken out of it."]
+            data = parse(text, PATH)
+        except TomlError as error:
+            return text, [f"{error} Nothing was taken out of it."]
         told = []
         for key, one in (ours.get("switches") or {}).items():
-            if _plain(document.get(key)) is one["value"]:
-                _put_back(document, key, one["before"])
+            if data.get(key) is one["value"]:
+                text = _put_back(text, (key,), one["before"])
             else:
                 becomes = "that is undone" if key in self.switches else "it stays as it is"
                 told.append(
@@ -107,16 +109,16 @@ class ToolkitEditor:
                 )
         listed = ours.get("runtimes")
         if listed:
-            of_list = _take_out_of_list(document, listed)
+            text, of_list = _take_out_of_list(text, listed)
             # What is put first anew is not taken out.
             told += [] if self.low_level == listed["value"][0] else of_list
-        return written(document, text), told
+        return text, told
 
     def same(self, one: Optional[str], other: Optional[str]) -> bool:
         """Equal values are equal to the toolkit."""
         try:
-            return one is not None and other is not None and read(one).unwrap() == read(other).unwrap()
-        except TOMLKitError:
+            return one is not None and other is not None and parse(one, PATH) == parse(other, PATH)
+        except TomlError:
             return False
 
 
@@ -169,41 +171,25 @@ def _said(switches: Mapping[str, bool], low_level: str) -> str:
     return " and ".join(parts) or "take out what was set in the toolkit's config"
 
 
-def _plain(value: Any) -> Any:
-    return value.unwrap() if hasattr(value, "unwrap") else value
+def _put_back(text: str, path: Path, before: Any) -> str:
+    return take_out(text, path) if before is None else put(text, path, before)
 
 
-def _put_back(table: MutableMapping[str, Any], key: str, before: Any) -> None:
-    if before is None:
-        del table[key]
-    else:
-        table[key] = before
-
-
-def _set_list(section: Any, key: str, values: List[str]) -> None:
-    """Set a list. One that is spread over lines may hold comments, and is changed in place."""
-    present = section.get(key)
-    if present is None or "\n" not in present.as_string():
-        section[key] = values
-        return
-    for gone in [one for one in present.unwrap() if one not in values]:
-        present.remove(gone)
-    if values[0] in present.unwrap():
-        present.remove(values[0])
-    present.insert(0, values[0])
-
-
-def _take_out_of_list(document: Any, listed: Mapping[str, Any]) -> List[str]:
-    section = document.get(SECTION)
-    now = _plain(section.get("runtimes")) if section is not None else None
-    entry = listed["value"][0]
-    if section is None or now is None or entry not in now:
-        return []
+def _take_out_of_list(text: str, listed: Mapping[str, Any]) -> Tuple[str, List[str]]:
+    entry, before = listed["value"][0], listed["before"]
+    now = lookup(parse(text, PATH), _RUNTIMES)
+    if not isinstance(now, list) or entry not in now:
+        return text, []
+    alone = raw_value(text, _RUNTIMES) is not None
     if now == listed["value"]:
-        _put_back(section, "runtimes", listed["before"])
-        if listed.get("section_made") and not section.unwrap():
-            del document[SECTION]
-        return []
-    if entry not in (listed["before"] or []):
-        section["runtimes"].remove(entry)
-    return [f"The list of runtimes in {PATH} was changed since; only {entry} was taken out, the rest stays as it is."]
+        if before and entry not in before and alone:
+            return drop_element(text, _RUNTIMES, entry), []
+        raw = listed.get("raw")
+        text = put_raw(text, _RUNTIMES, raw) if raw is not None and alone else _put_back(text, _RUNTIMES, before)
+        return (take_out_table(text, (SECTION,)) if listed.get("section_made") else text), []
+    if entry not in (before or []):
+        left = [one for one in now if one != entry]
+        text = drop_element(text, _RUNTIMES, entry) if alone else put(text, _RUNTIMES, left)
+    return text, [
+        f"The list of runtimes in {PATH} was changed since; only {entry} was taken out, the rest stays as it is."
+    ]

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime import toml_reading
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import (
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_arrays import (
     add_element,
     drop_element,
+    put_first,
+)
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import (
     literal,
     put,
     raw_value,
@@ -108,6 +111,41 @@ def test_element_is_added_at_the_end_and_taken_out_again(text: str, result: str)
 def test_first_element_is_taken_out() -> None:
     assert drop_element("l = ['a', 'b']\n", ("l",), "a") == "l = ['b']\n"
     assert drop_element("l = ['a', 'b']\n", ("l",), "z") == "l = ['a', 'b']\n"
+
+
+SPREAD = 'l = [\n  # in this order\n  "a", # of a\n  "b",\n  "c", # of c\n]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("l = ['a']\n", "l = [\"new\", 'a']\n"),
+        ("l = []\n", 'l = ["new"]\n'),
+        ("", 'l = ["new"]\n'),
+        (SPREAD, SPREAD.replace('  "a"', '  "new",\n  "a"')),
+        (SPREAD.replace("\n", "\r\n"), SPREAD.replace('  "a"', '  "new",\n  "a"').replace("\n", "\r\n")),
+    ],
+)
+def test_element_is_put_first_like_those_beside_it(text: str, result: str) -> None:
+    assert put_first(text, ("l",), "new") == result
+    if "[]" not in text and text:
+        assert drop_element(result, ("l",), "new") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "element", "result"),
+    [
+        (SPREAD, "a", SPREAD.replace('  "a", # of a', "   # of a")),
+        (SPREAD, "b", SPREAD.replace('  "b",\n', "")),
+        ("l = ['a',]\n", "a", "l = []\n"),
+        ("l = [ 'a' # of a\n, 'b' ]\n", "a", "l = [  # of a\n 'b' ]\n"),
+        ("l = [ 'b', # of b\n 'a' ]\n", "a", "l = [ 'b', # of b\n  ]\n"),
+    ],
+)
+def test_element_that_goes_takes_no_comment_along(text: str, element: str, result: str) -> None:
+    left = drop_element(text, ("l",), element)
+    assert left == result
+    assert parse(left, "l")["l"] == [one for one in parse(text, "l")["l"] if one != element]
 
 
 def test_value_is_told_as_it_is_written() -> None:
