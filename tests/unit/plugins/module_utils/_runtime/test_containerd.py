@@ -647,6 +647,31 @@ def test_version_4_is_taken_where_containerd_knows_it() -> None:
     assert "version = 4" in (made.files[0].content or "")
 
 
+@pytest.mark.parametrize("version", ["1.6.20", "1.7.24"])
+def test_hundreds_of_drop_ins_that_are_none_of_the_cri_plugins_stay_beside_the_main_file_of_1_x(version: str) -> None:
+    pattern = "/etc/containerd/conf.d/*.toml"
+    files = {
+        pattern.replace(
+            "*", f"{number:03}-site"
+        ): f'version = 2\n[plugins."site.v1.{number}"]\n  path = "/srv/{number}"\n'
+        for number in range(300)
+    }
+    start = seen(f'imports = ["{pattern}"]\n{PLAIN}', version, files)
+    made = plan(start)
+    assert not made.problems
+    assert [change.path for change in made.files] == [MAIN]
+    assert len(made.kept["imported"]) == 300
+    # The candidate is read with all of them, as the file will be.
+    assert parse(staged(made)[-1], MAIN)["imports"] == [pattern]
+    there = after(start, made.to_dict())
+    assert parse(there["files"][MAIN]["content"], MAIN)["imports"] == [pattern]
+    assert not plan(there).changed
+    gone = after(there, plan(there, state="absent").to_dict())
+    for one in (there, gone):
+        assert {path: one["files"][path]["content"] for path in files} == files
+    assert gone["files"] == start["files"]
+
+
 def test_visible_devices_of_the_toolkit_need_no_restart() -> None:
     start = seen("version = 3\n", "2.1.9", {"/etc/nvidia-container-runtime/config.toml": "# toolkit\n"})
     there = after(start, plan(start).to_dict())
