@@ -17,7 +17,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.container
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.containerd_foreign import rivals
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import Draft, owner_of
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import MISSING
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import MISSING, unstopped
 
 #: The newest version of the config that each series reads. 1.6 says nothing of a newer one, and reads it wrongly.
 _NEWEST: Mapping[int, int] = {1: 2, 2: 3}
@@ -63,7 +63,7 @@ def staying(draft: Draft, configs: Configs, name: str) -> List[str]:
 
 
 def _unknown_version(draft: Draft) -> str:
-    seen = draft.observation.version_problem or f"it is {draft.observation.version!r}"
+    seen = unstopped(draft.observation.version_problem) or f"it is {draft.observation.version!r}"
     return (
         f"Finding the version of containerd ({draft.observation.program or 'no program found'}): {seen}. How its config is read "
         "depends on it (1.x replaces tables by those of imported files, 2.x merges them), so nothing is written by a guess."

@@ -108,7 +108,7 @@ class ConfigFile:
 def read_config(seen: SeenFile) -> ConfigFile:
     """The file as data; one that cannot be read has an ``error`` that names the place."""
     if seen.content is None:
-        problem = f"Reading {seen.path}: {seen.problem}." if seen.problem else None
+        problem = f"Reading {seen.path}: {seen.reason}." if seen.problem else None
         return ConfigFile(seen, error=problem)
     try:
         return ConfigFile(seen, parse(seen.content, seen.path))

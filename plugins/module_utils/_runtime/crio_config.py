@@ -152,7 +152,7 @@ def read_configs(draft: Draft) -> Configs:
         seen = observation.file(path)
         if seen.problem:
             draft.problems.append(
-                f"Reading {path}: {seen.problem.rstrip('.')}. CRI-O reads it too; move it away or make it readable."
+                f"Reading {path}: {seen.reason}. CRI-O reads it too; move it away or make it readable."
             )
         if seen.content is None:
             continue

@@ -213,7 +213,7 @@ def read_options(draft: Draft, distribution: Distribution) -> List[Options]:
     for path in (distribution.config, *(posixpath.join(directory, name) for name in names)):
         seen = observation.file(path)
         if seen.problem:
-            draft.problems.append(f"Reading {path}: {seen.problem.rstrip('.')}.")
+            draft.problems.append(f"Reading {path}: {seen.reason}.")
         if path != distribution.drop_in and seen.content is not None:
             found.append(Options(path, _mapping(draft, path, seen.content)))
     return found

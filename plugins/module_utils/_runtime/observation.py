@@ -16,6 +16,11 @@ SCHEMA_VERSION = 1
 MISSING = "missing"
 
 
+def unstopped(problem: Optional[str]) -> str:
+    """A problem that was told as a whole sentence, for the end of one that gets a full stop of its own; "" without one."""
+    return (problem or "").rstrip(".")
+
+
 @dataclass(frozen=True)
 class SeenFile:
     """A file as it was seen.
@@ -55,6 +60,11 @@ class SeenFile:
     def exists(self) -> bool:
         """Whether there is a file of any kind."""
         return self.type != MISSING
+
+    @property
+    def reason(self) -> str:
+        """``problem``, see ``unstopped``."""
+        return unstopped(self.problem)
 
     @property
     def target(self) -> str:

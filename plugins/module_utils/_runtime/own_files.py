@@ -45,7 +45,7 @@ def own_steps(draft: Draft, edited: Edited, done: str, beside: Sequence[str]) ->
     if edited.text is None and seen.content is None and seen.exists:
         # What is to be written over is told with all other files.
         draft.problems.append(
-            f"Removing {seen.path}: {seen.problem or f'it is a {seen.type}, not a file'}. Look at it, and remove it by hand."
+            f"Removing {seen.path}: {seen.reason or f'it is a {seen.type}, not a file'}. Look at it, and remove it by hand."
         )
     if seen.content is None or not edited.changed:
         return [Step(edited, done, whole=True)]
