@@ -77,11 +77,16 @@ options:
     choices: [inherit, 'true', 'false']
     default: inherit
   take_over:
-    description: Whether a file of nvidia-ctk or of the GPU Operator that defines the same handler is taken over. V(absent) of O(state) puts it back.
+    description:
+      - Whether a file of nvidia-ctk or of the GPU Operator that defines the same handler is taken over (containerd, CRI-O). V(absent) of O(state) puts
+        it back.
+      - With other engines no file of others is replaced, which is told where this is set.
     type: bool
     default: false
   restore_runc:
-    description: Whether a runc handler whose program was replaced by O(binary) gets its own back.
+    description:
+      - Whether a runc handler whose program was replaced by O(binary) gets its own back (containerd).
+      - With other engines such a handler is reported where it is seen (CRI-O, k3s, RKE2, MicroK8s), and put right by hand.
     type: bool
     default: false
   allow_missing_binary:

@@ -29,6 +29,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft imp
     Draft,
     Step,
     default_ends,
+    starts_nvidia,
     still_default,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import WholeFile, edit, whole
@@ -124,8 +125,7 @@ def _look_at_runc(draft: Draft, configs: Configs) -> None:
     for name, (one, table) in configs.runtimes.items():
         if name in ("runc", "crun") and of_nvidia(table):
             draft.warnings.append(
-                f"The runtime {name} in {one.seen.path} starts {table['runtime_path']} (by {one.owner}): every container of this "
-                f"node runs through it, not only those of {draft.wish.name}. Give it its own executable back there."
+                starts_nvidia(draft.wish, name, one.seen.path, f"{table['runtime_path']} (by {one.owner})")
             )
 
 

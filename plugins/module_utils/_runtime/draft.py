@@ -163,6 +163,14 @@ def default_ends(wish: Wish) -> str:
     )
 
 
+def starts_nvidia(wish: Wish, runtime: str, path: str, binary: str) -> str:
+    """What to say of a runtime of the engine's own whose executable was replaced by NVIDIA's, and which is not put right from here."""
+    return (
+        f"The runtime {runtime} in {path} starts {binary}: every container of this node runs through it, not only those of {wish.name}. "
+        "Give it its own executable back there."
+    )
+
+
 def still_default(name: str, path: str) -> str:
     """Why a runtime cannot be taken out: an engine whose default one is missing does not start, or starts no pod."""
     return (

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Dict, Protocol
+from typing import Dict, List, Protocol, Tuple
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan
@@ -29,6 +29,22 @@ MODULES: Dict[str, str] = {
     "rke2": "rke2",
     "microk8s": "microk8s",
 }
+
+
+#: Options of a wish that only some engines act on: which ones, and what that means where the wish sets one for another engine.
+_ACTING: Dict[str, Tuple[Tuple[str, ...], str]] = {
+    "take_over": (("containerd", "crio"), "no file of others is replaced here"),
+    "restore_runc": (("containerd",), "a runc whose program was replaced is put right by hand here"),
+}
+
+
+def passed_over(wish: Wish, name: str) -> List[str]:
+    """A sentence on each option that is set and that the engine of that name does not act on."""
+    return [
+        f"{wish.called(option)} says something with {' and '.join(acting)} only: with {name}, {instead}."
+        for option, (acting, instead) in _ACTING.items()
+        if wish.present and getattr(wish, option) and name not in acting
+    ]
 
 
 def engine(name: str) -> Engine:

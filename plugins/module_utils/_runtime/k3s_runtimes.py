@@ -17,6 +17,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft imp
     HEADER,
     Draft,
     Step,
+    starts_nvidia,
     still_default,
     version_of,
 )
@@ -40,6 +41,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates
     TemplateEditor,
     find_table,
     recorded_or_marked,
+    replaced_runc,
     uses_base,
     values,
 )
@@ -76,6 +78,10 @@ def add_runtime(draft: Draft, containerd: Containerd, default: bool) -> None:
             draft.add(step)
     _add_template(draft, containerd, editor)
     _refuse_to_dangle(draft, containerd)
+    for path, foreign in _foreign(draft, containerd):
+        binary = replaced_runc(foreign, containerd.plugin)
+        if binary:
+            draft.warnings.append(starts_nvidia(draft.wish, "runc", path, binary))
 
 
 def found_at_start(draft: Draft) -> Optional[str]:
@@ -275,7 +281,8 @@ def _refuse_to_dangle(draft: Draft, containerd: Containerd) -> None:
 def _foreign(draft: Draft, containerd: Containerd) -> List[Tuple[str, str]]:
     """Path and text of what others tell containerd: their drop-ins, and the template."""
     folder = containerd.imported
-    names = [one for one in draft.observation.names(folder) if one != f"{DROP_IN}.toml"] if folder else []
+    names = draft.observation.names(folder) if folder else []
+    names = [one for one in names if one.endswith(".toml") and one != f"{DROP_IN}.toml"]
     found = [(path, draft.observation.text(path)) for path in (posixpath.join(folder or "", one) for one in names)]
     if containerd.template is not None:
         found.append((containerd.template.path, _foreign_text(draft, containerd.template)))

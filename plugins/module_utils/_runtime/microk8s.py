@@ -12,7 +12,13 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import OPERATOR, Draft, Step, still_default
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.draft import (
+    OPERATOR,
+    Draft,
+    Step,
+    starts_nvidia,
+    still_default,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.laws import edit
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import Probe, RuntimePlan
@@ -21,6 +27,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates
     TemplateEditor,
     find_table,
     recorded_or_marked,
+    replaced_runc,
     section,
     values,
 )
@@ -39,7 +46,6 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
     """See ``engines.Engine``."""
     draft = Draft("microk8s", wish, observation)
     path = observation.config_path or PATH
-    seen = observation.file(path)
     add_toolkit_config(draft)
     text = _without_ours(draft, path)
     if text is None:
@@ -47,20 +53,14 @@ def plan(wish: Wish, observation: Observation) -> RuntimePlan:
     else:
         _edit(draft, path, text)
         _look_at_runc(draft, path, text)
-    if wish.present and wish.take_over and seen.exists:
-        draft.notes.append(f"{wish.called('take_over')} says nothing here: the template is one file that all share.")
     return draft.plan(Probe("microk8s", observation.socket or SOCKET, wish.restart_seconds))
 
 
 def _look_at_runc(draft: Draft, path: str, text: str) -> None:
     for plugin in PLUGINS:
-        table = ("plugins", plugin, "containerd", "runtimes", "runc", "options")
-        binary = values(text, table).get("BinaryName", "").strip("\"'")
-        if "nvidia-container-runtime" in binary:
-            draft.warnings.append(
-                f"The runtime runc in {path} starts {binary}: every container of this node runs through it, not only those of "
-                f"{draft.wish.name}. Give it its own executable back there."
-            )
+        binary = replaced_runc(text, plugin)
+        if binary:
+            draft.warnings.append(starts_nvidia(draft.wish, "runc", path, binary))
 
 
 def _without_ours(draft: Draft, path: str) -> Optional[str]:
@@ -76,7 +76,7 @@ def _tell_missing(draft: Draft, path: str) -> None:
         draft.notes.append(f"There is no {path}; nothing is to be taken out.")
         return
     draft.problems.append(
-        f"Reading {path}: {(seen.problem or 'it is missing').rstrip('.')}. MicroK8s makes containerd's config of it at every start; reinstall the "
+        f"Reading {path}: {seen.reason or 'it is missing'}. MicroK8s makes containerd's config of it at every start; reinstall the "
         f"snap, or set {draft.wish.called('engine')} to the one that runs on this node."
     )
 

@@ -9,7 +9,11 @@ import posixpath
 from dataclasses import replace
 from typing import List, Optional, Tuple
 
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.engines import MODULES, engine
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.engines import (
+    MODULES,
+    engine,
+    passed_over,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.losing import restart_loss
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.observation import MISSING, Observation
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.plan import RuntimePlan, problems_of
@@ -26,6 +30,7 @@ def plan_runtime(wish: Wish, observation: Observation) -> RuntimePlan:
     if problems or observation.engine is None:
         return problems_of(observation.engine or wish.engine, problems, version=observation.version)
     plan = engine(observation.engine)(wish, observation)
+    plan = replace(plan, notes=(*plan.notes, *passed_over(wish, observation.engine)))
     problems = [*_binary_problems(wish, observation), *_file_problems(plan, observation)]
     finished = _finishing(plan.refused(*problems) if problems else plan, observation)
     lossless = restart_loss(_forgetting(finished, wish, observation), wish, observation)
@@ -76,7 +81,7 @@ def _file_problems(plan: RuntimePlan, observation: Observation) -> List[str]:
         if seen.type not in ("file", MISSING):
             found.append(f"Writing {change.path}: it is a {seen.type}, not a file. Move it away.")
         elif seen.problem:
-            found.append(f"Reading {seen.path}: {seen.problem}.")
+            found.append(f"Reading {seen.path}: {seen.reason}.")
         elif not seen.writable:
             found.append(
                 f"Writing {change.path}: it cannot be written, because its file system is mounted read-only or it is marked "

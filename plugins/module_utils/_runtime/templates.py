@@ -67,6 +67,16 @@ def values(text: str, path: Path) -> Dict[str, str]:
     return dict(_values(text[slice(*found)])) if found else {}
 
 
+def replaced_runc(text: str, plugin: str) -> str:
+    """NVIDIA's executable, where the runtime runc starts that in the place of its own; "" where it does not.
+
+    :param plugin: name of the CRI plugin's table.
+    """
+    table = ("plugins", plugin, "containerd", "runtimes", "runc", "options")
+    binary = values(text, table).get("BinaryName", "").strip("\"'")
+    return binary if "nvidia-container-runtime" in binary else ""
+
+
 def _values(body: str) -> Iterator[Tuple[str, str]]:
     key = _KEY.search(body)
     while key:

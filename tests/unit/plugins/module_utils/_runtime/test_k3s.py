@@ -418,6 +418,26 @@ def test_path_of_the_executable_with_letters_that_toml_escapes_is_the_same_path_
     assert runtimes(rendered(configured))["gpu"]["options"]["BinaryName"] == wish.binary
 
 
+@BOTH
+@pytest.mark.parametrize(
+    ("release", "file", "begin"),
+    [(FOLDER, "config-v3.toml.d/50-theirs.toml", "version = 3\n"), (SECOND, "config-v3.toml.tmpl", "# by hand\n")],
+)
+def test_replaced_executable_of_runc_is_told_with_the_file_that_says_so(
+    release: tuple[str, str], file: str, begin: str, name: str
+) -> None:
+    path = f"{etc(name)}/{file}"
+    text = f"{begin}[plugins.'{V3}'.containerd.runtimes.runc.options]\n  BinaryName = '{BINARY}'\n"
+    start = rancher(release, {path: text, f"{path}.bak": text}, name=name)
+    told = [one for one in plan_runtime(Wish(), start).warnings if "runtime runc" in one]
+    assert told == [
+        f"The runtime runc in {path} starts {BINARY}: every container of this node runs through it, not only those of nvidia. Give it "
+        "its own executable back there."
+    ]
+    own = rancher(release, {path: text.replace(BINARY, "/usr/bin/runc")}, name=name)
+    assert not [one for one in plan_runtime(Wish(), own).warnings if "runtime runc" in one]
+
+
 def test_own_template_stays_when_its_table_is_in_the_config_of_the_next_start() -> None:
     start = rancher(SECOND)
     configured = after(start, plan_runtime(Wish(name="gpu"), start))
