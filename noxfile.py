@@ -170,7 +170,7 @@ def units_oldest(session: nox.Session) -> None:
     if not session.posargs and any((ROOT / "tests" / "integration").rglob("test_*.py")):
         marked = ("-m", "oldest", "tests/integration")
         # 5: nothing is marked.
-        run(session, python, "-m", "pytest", "-q", *marked, env=env, success_codes=[0, 5])
+        run(session, python, "-m", "pytest", "-q", *PARALLEL, *marked, env=env, success_codes=[0, 5])
 
 
 @nox.session
