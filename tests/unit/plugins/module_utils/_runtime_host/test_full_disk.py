@@ -123,6 +123,8 @@ def test_disk_that_fills_up_meanwhile_leaves_everything_as_it_was(
     assert "NOT ALL OF THE OLD FILES" not in refused.value.msg
     assert stands_as_before(node)
     assert not node.calls
+    # Copies are whole, or none.
+    assert all((path / "files.json").exists() for path in node.path(f"{STATE}/backups").glob("*"))
     (small_disk / "filler").unlink()
     step(plan_for(node, new))
     assert node.loaded == f"{new}drop-in\n"
