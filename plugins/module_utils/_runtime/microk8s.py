@@ -32,7 +32,12 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.templates
     values,
 )
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_edits import literal
-from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import show
+from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toml_reading import (
+    TomlError,
+    parse,
+    show,
+    show_key,
+)
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.toolkit_config import add_toolkit_config
 from ansible_collections.kubegpu.sharing.plugins.module_utils._runtime.wish import Wish
 
@@ -145,7 +150,10 @@ def _wanted(draft: Draft, path: str, text: str, above: Tuple[str, ...]) -> Tuple
             lines += [f"[{show(table)}]", f"  {key} = {value}", ""]
     runtime = (*above, "containerd", "runtimes", wish.name)
     if find_table(text, runtime) is None:
-        lines += _table(wish, text, above, runtime)
+        try:
+            lines += _table(wish, text, above, runtime)
+        except TomlError as error:
+            draft.problems.append(str(error))
     else:
         _look_at_table(draft, path, text, runtime)
     return "\n".join(lines) + "\n" if lines else "", tuple(settings)
@@ -155,9 +163,12 @@ def _table(wish: Wish, text: str, above: Tuple[str, ...], runtime: Tuple[str, ..
     """Lines of the runtime, made like runc."""
     runc = (*above, "containerd", "runtimes", "runc")
     table = {"runtime_type": '"io.containerd.runc.v2"', **values(text, runc)}
+    # Within braces they cannot stand beside a table of their own.
+    inline = parse(f"options = {table.pop('options', '{}')}", "the options of runc in the template")["options"]
     if wish.privileged_without_host_devices != "inherit":
         table["privileged_without_host_devices"] = wish.privileged_without_host_devices
-    options = {**values(text, (*runc, "options")), "BinaryName": literal(wish.binary)}
+    options = {show_key(key): literal(value) for key, value in inline.items()}
+    options.update({**values(text, (*runc, "options")), "BinaryName": literal(wish.binary)})
     return [
         f"[{show(runtime)}]",
         *[f"  {key} = {value}" for key, value in table.items()],

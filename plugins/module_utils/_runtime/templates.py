@@ -27,7 +27,7 @@ _BASE_CALL = re.compile(r'\{\{-?\s*template\s+"base"\s+\.\s*-?\}\}')
 _GO_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
 _HEADER = re.compile(r"^[ \t]*\[(?!\[)\s*(?P<path>[^#\n]*?)\s*\][ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _PART = re.compile(r"""\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^."'\s]+))\s*(?:\.|$)""")
-_KEY = re.compile(r"^[ \t]*(?P<key>[A-Za-z0-9_-]+)[ \t]*=[ \t]*", re.MULTILINE)
+_KEY = re.compile(r"""^[ \t]*(?P<quote>["']?)(?P<key>[A-Za-z0-9_-]+)(?P=quote)[ \t]*=[ \t]*""", re.MULTILINE)
 # A number, a word, or a variable of a template that stands without quotes.
 _BARE = re.compile(r"[^\"'\[{#\r\n][^#\r\n]*")
 
@@ -151,7 +151,7 @@ class TemplateEditor:
             if text.count(line["after"]) == 1:
                 text = text.replace(line["after"], line["before"])
             else:
-                again = any(line["after"].split("=")[0].strip() == one.key for one in self.settings)
+                again = any(line["after"].split("=")[0].strip(" \t\r\n\"'") == one.key for one in self.settings)
                 told.append(
                     f"The line {line['after'].strip()} in {self.name} was changed since it was set here; {'that is undone' if again else 'it stays as it is'}."
                 )
@@ -200,7 +200,8 @@ def _set(text: str, setting: Setting) -> Tuple[str, Optional[Dict[str, str]]]:
         return text, None
     begin, end = found
     line = re.compile(
-        rf"^(?P<head>[ \t]*{re.escape(setting.key)}[ \t]*=[ \t]*)(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^#\r\n]*?)(?P<tail>[ \t]*(?:#.*)?)\r?$",
+        rf"^(?P<head>[ \t]*(?P<quote>[\"']?){re.escape(setting.key)}(?P=quote)[ \t]*=[ \t]*)"
+        rf"(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^#\r\n]*?)(?P<tail>[ \t]*(?:#.*)?)\r?$",
         re.MULTILINE,
     ).search(text, begin, end)
     if line is None:

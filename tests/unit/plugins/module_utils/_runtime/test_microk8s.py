@@ -96,6 +96,20 @@ def test_options_of_runc_go_along() -> None:
     }
 
 
+def test_options_of_runc_within_braces_go_along_without_a_second_table_of_them() -> None:
+    header = f'[plugins."{CRI}".containerd.runtimes.runc]\n'
+    braces = '      options = { SystemdCgroup = true, BinaryName = "runc", "a b" = [1] }\n'
+    configured, _plan = there_and_back(microk8s(TEXT.replace(header, header + braces)), Wish())
+    assert rendered(configured)["containerd"]["runtimes"]["nvidia"]["options"] == {
+        "SystemdCgroup": True,
+        "BinaryName": BINARY,
+        "a b": [1],
+    }
+    variable = braces.replace("true", "${CGROUP}")
+    (problem,) = plan_runtime(Wish(), microk8s(TEXT.replace(header, header + variable))).problems
+    assert problem.startswith("Reading the options of runc in the template:1:")
+
+
 def test_options_of_runc_over_several_lines_go_along_as_a_whole() -> None:
     """The first line alone would be a template that containerd cannot read."""
     header = f'[plugins."{CRI}".containerd.runtimes.runc]\n'
