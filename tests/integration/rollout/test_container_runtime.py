@@ -30,7 +30,8 @@ def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
     """The reference cluster, whose hosts have a containerd that no GPU container can be started by."""
     with SimulatedCluster.start(REFERENCE_SCENARIO, tmp_path_factory.mktemp("cluster"), speed=20) as cluster:
         operator = Operator(cluster, tmp_path_factory.mktemp("operator"))
-        wish = {**REFERENCE_VARIABLES, "kubegpu_runtime_manage": True}
+        # Who sets the latter has it installed before: no plan shows packages, so no wave brings any. Here it would fail.
+        wish = {**REFERENCE_VARIABLES, "kubegpu_runtime_manage": True, "kubegpu_runtime_install_toolkit": True}
         operator.write_inventory(REFERENCE_HOSTS, wish, host_variables(cluster))
         runtimes = {name: StandInRuntime(cluster, name, operator.work_dir) for name in REFERENCE_HOSTS}
         for runtime in runtimes.values():
