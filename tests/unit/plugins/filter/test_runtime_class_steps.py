@@ -59,7 +59,9 @@ def test_class_that_was_noted_after_the_api_was_asked_is_left_to_who_wants_it() 
 
 
 def test_class_that_only_a_host_of_another_batch_wants_is_not_made() -> None:
-    told = steps(note("a", "keeps"), note("b", "keeps", name="cuda"), classes={"nvidia": OURS, "cuda": NONE}, batch=["a"])
+    told = steps(
+        note("a", "keeps"), note("b", "keeps", name="cuda"), classes={"nvidia": OURS, "cuda": NONE}, batch=["a"]
+    )
     assert (told["missing"], told["wrong"]) == ([], [])
 
 
