@@ -13,9 +13,12 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 
+from ansible_collections.kubegpu.sharing.plugins.filter.runtime_class_steps import runtime_class_steps
+
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "nvidia_container_runtime"
 BEFORE = "__nvidia_container_runtime_"
-NVIDIA = {"name": "nvidia", "there": "nvidia", "handler": "nvidia", "wanted": False, "keeps": False, "leaves": True}
+NVIDIA: dict[str, Any] = {"name": "nvidia", "there": "nvidia", "handler": "nvidia", "wanted": False, "keeps": False}
+NVIDIA |= {"leaves": True, "renames": False}
 # Also by a host that sees to no RuntimeClass, or has the runtime as its default.
 KEPT = {**NVIDIA, "keeps": True, "leaves": False}
 
@@ -46,15 +49,15 @@ def templated(template: Any, **variables: Any) -> Any:
     return ansible.template.Templar(loader=DataLoader(), variables=trusted(known)).template(trusted(template))
 
 
-def going(said: dict[str, Any], batch: list[str], hosts: list[str], **variables: Any) -> Any:
-    """Which RuntimeClasses go.
+def steps(said: dict[str, Any], batch: list[str], hosts: list[str], **variables: Any) -> Any:
+    """What is to become of RuntimeClasses, if gpu-1 asks: the role's variables as Ansible makes them, and the filter that they are given to.
 
     :param said: by host what it has noted of itself.
     :param batch: hosts of the batch that have not failed.
     :param hosts: those of the play.
     """
     answers = [{f"{BEFORE}item": "nvidia", "exists": True, "ours": True, "pods": []}]
-    known = {
+    known: dict[str, Any] = {
         "hostvars": {
             host: {f"{BEFORE}concern": {**said[host], "host": host}} if host in said else {} for host in hosts
         },
@@ -65,7 +68,9 @@ def going(said: dict[str, Any], batch: list[str], hosts: list[str], **variables:
         f"{BEFORE}look": {"was_name": None},
         "kubegpu_runtime_state": "absent",
     }
-    return templated(f"{{{{ {BEFORE}going }}}}", **{**known, **variables})
+    known |= variables
+    noted, classes, run = (templated(f"{{{{ {BEFORE}{name} }}}}", **known) for name in ("noted", "classes", "run"))
+    return runtime_class_steps(noted, "gpu-1", classes, run)
 
 
 @pytest.mark.parametrize(
@@ -82,27 +87,35 @@ def going(said: dict[str, Any], batch: list[str], hosts: list[str], **variables:
 def test_class_goes_once_no_host_of_the_play_can_have_or_want_it(
     said: dict[str, Any], batch: list[str], expected: list[str]
 ) -> None:
-    assert going(said, batch, ["gpu-1", "gpu-2"]) == expected
+    assert steps(said, batch, ["gpu-1", "gpu-2"])["going"] == expected
     # Nor does it depend on the place of a host in the inventory.
-    assert going(said, batch, ["gpu-2", "gpu-1"]) == expected
+    assert steps(said, batch, ["gpu-2", "gpu-1"])["going"] == expected
 
 
 def test_class_of_one_host_does_not_go_with_that_of_another() -> None:
     other = {**NVIDIA, "name": "other", "there": "other"}
     for one in (KEPT, {**NVIDIA, "leaves": False}):
         said, hosts = {"gpu-1": other, "gpu-2": one}, ["gpu-1", "gpu-2"]
-        assert going(said, hosts, hosts, kubegpu_runtime_class_name="other") == []
+        assert steps(said, hosts, hosts, kubegpu_runtime_class_name="other")["going"] == []
 
 
-def test_host_is_said_to_be_left_out_where_it_could_not_be_looked_at() -> None:
-    hosts = ["gpu-1", "gpu-2"]
-    known = {
-        "hostvars": {"gpu-1": {f"{BEFORE}concern": {**NVIDIA, "host": "gpu-1"}}, "gpu-2": {}},
-        "ansible_play_hosts_all": hosts,
-        "ansible_play_hosts": hosts,
+def test_class_stays_where_the_run_is_limited_or_the_group_has_more_hosts() -> None:
+    said, hosts = {"gpu-1": {**NVIDIA, "gone": True}}, ["gpu-1"]
+    assert steps(said, hosts, hosts)["goes"] == ["nvidia"]
+    assert steps(said, hosts, hosts, ansible_limit="gpu-1")["stays"] == ["nvidia"]
+    more = steps(said, hosts, hosts, groups={"gpus": ["gpu-1", "gpu-2"]}, kubegpu_group="gpus")
+    assert (more["goes"], more["stays"], more["holders"]) == ([], ["nvidia"], ["gpu-2"])
+
+
+def test_host_that_asks_is_heard_though_the_play_has_lost_it() -> None:
+    lost = {
+        "ansible_play_hosts": ["gpu-2"],
+        "ansible_play_batch": ["gpu-2"],
+        "ansible_play_hosts_all": ["gpu-1", "gpu-2"],
     }
-    assert templated(f"{{{{ {BEFORE}left_out }}}}", **known, ansible_play_batch=hosts) == ["gpu-2"]
-    assert templated(f"{{{{ {BEFORE}left_out }}}}", **known, ansible_play_batch=["gpu-1"]) == []
+    said = {"gpu-1": {**NVIDIA, "gone": True}, "gpu-2": {**NVIDIA, "gone": True}}
+    told = steps(said, ["gpu-2"], ["gpu-1", "gpu-2"], **lost)
+    assert (told["goes"], told["stays"], told["holders"]) == ([], ["nvidia"], ["gpu-1"])
 
 
 @pytest.mark.parametrize(("state", "wanted"), [("present", True), ("absent", False)])
