@@ -50,8 +50,12 @@ def put_first(text: str, path: Path, element: str) -> str:
     return text[:first] + literal(element) + "," + _between(text, found.value[0], first) + text[first:]
 
 
-def drop_element(text: str, path: Path, element: str) -> str:
-    """The text without that string in an array, which stays: an empty one, if it was the only one in it. Comments stay too."""
+def drop_element(text: str, path: Path, element: str, remark_stays: bool = False) -> str:
+    """The text without that string in an array, which stays: an empty one, if it was the only one in it. Comments stay too.
+
+    :param remark_stays: a comment behind it keeps the line to itself, instead of coming behind the element before. So it is for
+        what somebody else has put there, while the way back of ``add_element`` needs the other.
+    """
     found = value_at(scan(text), path)
     if found is None:
         return text
@@ -61,7 +65,9 @@ def drop_element(text: str, path: Path, element: str) -> str:
         return text
     index = ours[-1]
     start, end = inside[index]
-    if index and text[inside[index - 1][1] : start].strip() == ",":
+    own_line = not text[text.rfind("\n", 0, start) + 1 : start].strip()
+    remarked = remark_stays and own_line and text[end:].lstrip(", \t").startswith("#")
+    if index and text[inside[index - 1][1] : start].strip() == "," and not remarked:
         return text[: inside[index - 1][1]] + text[end:]
     if not index and len(inside) > 1 and text[end : inside[1][0]].strip() == ",":
         return text[:start] + text[inside[1][0] :]

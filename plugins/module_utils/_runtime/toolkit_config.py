@@ -89,7 +89,7 @@ class ToolkitEditor:
                 text = add_element(text, _RUNTIMES, one)
             return text, {"runtimes": listed}
         for _time in range(before.count(self.low_level)):
-            text = drop_element(text, _RUNTIMES, self.low_level)
+            text = drop_element(text, _RUNTIMES, self.low_level, remark_stays=True)
         return put_first(text, _RUNTIMES, self.low_level), {"runtimes": listed}
 
     def without_ours(self, text: str, ours: Mapping[str, Any]) -> Tuple[Optional[str], List[str]]:

@@ -9,7 +9,7 @@ import copy
 import difflib
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from unit.plugins.module_utils._runtime.test_toolkit_config import planned
 from unit.plugins.module_utils._runtime.toolkit_configs import toolkit_configs
@@ -64,6 +64,10 @@ def test_result_means_what_was_there_and_ours(text: str | None, wish: tuple[str,
 
 @law
 @given(text=toolkit_configs(), wish=wishes)
+@example(
+    text="[nvidia-container-runtime]\nruntimes = [\n  'docker-runc',\n  'crun',  # why\n  'runc'\n]\n",
+    wish=("unchanged", "crun"),
+)
 def test_bytes_of_others_stay(text: str, wish: tuple[str, str]) -> None:
     content, _plan = step(text, wish)
     lost = [line for line in difflib.ndiff(ended(text), ended(content)) if line.startswith("- ")]
