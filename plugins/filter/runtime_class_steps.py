@@ -86,13 +86,10 @@ def runtime_class_steps(
 ) -> dict[str, list[Any]]:
     """What is to become of the RuntimeClasses that hosts have noted."""
     notes, answers, hosts = to_plain(noted), to_plain(classes), to_plain(run)
-    return _needs(_of_batch(notes, asker, hosts), asker, answers) | _removals(notes, asker, answers, hosts)
-
-
-def _of_batch(notes: Sequence[_Note], asker: str, run: Mapping[str, Any]) -> list[_Note]:
-    """Notes of the batch, that of the asker first."""
-    own = [note for note in notes if note["host"] == asker]
-    return own + [note for note in notes if note["host"] != asker and note["host"] in run["batch"]]
+    batch = [note for note in notes if note["host"] == asker or note["host"] in hosts["batch"]]
+    # The asker's own word comes first: of two that want the same, it is the one that counts.
+    batch.sort(key=lambda note: bool(note["host"] != asker))
+    return _needs(batch, asker, answers) | _removals(notes, batch, asker, answers, hosts)
 
 
 def _needs(notes: Sequence[_Note], asker: str, classes: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -107,9 +104,12 @@ def _needs(notes: Sequence[_Note], asker: str, classes: Mapping[str, Mapping[str
 
 
 def _removals(
-    notes: Sequence[_Note], asker: str, classes: Mapping[str, Mapping[str, Any]], run: Mapping[str, Any]
+    notes: Sequence[_Note],
+    batch: Sequence[_Note],
+    asker: str,
+    classes: Mapping[str, Mapping[str, Any]],
+    run: Mapping[str, Any],
 ) -> dict[str, list[Any]]:
-    batch = _of_batch(notes, asker, run)
     heard = {note["host"] for note in notes}
     unheard = [host for host in run["playing"] if host not in heard]
     # Of a later batch, or of this one and could not be looked at.
