@@ -120,12 +120,7 @@ def _is_rolled(cluster: SimulatedCluster) -> bool:
 
 
 @pytest.mark.timeout(120)
-def test_without_an_answer_of_the_cluster_nobody_is_let_through(tmp_path: Path) -> None:
-    nowhere = tmp_path / "kubeconfig"
-    cluster = {"name": "a", "cluster": {"server": "http://127.0.0.1:9"}}
-    context = {"name": "a", "context": {"cluster": "a", "user": "a"}}
-    document = {"kind": "Config", "clusters": [cluster], "contexts": [context], "current-context": "a"}
-    nowhere.write_text(yaml.safe_dump({**document, "users": [{"name": "a", "user": {}}]}), encoding="utf-8")
+def test_without_an_answer_of_the_cluster_nobody_is_let_through(tmp_path: Path, nowhere: Path) -> None:
     (tmp_path / "fleet").mkdir()
     fleet = Fleet(tmp_path / "fleet", nowhere)
     found = fleet.ask()

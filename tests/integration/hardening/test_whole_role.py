@@ -134,12 +134,9 @@ def test_role_hardens_what_it_has_refused_before_once_everything_has_come_in_ord
 # What the whole role is with the oldest ansible-core, no part of it shows.
 @pytest.mark.oldest
 @pytest.mark.timeout(240)
-def test_role_that_is_to_harden_and_gets_no_answer_touches_nothing_while_its_neighbour_goes_on(tmp_path: Path) -> None:
-    nowhere = tmp_path / "kubeconfig"
-    cluster = {"name": "a", "cluster": {"server": "http://127.0.0.1:9"}}
-    context = {"name": "a", "context": {"cluster": "a", "user": "a"}}
-    document = {"kind": "Config", "clusters": [cluster], "contexts": [context], "current-context": "a"}
-    nowhere.write_text(yaml.safe_dump({**document, "users": [{"name": "a", "user": {}}]}), encoding="utf-8")
+def test_role_that_is_to_harden_and_gets_no_answer_touches_nothing_while_its_neighbour_goes_on(
+    tmp_path: Path, nowhere: Path
+) -> None:
     hosts = Hosts(tmp_path, nowhere, ("hardened", "neighbour"))
     played = hosts.play(hardened="volume_mounts", neighbour="both")
     assert "Whether the environment variable may be refused could not be found out: " in played.said
