@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import nox
 
 # Of tests/, which set-up made importable.
 from hosts.packages import UNAVAILABLE, are_required
-from setup import staging
+from setup import checks, staging
 
 ROOT = Path(__file__).resolve().parent
 BIN = ROOT / ".venv" / "bin"
@@ -59,9 +60,15 @@ def run_all(session: nox.Session, *commands: tuple[str, ...]) -> None:
         try:
             run(session, *command)
         except nox.command.CommandFailed:
-            failed.append(" ".join(command[:2]))
+            failed.append(textwrap.shorten(" ".join(command), 60, placeholder=" …"))
     if failed:
         session.error(f"found problems: {', '.join(failed)}")
+
+
+def run_tests(session: nox.Session, *arguments: str, python: str | None = None, **options: Any) -> None:
+    """Run pytest, of .venv or of another interpreter, and leave what failed for the summary of all checks."""
+    pytest = ("pytest",) if python is None else (python, "-m", "pytest")
+    run(session, *pytest, "-q", *checks.recording(session.name), *arguments, **options)
 
 
 def packages() -> list[str]:
@@ -88,13 +95,13 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def contract(session: nox.Session) -> None:
     """What files of this repository promise each other."""
-    run(session, "pytest", "-q", *PARALLEL, *(session.posargs or ["tests/contract"]))
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/contract"]))
 
 
 @nox.session
 def units(session: nox.Session) -> None:
     """Unit tests with the newest ansible-core that this Python gets."""
-    run(session, "pytest", "-q", *PARALLEL, *(session.posargs or ["tests/unit"]))
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/unit"]))
 
 
 @nox.session
@@ -109,8 +116,8 @@ def node_floor(session: nox.Session) -> None:
         # By file: the other tests could not even be imported there.
         candidates = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
         tests = [str(path) for path in candidates if "mark.node_side" in path.read_text(encoding="utf-8")]
-        options = ("-q", "-p", "no:cacheprovider", "-m", "node_side")
-        run(session, python, "-m", "pytest", *options, *(session.posargs or tests))
+        options = ("-p", "no:cacheprovider", "-m", "node_side")
+        run_tests(session, *options, *(session.posargs or tests), python=python)
 
 
 @nox.session
@@ -166,17 +173,17 @@ def units_oldest(session: nox.Session) -> None:
     bin_directory = ROOT / ".venv-oldest" / "bin"
     env = {"PATH": f"{bin_directory}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     python = str(bin_directory / "python")
-    run(session, python, "-m", "pytest", "-q", *PARALLEL, *(session.posargs or ["tests/unit"]), env=env)
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/unit"]), python=python, env=env)
     if not session.posargs and any((ROOT / "tests" / "integration").rglob("test_*.py")):
         marked = ("-m", "oldest", "tests/integration")
         # 5: nothing is marked.
-        run(session, python, "-m", "pytest", "-q", *PARALLEL, *marked, env=env, success_codes=[0, 5])
+        run_tests(session, *PARALLEL, *marked, python=python, env=env, success_codes=[0, 5])
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """Playbooks, modules and clients against the simulated cluster (or the one of KUBEGPU_TEST_KUBECONFIG)."""
-    run(session, "pytest", "-q", *PARALLEL, *(session.posargs or ["tests/integration"]))
+    run_tests(session, *PARALLEL, *(session.posargs or ["tests/integration"]))
 
 
 @nox.session
@@ -196,5 +203,4 @@ def hosts(session: nox.Session) -> None:
         session.skip(ready.stderr.strip())
     if ready.returncode != 0:
         session.error(ready.stderr.strip())
-    for name in SCENARIOS_ON_HOSTS:
-        run(session, "molecule", "test", "--scenario-name", name, *session.posargs)
+    run_all(session, *(("molecule", "test", "--scenario-name", name, *session.posargs) for name in SCENARIOS_ON_HOSTS))

@@ -68,12 +68,44 @@ def test_pip_configuration_carries_variables_and_files(monkeypatch: pytest.Monke
     assert "proxy = http://proxy.example:3128" in lines
 
 
-def test_summary_counts_sessions_alone_on_the_last_line() -> None:
+def test_summary_counts_sessions_alone_on_the_last_line(tmp_path: Path) -> None:
     results = [
         {"name": "lint", "result": "success", "duration": 3.2},
         {"name": "units", "result": "failed", "duration": 60.0},
         {"name": "node_floor", "result": "skipped", "duration": 0.0, "reason": "no Python 3.8"},
     ]
-    lines = checks.summary(results, 63.4).splitlines()
+    lines = checks.summary(results, 63.4, tmp_path).splitlines()
     assert lines[-1] == "1 passed, 1 failed"
     assert any("node_floor" in line and "skipped" in line and "no Python 3.8" in line for line in lines)
+
+
+def test_summary_names_the_tests_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "@pytest.fixture\n"
+        "def broken(): raise OSError('no disk')\n"
+        "def test_good(): pass\n"
+        "def test_setup(broken): pass\n"
+        "@pytest.mark.parametrize('n', range(20))\n"
+        "def test_bad(n): raise ValueError(f'number {n}\\nand more')\n",
+        encoding="utf-8",
+    )
+    records = tmp_path / "records"
+    monkeypatch.setattr(checks, "RECORDS", records)
+    for choice in ("setup or good", "bad"):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+        subprocess.run(
+            [*command, *checks.recording("units"), "-k", choice], cwd=tmp_path, check=False, capture_output=True
+        )
+    results = [
+        {"name": "lint", "result": "failed", "duration": 3.2},
+        {"name": "units", "result": "failed", "duration": 60.0},
+    ]
+    lines = checks.summary(results, 63.4, records).splitlines()
+    told = [line for line in lines if line.startswith("units: ")]
+    assert told[0].startswith("units: test_it.py::test_setup: ")
+    assert "OSError: no disk" in told[0]
+    assert told[1] == "units: test_it.py::test_bad[0]: ValueError: number 0"
+    assert told[-1] == f"units: ... and {21 - checks.NAMED} more"
+    assert not any("test_good" in line for line in lines)
+    assert lines[-1] == "0 passed, 2 failed"
