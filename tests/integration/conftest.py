@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kubernetes.config import kube_config
 
 HERE = Path(__file__).resolve().parent
 # A playbook run on a loaded machine of two cores; a test that needs more says so itself.
@@ -21,3 +22,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(SECONDS))
+
+
+def pytest_sessionfinish() -> None:
+    """Remove the certificates that the client library laid into the temporary directory.
+
+    It does so itself when a process ends as usual; processes that run tests for pytest-xdist do not.
+    """
+    kube_config._cleanup_temp_files()  # there is no public name for it
