@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,17 @@ def has_restarted(pod: dict[str, Any]) -> bool:
     return any(container["restartCount"] for container in pod["status"].get("containerStatuses", ()))
 
 
-def await_pods(cluster: SimulatedCluster, *, rebooted: bool) -> None:
-    """Until as many pods as wanted are ready, and after a reboot each that was there has been started anew or refused."""
+def await_pods(cluster: SimulatedCluster, *, begun: Collection[str] = ()) -> None:
+    """Until as many pods as wanted are ready, and of ``begun`` (UIDs) each has been started anew, refused or removed."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        pods = workload(cluster)
-        begun = [pod for pod in pods if not rebooted or has_restarted(pod) or pod["status"]["phase"] == "Failed"]
+        awaited = [
+            pod
+            for pod in workload(cluster)
+            if pod["metadata"]["uid"] in begun and not has_restarted(pod) and pod["status"]["phase"] != "Failed"
+        ]
         ready = cluster.client().get(DEPLOYMENT)["status"].get("readyReplicas")
-        if ready == REPLICAS and len(begun) >= REPLICAS:
+        if ready == REPLICAS and not awaited:
             return
         time.sleep(0.2)
     raise AssertionError(f"not as awaited: {[(pod['metadata']['name'], pod['status']) for pod in workload(cluster)]}")
@@ -60,12 +64,12 @@ def test_reboot_fails_stale_pods_unless_they_were_recreated(choice: str, tmp_pat
         operator.write_inventory(REFERENCE_HOSTS, REFERENCE_VARIABLES)
         operator.must_play("rollout", kubegpu_stale_pods=choice)
         assert {pod["uid"] for node in operator.plan()["nodes"].values() for pod in node["stale_pods"]} == old
-        await_pods(cluster, rebooted=False)
+        await_pods(cluster)
         kept = old & {pod["metadata"]["uid"] for pod in workload(cluster)}
         assert kept == (old if choice == "report" else set())
         there = {pod["metadata"]["uid"] for pod in workload(cluster)}
         for name in REFERENCE_HOSTS:
             cluster.reboot(name)
-        await_pods(cluster, rebooted=True)
+        await_pods(cluster, begun=there)
         # One that comes for a pod that was refused may be too early for the plugin, which is another matter.
         assert admission_failures(cluster) & there == (old if choice == "report" else set())
