@@ -100,7 +100,12 @@ class RuntimeHost:
         if installed.get("failed"):
             raise NodeError(str(installed.get("msg")))
         begin = {"detached": True, "confirm_seconds": self.params["confirm_seconds"], "program": program}
-        begun = self._run(FILES, {**options, **begin})
+        try:
+            begun = self._run(FILES, {**options, **begin})
+        except AnsibleConnectionFailure:
+            # The unit's restart may end the connection before this answer is through. Whether it began is told by its result.
+            self._connect_anew()
+            begun = {"started": True}
         if not begun.get("started"):
             # No file and no restart: it was done at once, and no unit is there to be heard of.
             return begun

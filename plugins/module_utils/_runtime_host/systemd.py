@@ -127,6 +127,8 @@ def log_lines(units: Sequence[str], after: Optional[str], count: int = 20) -> Li
     Of a restart, the orderly end of what ran before is left out.
     """
     argv = ["journalctl", "--no-pager", "--quiet", "-o", "cat", *[f"--unit={unit}" for unit in units]]
+    # The last words of a program that has just died may not have been taken in yet.
+    commands.run(["journalctl", "--sync"], _ASK_SECONDS)
     # After a cursor, a number of lines would be counted from there.
     done = commands.run([*argv, *([f"--after-cursor={after}"] if after else ["-n", str(count)])], _ASK_SECONDS)
     lines = [line[:_LONGEST_LINE] for line in done.stdout.splitlines() if line.strip()]

@@ -92,6 +92,21 @@ def test_detached_change_is_confirmed_after_a_connection_that_broke() -> None:
     assert not any("plan" in options for options in later)
 
 
+def test_change_whose_unit_ends_the_connection_before_it_was_heard_of_is_confirmed_all_the_same() -> None:
+    gone = {"unreachable": True, "msg": "gone"}
+    action = ScriptedAction([gone, {"phase": "waiting"}, {}, {"phase": "confirmed", "result": {"restarted": True}}])
+    assert host(action).apply({"files": []}) == {"restarted": True}
+    assert action.steps() == ["applied", "result", "confirmed", "result"]
+    assert action.resets == 1
+
+
+def test_change_that_never_began_over_a_connection_that_broke_is_an_error() -> None:
+    unknown = {"failed": True, "msg": "This node knows of no detached change for run r1."}
+    action = ScriptedAction([AnsibleConnectionFailure("gone"), unknown])
+    with pytest.raises(NodeError, match="knows of no detached change"):
+        host(action).apply({"files": []})
+
+
 def test_change_for_which_no_unit_was_started_is_done() -> None:
     action = ScriptedAction([{"restarted": False, "backups": []}])
     assert host(action).apply({"files": []}) == {"restarted": False, "backups": []}
