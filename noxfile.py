@@ -180,9 +180,18 @@ def units_oldest(session: nox.Session) -> None:
         run_tests(session, *PARALLEL, *marked, python=python, env=env, success_codes=[0, 5])
 
 
+def prepare_hosts(*options: str) -> subprocess.CompletedProcess[str]:
+    """Build what test hosts share, and as root on Debian install what they need."""
+    command = [str(BIN / "python"), "-m", "hosts", "prepare", *options]
+    return subprocess.run(command, cwd=ROOT, check=False, stderr=subprocess.PIPE, text=True)
+
+
 @nox.session
 def integration(session: nox.Session) -> None:
     """Playbooks, modules and clients against the simulated cluster (or the one of KUBEGPU_TEST_KUBECONFIG)."""
+    if not session.posargs:
+        # Minutes, which are not to count as a test's. What cannot be had is told by the tests that want it.
+        prepare_hosts("--containerds")
     run_tests(session, *PARALLEL, *(session.posargs or ["tests/integration"]))
 
 
@@ -196,9 +205,7 @@ def molecule(session: nox.Session) -> None:
 @nox.session
 def hosts(session: nox.Session) -> None:
     """Molecule scenarios on hosts with a real systemd; they reboot. As root on Debian, this installs what such hosts need."""
-    ready = subprocess.run(
-        [str(BIN / "python"), "-m", "hosts", "prepare"], cwd=ROOT, check=False, stderr=subprocess.PIPE, text=True
-    )
+    ready = prepare_hosts()
     if ready.returncode == UNAVAILABLE and not are_required():
         session.skip(ready.stderr.strip())
     if ready.returncode != 0:

@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> int:
     """0 if all went well; standard error has the reason if not."""
     parser = argparse.ArgumentParser(prog="python -m hosts", description="Hosts with a real systemd for tests.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("prepare", help="install what hosts need and build the root that they share")
+    prepare = commands.add_parser("prepare", help="install what hosts need and build the root that they share")
+    prepare.add_argument("--containerds", action="store_true", help="get the containerds that they may have, too")
     up = commands.add_parser("up", help="start a host; prints how to reach it, as JSON")
     up.add_argument("--name", required=True)
     up.add_argument("--containerd", choices=SUITES, help="give it this containerd instead of the one of its release")
@@ -40,6 +41,8 @@ def main(arguments: list[str]) -> int:
         install_packages()
         if options.command == "prepare":
             base()
+            for series in SUITES if options.containerds else ():
+                layer(series)
         else:
             layers = [layer(options.containerd)] if options.containerd else []
             if options.package:

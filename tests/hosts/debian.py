@@ -96,6 +96,7 @@ def _download(packages: Packages, state: Path) -> list[Path]:
         "Dir::Cache": str(state / "cache"),
         "APT::Sandbox::User": "root",
         "Acquire::Languages": "none",
+        "Acquire::Retries": "5",
     }
     apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in settings.items())]
     _call([*apt, "update"])
