@@ -9,10 +9,19 @@ import threading
 import time
 from typing import Any
 
+from integration.meanwhile import meanwhile
+
 from .conftest import Open
 from .stage import NODE, OTHER, Stage, pod_spec
 
 PODS = "/api/v1/namespaces/default/pods"
+#: A pod of which the scheduler had decided before it heard of the cordon.
+LATE = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "late", "namespace": "default"},
+    "spec": pod_spec(1, ""),
+}
 
 
 def only_blocked(result: dict[str, Any]) -> dict[str, str]:
@@ -24,7 +33,7 @@ def test_finalizer_is_named(open_stage: Open) -> None:
     stage = open_stage()
     stage.pod("held", metadata={"finalizers": ["example.com/audit"]})
     driver = stage.driver(evict="gpu_pods", force=True)
-    result = driver.in_maintenance(eviction_timeout_seconds=1.5)
+    result = driver.in_maintenance(eviction_timeout_seconds=3.0)
     pod = only_blocked(result)
     assert pod["reason"] == "finalizer"
     assert pod["message"].startswith("terminating, held by finalizer example.com/audit")
@@ -39,10 +48,10 @@ def test_finalizer_is_named(open_stage: Open) -> None:
 def test_pod_that_ignores_sigterm_has_its_grace_named(open_stage: Open) -> None:
     stage = open_stage()
     stage.deployment("deaf", 1, stop=9999, spec={"terminationGracePeriodSeconds": 3600})
-    result = stage.driver().in_maintenance(evict="gpu_pods", eviction_timeout_seconds=1.0)
+    result = stage.driver().in_maintenance(evict="gpu_pods", eviction_timeout_seconds=3.0)
     pod = only_blocked(result)
     assert pod["reason"] == "grace_period"
-    assert "has not ended on SIGTERM and has 359" in pod["message"]
+    assert "has not ended on SIGTERM and has 35" in pod["message"]
     assert "of its grace period of 3600 s" in pod["message"]
 
 
@@ -58,7 +67,7 @@ def test_pods_of_a_node_that_is_not_ready_have_nobody_to_confirm_their_end(open_
     stage.deployment("gpu", 1)
     stage.cluster.fault("not-ready", node=NODE)
     stage.cluster.wait_until(lambda: not ready(stage), what="the node to be not Ready")
-    result = stage.driver().in_maintenance(evict="gpu_pods", eviction_timeout_seconds=1.0)
+    result = stage.driver().in_maintenance(evict="gpu_pods", eviction_timeout_seconds=3.0)
     pod = only_blocked(result)
     assert pod["reason"] == "node_not_ready"
     assert "its node is not Ready (NodeStatusUnknown" in pod["message"]
@@ -72,12 +81,20 @@ def ready(stage: Stage) -> bool:
 
 def test_terminating_pod_is_awaited_and_not_evicted(open_stage: Open) -> None:
     stage = open_stage()
-    stage.deployment("gpu", 1, stop=20, spec={"terminationGracePeriodSeconds": 3600})
+    stage.deployment("gpu", 1, stop=9999, spec={"terminationGracePeriodSeconds": 3600})
     (uid,) = stage.uids("gpu")
     name = stage.pods("gpu")[0]["metadata"]["name"]
     stage.client.patch("/apis/apps/v1/namespaces/default/deployments/gpu", {"spec": {"replicas": 0}})
     stage.cluster.wait_until(lambda: "deletionTimestamp" in stage.client.get(f"{PODS}/{name}")["metadata"])
-    result = stage.driver().in_maintenance(evict="gpu_pods")
+    driver = stage.driver()
+
+    def end() -> None:
+        stage.cluster.wait_until(stage.unschedulable, what="the cordon")
+        time.sleep(0.5)  # for an eviction that should not be
+        stage.client.delete(f"{PODS}/{name}", {"gracePeriodSeconds": 0})
+
+    with meanwhile(end):
+        result = driver.in_maintenance(evict="gpu_pods")
     assert (result["failed_nodes"], result["nodes"][NODE]["evicted"], stage.evictions()) == ([], [], [])
     assert not stage.exists(uid)
 
@@ -131,17 +148,9 @@ def test_pod_bound_after_the_cordon_is_evicted_too(open_stage: Open) -> None:
     stage = open_stage()
     stage.deployment("gpu", 1, stop=20, spec={"terminationGracePeriodSeconds": 60})
     driver = stage.driver(evict="gpu_pods", force=True)
-
-    def bind_late() -> None:
-        while not stage.unschedulable():
-            time.sleep(0.01)
-        late = {"metadata": {"name": "late"}, "spec": {**pod_spec(1, ""), "nodeName": NODE}}
-        stage.client.create(PODS, late)
-
-    binder = threading.Thread(target=bind_late)
-    binder.start()
+    # Well before the other one has ended.
+    stage.cluster.fault("late-pod", node=NODE, pod=LATE, seconds=5)
     result = driver.in_maintenance()
-    binder.join(timeout=10)
     assert result["failed_nodes"] == []
     assert [pod["name"].split("-")[0] for pod in result["nodes"][NODE]["evicted"]] == ["gpu", "late"]
     assert stage.pods() == []
@@ -186,16 +195,9 @@ def test_pod_that_came_while_no_watch_was_to_be_had_is_evicted_too(open_stage: O
     driver = stage.driver(evict="gpu_pods", force=True)
     # The watch of the node's pods breaks at once, however often it is tried for some seconds. Lists are answered.
     stage.cluster.fault("api", action="cut", path=f"nodeName%3D{NODE}.*watch=1", count=5)
-
-    def bind_late() -> None:
-        while not stage.unschedulable():
-            time.sleep(0.01)
-        stage.client.create(PODS, {"metadata": {"name": "late"}, "spec": {**pod_spec(1, ""), "nodeName": NODE}})
-
-    binder = threading.Thread(target=bind_late)
-    binder.start()
+    # After the list with which the watch begins, and before the node can be found empty.
+    stage.cluster.fault("late-pod", node=NODE, pod=LATE)
     result = driver.in_maintenance(settle_seconds=0.5)
-    binder.join(timeout=10)
     assert result["failed_nodes"] == []
     assert [pod["name"] for pod in result["nodes"][NODE]["evicted"]] == ["late"]
     assert stage.pods() == []

@@ -42,7 +42,7 @@ def test_stale_pods_are_reported_and_left_alone(open_stage: Open) -> None:
 
 def test_stale_pods_are_recreated_within_budgets_while_the_node_serves(open_stage: Open) -> None:
     stage = open_stage()
-    stage.deployment("gpu", 3)
+    stage.deployment("gpu", 3, start=20)  # a successor is not ready before the next eviction is tried
     stage.deployment("web", 1, gpus=0)
     stage.pod("bare")
     stage.budget("gpu", maxUnavailable=1)
@@ -67,10 +67,10 @@ def test_recreation_that_takes_too_long_fails_the_step_and_leaves_the_node_in_se
     stage.deployment("gpu", 1)
     stage.budget("gpu", minAvailable=1)
     driver = in_maintenance(stage, stale_pods="recreate")
-    result = driver.in_service(eviction_timeout_seconds=1.0)
+    result = driver.in_service(eviction_timeout_seconds=3.0)
     node = result["nodes"][NODE]
     assert (result["failed_nodes"], node["recreated"], stage.unschedulable()) == ([NODE], [], False)
-    assert node["reason"].startswith("stale pods: 1 pod is still there after 1 s: default/gpu-")
+    assert node["reason"].startswith("stale pods: 1 pod is still there after 3 s: default/gpu-")
     assert "its disruption budget default/gpu allows 0 now" in node["reason"]
     assert node["reason"].endswith("The node is in service.")
 
