@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from integration.meanwhile import meanwhile
 
 from .conftest import Open
-from .stage import FOREIGN, GPUS, MAINTENANCE, REVISION, Stage, failures
+from .stage import FOREIGN, GPUS, MAINTENANCE, REVISION, WITHDRAWN, Stage, failures
 
 CORDON = {"spec": {"unschedulable": True}}
 UNCORDON = {"spec": {"unschedulable": None}}
@@ -127,8 +127,15 @@ def test_node_that_is_deleted_while_its_plugin_is_awaited_fails_alone(open_stage
     stage = open_stage(speed=20)
     driver = begun(stage, "withdrawn")
     stage.may_go("gpu-t4")
-    threading.Timer(0.3, stage.client.delete, ["/api/v1/nodes/gpu-t4"]).start()
-    result = driver.serving(soak_seconds=1.0)
+    # Its plugin never comes up, so that it is awaited until the node is gone.
+    stage.cluster.fault("nvml", node="gpu-t4", error="DRIVER_NOT_LOADED")
+
+    def delete() -> None:
+        stage.cluster.wait_until(lambda: stage.revision("gpu-t4") != WITHDRAWN, what="the new revision")
+        stage.client.delete("/api/v1/nodes/gpu-t4")
+
+    with meanwhile(delete):
+        result = driver.serving()
     assert result["failed_nodes"] == ["gpu-t4"]
     assert "deleted" in result["nodes"]["gpu-t4"]["reason"]
     assert "warnings" not in result

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from .conftest import Open
-from .stage import FLEET_SIZE, FOREIGN, GPUS, failures
+from .stage import FLEET_SIZE, FOREIGN, GPUS, Stage, failures
 
 SCENARIOS = ["reference", "addon-owned"]
 
@@ -61,8 +61,14 @@ def test_rollout_disturbs_no_pod_and_frees_the_stuck_update(open_stage: Open) ->
 def test_rollout_writes_four_times_to_a_node_each_time_on_condition(open_stage: Open, scenario: str) -> None:
     stage = open_stage(scenario)
     stage.driver().roll_out()
-    writes = Counter(item["name"] for item in stage.cluster.writes() if item["resource"] == "nodes")
-    assert writes == dict.fromkeys(GPUS[scenario], 4)
+    assert writes_to_nodes(stage) == dict.fromkeys(GPUS[scenario], 4)
+
+
+def writes_to_nodes(stage: Stage) -> Counter[str]:
+    """Those that were carried out: a kubelet's own status may come before any of them, which is then decided anew."""
+    writes = [item for item in stage.cluster.writes() if item["resource"] == "nodes"]
+    assert {item["status"] for item in writes} <= {200, 409}
+    return Counter(item["name"] for item in writes if item["status"] == 200)
 
 
 def test_a_large_wave_is_read_and_watched_as_a_whole(open_stage: Open) -> None:
@@ -71,8 +77,7 @@ def test_a_large_wave_is_read_and_watched_as_a_whole(open_stage: Open) -> None:
     results = stage.driver().roll_out()
     assert failures(results) == {}
     assert stage.unfinished() == {}
-    writes = Counter(item["name"] for item in stage.cluster.writes() if item["resource"] == "nodes")
-    assert writes == dict.fromkeys(GPUS["fleet"], 4)
+    assert writes_to_nodes(stage) == dict.fromkeys(GPUS["fleet"], 4)
     reads = [
         item for item in stage.cluster.audit() if item["verb"] == "GET" and "kubegpu.sharing/" in item["user_agent"]
     ]

@@ -30,7 +30,8 @@ def test_describe_node_tells_the_story(open_stage: Open) -> None:
     for step in (*driver.begin_steps, driver.in_maintenance, driver.withdrawn):
         assert step().get("failed_nodes", []) == []
     stage.cluster.fault("nvml", node="gpu-l20", error="DRIVER_NOT_LOADED")
-    assert driver.serving(timeout_seconds=2.0)["failed_nodes"] == ["gpu-l20"]
+    assert driver.of(nodes=("gpu-t4",)).serving()["failed_nodes"] == []
+    assert driver.of(nodes=("gpu-l20",)).serving(timeout_seconds=2.0)["failed_nodes"] == ["gpu-l20"]
     driver.unlock()
     stage.cluster.fault("nvml", node="gpu-l20", clear=True)
     assert failures(stage.driver("run-2").roll_out()) == {}

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
+from integration.meanwhile import meanwhile
 
 from ansible_collections.kubegpu.sharing.plugins.module_utils._core.errors import InputError, KubeGpuError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.client import KubeClient
@@ -16,7 +18,7 @@ from ansible_collections.kubegpu.sharing.plugins.modules import rollout_snapshot
 from simulator.manifests import daemonset
 
 from .conftest import Open
-from .stage import FOREIGN, GPU, LEASE, REVISION, Stage, failures
+from .stage import FOREIGN, GPU, LEASE, REVISION, WITHDRAWN, Stage, failures
 
 
 class KilledError(Exception):
@@ -105,8 +107,15 @@ def test_node_deleted_midway_fails_alone(open_stage: Open) -> None:
     driver = stage.driver()
     for step in (driver.lock, driver.present, driver.in_maintenance):
         step()
-    threading.Timer(0.1, stage.client.delete, ["/api/v1/nodes/gpu-t4"]).start()
-    result = driver.withdrawn()
+    # Nobody confirms the end of its plugin, so that it is awaited until the node is gone.
+    stage.cluster.fault("kubelet", node="gpu-t4", action="down")
+
+    def delete() -> None:
+        _until(lambda: stage.revision("gpu-t4") == WITHDRAWN)
+        stage.client.delete("/api/v1/nodes/gpu-t4")
+
+    with meanwhile(delete):
+        result = driver.withdrawn()
     assert result["failed_nodes"] == ["gpu-t4"]
     assert "deleted" in result["nodes"]["gpu-t4"]["reason"]
     rest = driver.of(nodes=("gpu-l20",))
@@ -119,7 +128,8 @@ def test_plugin_that_never_comes_up_says_what_was_seen_and_leaves_the_node_out(o
     stage = open_stage()
     driver = ready_to_serve(stage)
     stage.cluster.fault("nvml", node="gpu-l20", error="DRIVER_NOT_LOADED")
-    result = driver.serving(timeout_seconds=2.0)
+    assert driver.of(nodes=("gpu-t4",)).serving()["failed_nodes"] == []
+    result = driver.of(nodes=("gpu-l20",)).serving(timeout_seconds=4.0)
     assert result["failed_nodes"] == ["gpu-l20"]
     reason = result["nodes"]["gpu-l20"]["reason"]
     assert "expected allocatable nvidia.com/gpu 8" in reason
@@ -138,11 +148,21 @@ def test_plugin_that_never_comes_up_says_what_was_seen_and_leaves_the_node_out(o
 def test_plugin_that_crashes_while_it_soaks_is_not_proven_before_it_is_steady(open_stage: Open) -> None:
     stage = open_stage(speed=20)
     driver = ready_to_serve(stage)
-    threading.Timer(2.0, stage.cluster.fault, ["plugin-crash"], {"node": "gpu-l20"}).start()
-    result = driver.serving(soak_seconds=3.0, timeout_seconds=60.0)
+    assert driver.of(nodes=("gpu-t4",)).serving()["failed_nodes"] == []
+    soak = 5.0
+    crashes: list[float] = []
+
+    def crash() -> None:
+        _until(lambda: stage.allocatable("gpu-l20") == 8)
+        time.sleep(1)
+        crashes.append(time.monotonic())
+        assert stage.cluster.fault("plugin-crash", node="gpu-l20")["crashed"] == 1
+
+    with meanwhile(crash):
+        result = driver.of(nodes=("gpu-l20",)).serving(soak_seconds=soak, timeout_seconds=60.0)
+        proven = time.monotonic()
     assert result["failed_nodes"] == []
-    waited = {name: node["waited_seconds"] for name, node in result["nodes"].items()}
-    assert waited["gpu-l20"] > waited["gpu-t4"] + 0.5
+    assert proven - crashes[0] > soak
     assert driver.in_service()["failed_nodes"] == []
 
 
@@ -174,10 +194,12 @@ def test_lock_lost_in_the_middle_stops_everything_and_names_the_new_holder(open_
 def test_lock_is_renewed_while_a_step_waits(open_stage: Open) -> None:
     stage = open_stage()
     driver = ready_to_serve(stage, lease_seconds=2)
-    since = stage.cluster.position()
-    driver.serving(soak_seconds=3.0)
+    since, began = stage.cluster.position(), time.monotonic()
+    driver.serving(soak_seconds=5.0)
+    took = time.monotonic() - began
     renewals = [item for item in stage.cluster.writes(since) if "/leases/" in item["path"]]
-    assert 3 <= len(renewals) <= 7
+    # After a third of the lease each time, or later on a machine that is busy.
+    assert 3 <= len(renewals) <= took / (2 / 3) + 2
 
 
 def test_owner_that_takes_its_daemonset_back_stops_the_nodes_that_are_to_leave_it(open_stage: Open) -> None:
