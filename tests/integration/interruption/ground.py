@@ -23,7 +23,7 @@ from simulator.cluster import SimulatedCluster
 
 from .control_node import DONE, NOTHING_TO_DO, Orders, agent_of
 from .enumeration import CHANGING, WRITES, Aim, kind_of, requests_at
-from .nursery import Nursery, Process
+from .nursery import RUN_SECONDS, Nursery, Process
 from .scenarios import GPU, MODELS
 
 Object = dict[str, Any]
@@ -139,7 +139,7 @@ class Ground:
         """The request on which it acted first: method and path. Requests that are sent side by side come in any order."""
         return str(self.cluster.api_fault(fault)["struck"])
 
-    def until_taken(self, fault: int, process: Process, seconds: float = 60.0) -> bool:
+    def until_taken(self, fault: int, process: Process, seconds: float = RUN_SECONDS) -> bool:
         """Wait for that moment; False if the run ended without it."""
         deadline = time.monotonic() + seconds
         while not self.taken(fault, _LOOK_SECONDS):
@@ -266,7 +266,7 @@ class Ground:
             models = self.read_models()
             return models if len(models) == wanted else set()
 
-        found: set[str] = self.cluster.wait_until(complete, timeout=20, what="that every pod with a GPU runs")
+        found: set[str] = self.cluster.wait_until(complete, timeout=60, what="that every pod with a GPU runs")
         return found
 
 

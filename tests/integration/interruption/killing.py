@@ -29,7 +29,6 @@ def kill_and_resume(ground: Ground, aim: Aim, late_by: float = 0.0, **more: Any)
     else:
         verdict = Verdict(False, wrote=ground.kinds_written_by(orders.run))
     ground.cluster.clear_api_faults()
-    sent = ground.cluster.position() if late_by else 0
     plan = ground.learn(orders)
     if not ground.differences(plan["nodes"]):
         time.sleep(LEASE_SECONDS)  # a run without anything to do does not wait for a lease to run out
@@ -37,7 +36,9 @@ def kill_and_resume(ground: Ground, aim: Aim, late_by: float = 0.0, **more: Any)
     if not well(second):
         return verdict.plus([f"run again: {second}"])
     if reached and late_by:
-        ground.cluster.wait_until(lambda: _answered(ground, orders.run, sent), timeout=10, what="the late write")
+        ground.cluster.wait_until(
+            lambda: _has_arrived(ground, orders.run, verdict.request, late_by), what="the late write"
+        )
     problems = ground.differences(plan["nodes"]) + left_over(ground, plan)
     third = ground.run(approved=plan["plan_id"], **more)
     written = [f"{item['verb']} {item['path']}" for item in ground.writes_of(third["run"])]
@@ -54,5 +55,9 @@ def left_over(ground: Ground, plan: Object) -> list[str]:
     return [*([f"the lock is held by {holder}"] if holder else []), *(f"{title} is left" for title in surplus)]
 
 
-def _answered(ground: Ground, run: str, since: int) -> bool:
-    return any(item["status"] for item in ground.writes_of(run, since))
+def _has_arrived(ground: Ground, run: str, request: str, late_by: float) -> bool:
+    """Known by the time that it took: others of the same kind came before it."""
+    return any(
+        item["status"] and f"{item['verb']} {item['path']}" == request and item["duration_ms"] > late_by * 900
+        for item in ground.writes_of(run)
+    )

@@ -54,6 +54,6 @@ def test_run_without_anything_to_do_clears_up_after_a_dead_one_and_not_after_one
 
 def idle_run(ground: Ground) -> int:
     """How much a run has written that found nothing to do."""
-    found = ground.run()
+    found = ground.run(options={"lease_seconds": 30})  # so long that it is not renewed
     assert found["ended"] == NOTHING_TO_DO
     return len(ground.writes_of(found["run"]))
