@@ -25,7 +25,7 @@ from .node import UsageNode
 
 TESTS = Path(__file__).resolve().parents[2]
 MODULE = "ansible_collections.kubegpu.sharing.plugins.modules.gpu_usage"
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 class Sampling:
@@ -92,7 +92,7 @@ def sampling(tmp_path: Path) -> Iterator[Sampling]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_sampling_that_is_ended_by_a_signal_writes_what_it_has(sampling: Sampling, number: signal.Signals) -> None:
     assert sampling.state() == "running"
-    time.sleep(0.3)
+    time.sleep(2)  # for twenty samples more, which are in no file yet
     sampling.process.send_signal(number)
     result = result_of(sampling.process)
     measurement = result["measurement"]

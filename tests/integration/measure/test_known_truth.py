@@ -101,7 +101,7 @@ def test_sizes_and_plan_follow_from_samples_of_unknown_programs(tmp_path: Path) 
             sorted(gpu_nodes),
             {
                 "kubegpu_sharing_configs": configs,
-                "kubegpu_measure_seconds": 5,
+                "kubegpu_measure_seconds": 8,
                 "kubegpu_measure_interval_seconds": 0.2,
                 "kubegpu_measure_progress_seconds": 5,
                 "ansible_async_dir": str(tmp_path / "async"),
