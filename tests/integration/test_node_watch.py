@@ -18,7 +18,13 @@ from .node_law import REVISION, Sight, most_out_of_service
 from .node_watch import MARK, NODES, NodeWatch
 
 GPU = "nvidia.com/gpu"
-SCENARIO: dict[str, Any] = {"name": "two", "nodes": [{"name": "node-1"}, {"name": "node-2"}], "history": []}
+#: Kubelets report nothing of themselves: every sight is of what a test does.
+SCENARIO: dict[str, Any] = {
+    "name": "two",
+    "heartbeats": False,
+    "nodes": [{"name": "node-1"}, {"name": "node-2"}],
+    "history": [],
+}
 CORDON, UNCORDON = ({"spec": {"unschedulable": wanted}} for wanted in (True, None))
 
 
@@ -48,7 +54,7 @@ def bear(cluster: SimulatedCluster, revision: str | None) -> None:
 def begin_and_lose(watch: NodeWatch) -> None:
     """Until it has ended of itself."""
     watch.begin()
-    watch._thread.join(10)
+    watch._thread.join(60)
     assert not watch._thread.is_alive()
 
 

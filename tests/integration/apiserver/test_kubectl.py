@@ -76,7 +76,9 @@ def test_rollout_status_waits_for_deployment_and_daemon_set(kubectl: Kubectl) ->
     assert "successfully rolled out" in kubectl.run("rollout", "status", "deployment/web", "--timeout=50s").stdout
     kubectl.run("rollout", "restart", "daemonset/agent")
     assert "successfully rolled out" in kubectl.run("rollout", "status", "daemonset/agent", "--timeout=50s").stdout
-    after = kubectl.json("get", "pods", "-l", "app=web", "--field-selector", "status.phase=Running")["items"]
+    running = kubectl.json("get", "pods", "-l", "app=web", "--field-selector", "status.phase=Running")["items"]
+    # The rollout is over when the last old pod is told to end, and that pod runs until it has.
+    after = [pod for pod in running if "deletionTimestamp" not in pod["metadata"]]
     assert {pod["spec"]["containers"][0]["image"] for pod in after} == {"registry.example.com/app:2"}
     assert not {pod["metadata"]["uid"] for pod in before} & {pod["metadata"]["uid"] for pod in after}
     assert "agent" in kubectl.run("get", "daemonsets").stdout
@@ -89,7 +91,7 @@ def test_wait_follows_conditions_and_deletions(kubectl: Kubectl) -> None:
     kubectl.run("delete", "deployment", "web", "--wait=false")
     kubectl.run("wait", "pods", "-l", "app=web", "--for=delete", "--timeout=50s")
     assert "No resources found" in kubectl.run("get", "pods").stderr
-    refused = kubectl.run("wait", "nodes/node-1", "--for=condition=Gone", "--timeout=1s", ok=False)
+    refused = kubectl.run("wait", "nodes/node-1", "--for=condition=Gone", "--timeout=4s", ok=False)
     assert "timed out waiting" in refused.stderr
 
 
@@ -176,7 +178,7 @@ def test_drain_waits_for_a_disruption_budget(kubectl: Kubectl) -> None:
     kubectl.apply(budget)
     kubectl.run("wait", "pdb/web", "--for=jsonpath={.status.currentHealthy}=2", "--timeout=30s")
     node = kubectl.json("get", "pods", "-l", "app=web")["items"][0]["spec"]["nodeName"]
-    refused = kubectl.run("drain", node, "--ignore-daemonsets", "--force", "--timeout=2s", ok=False)
+    refused = kubectl.run("drain", node, "--ignore-daemonsets", "--force", "--timeout=4s", ok=False)
     assert "Cannot evict pod as it would violate the pod's disruption budget" in refused.stderr
     kubectl.run("delete", "pdb", "web")
     kubectl.run("drain", node, "--ignore-daemonsets", "--force", "--timeout=50s")

@@ -52,7 +52,7 @@ def test_typed_objects_make_the_round_trip(api: k8s.ApiClient, namespace: str) -
 def test_typed_workloads_nodes_and_versions_are_read(api: k8s.ApiClient, namespace: str) -> None:
     apps, core = k8s.AppsV1Api(api), k8s.CoreV1Api(api)
     apps.create_namespaced_deployment(namespace, deployment("web", replicas=1))
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not apps.read_namespaced_deployment_status("web", namespace).status.available_replicas:
         assert time.monotonic() < end
         time.sleep(0.1)
@@ -66,6 +66,7 @@ def test_typed_workloads_nodes_and_versions_are_read(api: k8s.ApiClient, namespa
     assert core.list_namespaced_event(namespace).items
     eviction = k8s.V1Eviction(metadata=k8s.V1ObjectMeta(name=pod.metadata.name, namespace=namespace))
     core.create_namespaced_pod_eviction(pod.metadata.name, namespace, eviction)
+    end = time.monotonic() + 60
     while pod.metadata.name in [item.metadata.name for item in core.list_namespaced_pod(namespace).items]:
         assert time.monotonic() < end
         time.sleep(0.1)
@@ -99,7 +100,7 @@ def test_watch_reports_changes_and_goes_on_from_a_version(api: k8s.ApiClient, na
             namespace,
             resource_version=version,
             label_selector="w=1",
-            timeout_seconds=10,
+            timeout_seconds=60,
         )
         for event in stream:
             seen.append((event["type"], event["object"].metadata.name))
@@ -113,7 +114,7 @@ def test_watch_reports_changes_and_goes_on_from_a_version(api: k8s.ApiClient, na
     core.create_namespaced_config_map(namespace, labelled)
     core.patch_namespaced_config_map("seen", namespace, {"data": {"a": "1"}})
     core.patch_namespaced_config_map("seen", namespace, {"metadata": {"labels": {"w": None}}})
-    thread.join(timeout=15)
+    thread.join(timeout=65)
     assert seen == [("ADDED", "seen"), ("MODIFIED", "seen"), ("DELETED", "seen")]
 
 
