@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-_SECONDS = 10
+_SECONDS = 60
 _POLL_SECONDS = 0.05
 
 

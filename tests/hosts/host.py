@@ -16,24 +16,25 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hosts import cgroups
 from hosts.base import base
 
-#: Bounds of a start and of an end; both usually take two seconds.
-START_SECONDS = 60
-STOP_SECONDS = 20
+#: Bounds of a start and of an end; both usually take two seconds, and many times that on a busy machine.
+START_SECONDS = 120
+STOP_SECONDS = 60
 #: Each host gets four addresses of it: its own, and this machine's beside it.
 NETWORK = ipaddress.IPv4Network("10.231.0.0/16")
 _POLL_SECONDS = 0.05
+_NO_CONNECTION = 255  # ssh ends so, unless the command does
 SPEC, PID, LOG, KEY, MOUNTED = "host.json", "pid", "console.log", "key", "mounted"
 
 
 class HostError(Exception):
-    """A host could not be started; the message has the end of its console."""
+    """A host could not be started, where the message has the end of its console, or does not answer though it should."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +76,37 @@ def start(directory: Path, name: str, layers: Sequence[Path] = ()) -> Host:
 
 
 def stop(directory: Path) -> None:
-    """End the host of a directory, if there is one, and remove the directory. Its cgroups go too: no process is left in them."""
+    """End the host of a directory, if there is one, and remove the directory.
+
+    Its cgroups go too: no process is left in them. So does its cable.
+    """
     pid = _read_pid(directory)
     if pid and _is_supervisor(pid, directory):
         # The disk ends with the host, so there is nothing to shut down in order.
         os.kill(pid, signal.SIGKILL)
-        _wait_for_end(pid, STOP_SECONDS)
+        _wait_until(lambda: _has_ended(pid), STOP_SECONDS)
     cgroups.remove(cgroup_name(directory))
+    # The kernel takes its time over a network namespace that nobody is in any more.
+    _wait_until(lambda: not _is_laid(cable_name(directory)), STOP_SECONDS)
     shutil.rmtree(directory, ignore_errors=True)
 
 
 def cgroup_name(directory: Path) -> str:
     """Of this host alone, whatever others have the same name."""
     return f"kubegpu-host-{zlib.crc32(str(directory.resolve()).encode()):08x}"
+
+
+def cable_name(directory: Path) -> str:
+    """This machine's end of the cable to the host."""
+    return f"kg{zlib.crc32(str(directory.resolve()).encode()):08x}"
+
+
+def _is_laid(cable: str) -> bool:
+    try:
+        socket.if_nametoindex(cable)
+    except OSError:
+        return False
+    return True
 
 
 def _start_supervisor(directory: Path, name: str, disk: Sequence[Path]) -> subprocess.Popen[bytes]:
@@ -131,7 +150,7 @@ def _wait_for_namespaces(supervisor: subprocess.Popen[bytes], directory: Path) -
 
 def _connect(pid: int, directory: Path) -> str:
     """Lay a cable between this machine and the network namespace of a process; its address. It goes with the namespace."""
-    outside = f"kg{zlib.crc32(str(directory.resolve()).encode()):08x}"
+    outside = cable_name(directory)
     here, there = _free_addresses(directory)
     for command in (
         f"ip link add {outside} type veth peer name host0 netns {pid}",
@@ -184,21 +203,41 @@ def _answers(host: Host) -> bool:
 
 
 def execute(host: Host, command: str, seconds: float) -> str:
-    """What a command says on a host; "" if it cannot be reached."""
-    options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "StrictHostKeyChecking=no"]
-    options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-i", host.key]
-    # A host that reboots takes no leave.
-    options += ["-o", "ServerAliveInterval=1"]
+    """What a command says on a host; "" if it cannot be reached, for those that wait until it can be."""
     with contextlib.suppress(subprocess.TimeoutExpired):
-        return subprocess.run(
-            ["ssh", *options, f"{host.user}@{host.address}", command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=max(1.0, seconds),
-            check=False,
-        ).stdout.strip()
+        return _ssh(host, command, seconds).stdout.strip()
     return ""
+
+
+def ask(host: Host, command: str, seconds: float) -> str:
+    """The same of a host that runs: what could not be asked is no answer.
+
+    :raises HostError: it could not be reached, the connection was lost, or the command did not end in time. It may have done its work.
+    """
+    try:
+        # Only before the command begins may it be tried again.
+        done = _ssh(host, command, seconds, "-o", "ConnectionAttempts=3")
+    except subprocess.TimeoutExpired as error:
+        raise HostError(f"on the test host {host.name}, this did not end within {seconds:g} s: {command}") from error
+    if done.returncode == _NO_CONNECTION:
+        raise HostError(f"the test host {host.name} could not be asked: {done.stderr.strip()}; this was: {command}")
+    return done.stdout.strip()
+
+
+def _ssh(host: Host, command: str, seconds: float, *more: str) -> subprocess.CompletedProcess[str]:
+    """:raises subprocess.TimeoutExpired: it did not end in time."""
+    options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "StrictHostKeyChecking=no", *more]
+    options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-i", host.key]
+    # A host that reboots takes no leave. One that is busy may say nothing for some seconds.
+    options += ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=15"]
+    return subprocess.run(
+        ["ssh", *options, f"{host.user}@{host.address}", command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=max(1.0, seconds),
+        check=False,
+    )
 
 
 def _read_pid(directory: Path) -> int:
@@ -225,15 +264,16 @@ def _is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def _wait_for_end(pid: int, seconds: float) -> bool:
+def _has_ended(pid: int) -> bool:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    return not _is_alive(pid)
+
+
+def _wait_until(holds: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        if not _is_alive(pid):
-            return True
+    while not holds() and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-    return False
 
 
 def _end_of(log: Path) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from hosts.fixture import skipped_where_unavailable
-from hosts.host import LOG, PID, Host, cgroup_name, execute, start, stop
+from hosts.host import LOG, PID, Host, ask, cable_name, cgroup_name, execute, start, stop
 from hosts.packages import install_packages
 
-SECONDS = 30
+SECONDS = 120
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
@@ -38,22 +39,30 @@ def output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
+def groups(directory: Path) -> list[Path]:
+    """Cgroups of a host, and all below them. Those of others come and go meanwhile, which os.walk() does not mind."""
+    paths = [Path(path) for path, _below, _files in os.walk("/sys/fs/cgroup")]
+    return [path for path in paths if cgroup_name(directory) in path.parts]
+
+
 def processes(directory: Path) -> list[str]:
     """Ids of what runs in a host."""
-    groups = list(Path("/sys/fs/cgroup").rglob(cgroup_name(directory)))
-    files = [file for group in groups for file in group.rglob("cgroup.procs")]
-    return [pid for file in files for pid in file.read_text(encoding="utf-8").split()]
+    found: list[str] = []
+    for group in groups(directory):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += (group / "cgroup.procs").read_text(encoding="utf-8").split()
+    return found
 
 
 def leftovers(directory: Path) -> list[str]:
     """What a host that has ended may have left on this machine."""
-    cgroups = [str(path) for path in Path("/sys/fs/cgroup").rglob(cgroup_name(directory))]
+    cgroups = map(str, groups(directory))
     mounts = [
         line for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines() if "host/disk" in line
     ]
     programs = [line for line in output("ps", "-eo", "args").splitlines() if str(directory) in line]
     links = output("ip", "-o", "link")
-    cables = [line for line in links.splitlines() if f"kg{cgroup_name(directory)[-8:]}" in line]
+    cables = [line for line in links.splitlines() if cable_name(directory) in line]
     return [*cgroups, *mounts, *programs, *cables, *map(str, directory.parent.glob("host"))]
 
 
@@ -66,38 +75,43 @@ def wait_for(condition: Callable[[], bool]) -> bool:
     return False
 
 
+def wait_until_nothing_is_left(directory: Path) -> None:
+    assert wait_for(lambda: not leftovers(directory)), leftovers(directory)
+
+
 def test_host_has_a_systemd_that_runs_and_keeps_its_disk_over_a_reboot(directory: Path) -> None:
     host = start(directory, "one")
-    before = execute(host, f"systemctl is-system-running; {BOOT_ID}; touch /var/lib/kept /run/lost", SECONDS)
-    assert before.startswith("running\n")
+    state = ask(host, "systemctl is-system-running", SECONDS)
+    assert state == "running", ask(host, "systemctl --failed --no-legend", SECONDS)
+    before = ask(host, f"touch /var/lib/kept /run/lost; {BOOT_ID}", SECONDS)
     execute(host, "systemctl reboot", SECONDS)
-    assert wait_for(lambda: execute(host, BOOT_ID, SECONDS) not in ("", before.splitlines()[1]))
-    assert execute(host, "ls /var/lib/kept /run/lost 2>/dev/null", SECONDS) == "/var/lib/kept"
+    assert wait_for(lambda: execute(host, BOOT_ID, SECONDS) not in ("", before))
+    assert ask(host, "ls /var/lib/kept /run/lost 2>/dev/null", SECONDS) == "/var/lib/kept"
     stop(directory)
-    assert leftovers(directory) == []
+    wait_until_nothing_is_left(directory)
 
 
 def test_cgroups_that_a_host_makes_are_below_its_own_and_end_with_it(directory: Path) -> None:
     """A container runtime makes some in every hierarchy that it may write to."""
     host = start(directory, "one")
-    made = execute(
+    made = ask(
         host,
         "mount -o remount,rw /sys/fs/cgroup; cd /sys/fs/cgroup; for one in *; do mount -o remount,bind,rw $one && "
         "mkdir -p $one/kubepods/pod && echo $one; done 2>/dev/null",
         SECONDS,
     ).split()
     assert made
-    there = [path for path in Path("/sys/fs/cgroup").rglob("kubepods/pod") if cgroup_name(directory) in path.parts]
+    there = [path for path in groups(directory) if path.match("kubepods/pod")]
     assert len(there) == len(made)
     stop(directory)
-    assert leftovers(directory) == []
+    wait_until_nothing_is_left(directory)
 
 
 def test_two_hosts_have_addresses_of_their_own(directory: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     try:
         hosts: list[Host] = [start(directory, "one"), start(other, "two")]
-        assert [execute(host, "cat /proc/sys/kernel/hostname", SECONDS) for host in hosts] == ["one", "two"]
+        assert [ask(host, "cat /proc/sys/kernel/hostname", SECONDS) for host in hosts] == ["one", "two"]
     finally:
         stop(other)
 
@@ -108,12 +122,12 @@ def test_host_ends_with_its_supervisor_and_what_is_left_is_cleared_up(directory:
     os.kill(int((directory / PID).read_text(encoding="utf-8")), signal.SIGKILL)
     assert wait_for(lambda: not processes(directory))
     stop(directory)
-    assert leftovers(directory) == []
+    wait_until_nothing_is_left(directory)
 
 
 def test_host_that_does_not_boot_says_why_and_leaves_nothing(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hosts.host.base", lambda: directory.parent / "no-root")
     with pytest.raises(Exception, match=r"the test host one did not start: .*(?s:.*)no-root"):
         start(directory, "one")
-    assert leftovers(directory) == []
+    wait_until_nothing_is_left(directory)
     assert not (directory / LOG).exists()
