@@ -20,7 +20,7 @@ import pytest
 
 from hosts.containerds import layer
 from hosts.fixture import running, skipped_where_unavailable
-from hosts.host import Host, execute
+from hosts.host import Host, ask
 from hosts.packages import install_packages
 
 INFO = "kubegpu.sharing.container_runtime_info"
@@ -30,7 +30,7 @@ CONFIG = "/etc/containerd/config.toml"
 STATE = "/var/lib/kubegpu-sharing/runtime"
 PROGRAM = "/usr/local/lib/kubegpu-sharing/kubegpu-sharing.pyz"
 UNIT = "containerd.service"
-SECONDS = 60
+SECONDS = 150
 CRI = 'plugins."io.containerd.grpc.v1.cri".containerd'
 ORIGINAL = f'version = 2\n# by hand\n[{CRI}.runtimes.runc]\n  runtime_type = "io.containerd.runc.v2"\n'
 NVIDIA = f'{ORIGINAL}[{CRI}.runtimes.nvidia]\n  runtime_type = "io.containerd.runc.v2"\n'
@@ -47,12 +47,12 @@ class Node:
     directory: Path
 
     def sh(self, command: str) -> str:
-        return execute(self.host, command, SECONDS)
+        return ask(self.host, command, SECONDS)
 
     def module(self, name: str, check: bool = False, **options: Any) -> dict[str, Any]:
         """What a module of the collection returns, run by Ansible over ssh."""
         with self.begin(name, check, **options) as process:
-            said = process.communicate(timeout=SECONDS * 2)[0]
+            said = process.communicate(timeout=SECONDS)[0]
         answers = list((self.directory / "answers").glob("*"))
         assert answers, said
         return json.loads(answers[0].read_text(encoding="utf-8"))
@@ -135,6 +135,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 @pytest.fixture
 def node(machine: Node) -> Node:
     """containerd with the administrator's file, and nothing of ours."""
+    # Of a detached change of an earlier test, which may still be ending.
+    machine.sh("systemctl stop 'kubegpu-runtime-*'")
     machine.sh(f"rm -rf {STATE}; printf %s '{ORIGINAL}' > {CONFIG}; systemctl reset-failed; systemctl restart {UNIT}")
     assert machine.serves(ORIGINAL)
     return machine
@@ -184,8 +186,9 @@ def test_settings_that_pass_the_dump_and_do_not_serve_are_taken_back(
 
 
 def test_run_that_is_killed_is_finished_by_the_next_one(node: Node) -> None:
+    # Long enough to be killed in, and ended by the next restart.
     node.sh(
-        f"mkdir -p /run/systemd/system/{UNIT}.d; printf '[Service]\\nExecStartPre=/bin/sleep 8\\n' > /run/systemd/system/{UNIT}.d/slow.conf; "
+        f"mkdir -p /run/systemd/system/{UNIT}.d; printf '[Service]\\nExecStartPre=/bin/sleep 60\\n' > /run/systemd/system/{UNIT}.d/slow.conf; "
         "systemctl daemon-reload"
     )
     try:
@@ -204,10 +207,11 @@ def test_run_that_is_killed_is_finished_by_the_next_one(node: Node) -> None:
 
 
 @pytest.fixture
-def begun(node: Node) -> Node:
-    """A detached change that waits to be confirmed."""
+def begun(node: Node, request: pytest.FixtureRequest) -> Node:
+    """A detached change that waits to be confirmed; its parameter says for how long, unless that does not matter."""
     assert node.module(NODE_PROGRAM, path=PROGRAM).get("failed") is not True
-    answer = node.apply(NVIDIA, detached=True, program=PROGRAM, confirm_seconds=15)
+    confirm_seconds = getattr(request, "param", 300)
+    answer = node.apply(NVIDIA, detached=True, program=PROGRAM, confirm_seconds=confirm_seconds)
     assert answer["unit"] == "kubegpu-runtime-r1.service"
     wait_for(lambda: '"waiting"' in node.sh(f"cat {STATE}/detached/result-r1.json"))
     assert node.serves(NVIDIA)
@@ -222,12 +226,15 @@ def test_detached_change_stands_once_it_is_confirmed(begun: Node) -> None:
     assert begun.observe()["pending"] is None
 
 
+# Time enough to see that it waits.
+@pytest.mark.parametrize("begun", [30], indirect=True)
 def test_detached_change_is_taken_back_unless_it_is_confirmed(begun: Node) -> None:
     # Also by whoever is too late.
     wait_for(lambda: begun.phase() == "rolled_back")
     assert begun.serves(ORIGINAL)
     assert "it is rolled back" in begun.module(FILES, step="confirmed", run="r1")["msg"]
-    assert begun.sh(f"ls {STATE}/detached/request-r1.json 2>&1").endswith("No such file or directory")
+    # By its second program.
+    wait_for(lambda: begun.sh(f"ls {STATE}/detached/request-r1.json 2>&1").endswith("No such file or directory"))
 
 
 def test_detached_change_is_taken_back_where_its_process_is_killed(begun: Node) -> None:
