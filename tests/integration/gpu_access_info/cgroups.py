@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+_SECONDS = 60
+# Less than a look waits for an answer: one that leaves somebody behind until then is found out.
+_ALONE_SECONDS = 20
 # bpf(2) and the two of its commands that are needed, with the kinds of program and of attachment.
 _CALL = {"x86_64": 321, "aarch64": 280}
 _LOAD, _ATTACH = 5, 8
@@ -74,11 +79,24 @@ class Container:
             os.close(group)
             os.close(program)
 
+    def wait_until_alone(self, *pids: int) -> None:
+        """Nobody but those stays in the cgroup. Another test's look, which joins all of this machine, is gone in milliseconds."""
+        deadline = time.monotonic() + _ALONE_SECONDS
+        wanted = sorted(map(str, pids))
+        while (found := sorted((self.group / "cgroup.procs").read_text(encoding="ascii").split())) != wanted:
+            assert time.monotonic() < deadline, f"{found} stayed in the cgroup, and not {wanted}"
+            time.sleep(0.02)
+
     def end(self) -> None:
         """It and its cgroup are gone."""
-        self.process.communicate(timeout=30)
-        assert not (self.group / "cgroup.procs").read_text(encoding="ascii").split(), "somebody stayed in the cgroup"
-        self.group.rmdir()
+        self.process.communicate(timeout=_SECONDS)
+        deadline = time.monotonic() + _SECONDS
+        while self.group.exists():
+            self.wait_until_alone()
+            # Somebody may come at this very moment.
+            with contextlib.suppress(OSError):
+                self.group.rmdir()
+            assert time.monotonic() < deadline, f"{self.group} cannot be removed"
 
 
 def _bpf(command: int, attributes: bytes) -> int:

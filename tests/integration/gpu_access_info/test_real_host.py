@@ -20,7 +20,7 @@ from hosts.fixture import running, skipped_where_unavailable
 from hosts.host import Host
 
 IMAGE = "test.invalid/busybox:1"
-SECONDS = 60
+SECONDS = 120
 # Nobody drives the first; the second is /dev/loop-control, which opens and does nothing, and which no container gets unasked.
 # sysfs, by which a runtime can tell as well that there is a device of a number, does not know NVIDIA's.
 DEVICES = "mknod /dev/nvidiactl c 195 255; mknod /dev/nvidia0 c 10 237; mount -t tmpfs tmpfs /sys/dev/char"
@@ -59,7 +59,7 @@ class Machine:
 
     def look(self, before: Any = None) -> dict[str, Any]:
         """The module's answer, by Ansible over ssh."""
-        arguments = {"timeout_seconds": 10, **({} if before is None else {"before": before})}
+        arguments = {"timeout_seconds": 60, **({} if before is None else {"before": before})}
         command = [str(Path(sys.executable).parent / "ansible"), "all", "-i", str(self._directory / "inventory.json")]
         command += ["--one-line", "-m", "kubegpu.sharing.gpu_access_info", "-a", json.dumps(arguments)]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
@@ -99,7 +99,7 @@ def judged(found: dict[str, Any]) -> dict[str, bool]:
     return {one["container_id"]: one["lost"] for one in found["containers"]}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_daemon_reload_takes_gpus_from_containers_in_systemds_cgroups_and_from_no_others(machine: Machine) -> None:
     machine.start(SYSTEMD, by_systemd(SYSTEMD), "--runc-systemd-cgroup")
     machine.start(
