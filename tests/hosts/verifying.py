@@ -13,7 +13,7 @@ from typing import Any
 
 import testinfra
 
-_SECONDS = 20
+_SECONDS = 90
 
 
 def reach(directory: Path) -> Any:

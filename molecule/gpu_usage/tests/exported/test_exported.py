@@ -56,9 +56,11 @@ def test_every_reading_leaves_the_journal_alone(host):
 
 def test_directory_of_node_exporter_is_as_it_was(host):
     directory = host.file(TARGET.rpartition("/")[0])
-    assert (directory.mode, sorted(directory.listdir())) == (0o775, ["kubegpu.prom", "others.prom"])
+    assert directory.mode == 0o775
+    # For a moment there is the file that takes the place of the one before it.
+    wait_until(lambda: sorted(directory.listdir()) == ["kubegpu.prom", "others.prom"])
     assert host.file(TARGET).mode == 0o644
 
 
 def test_nobody_holds_the_lock_of_changes(host):
-    assert host.run("flock --exclusive --timeout 5 /run/lock/kubegpu-sharing.lock true").rc == 0
+    assert host.run("flock --exclusive --timeout 60 /run/lock/kubegpu-sharing.lock true").rc == 0
