@@ -43,7 +43,7 @@ def devices(host: Any) -> Any:
 @pytest.fixture
 def unit_log(host: Any) -> Any:
     """What the unit has said since the host started."""
-    return lambda: host.check_output(f"journalctl --boot --unit={UNIT} --output=cat")
+    return lambda: host.check_output(f"journalctl --sync && journalctl --boot --unit={UNIT} --output=cat")
 
 
 @pytest.fixture
