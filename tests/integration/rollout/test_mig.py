@@ -69,12 +69,18 @@ def test_process_that_came_to_the_host_since_the_plan_keeps_every_pod_where_it_i
 ) -> None:
     """Cordoned is the node by then, and the next run takes it over."""
     cluster, operator = hall
+    # The answer to the cordon is held back until the process is there: the run looks at the host right after it.
+    path = f"/api/v1/nodes/{NODE}"
+    held = cluster.fault(
+        "api", action="latency", method="PATCH", path=path, agent="kubegpu", late=True, latency_ms=8000
+    )
     stood = {app: pods(cluster, app).keys() for app in ("web", "vision", "dcgm-exporter")}
     stranger = cluster.node_directory(NODE) / "proc/4242"
     with ThreadPoolExecutor() as beside:
-        come = beside.submit(come_once_cordoned, cluster, stranger)
+        come = beside.submit(come_once_cordoned, cluster, held["id"], stranger)
         refused = operator.play("rollout")
         come.result()
+    cluster.clear_api_faults()
     shutil.rmtree(stranger)
     assert refused.returncode != 0
     assert "process 4242 (profiler) on its host, of unit session-1.scope, keeps NVIDIA" in words(refused)
@@ -82,9 +88,10 @@ def test_process_that_came_to_the_host_since_the_plan_keeps_every_pod_where_it_i
     assert not in_service(cluster, NODE)
 
 
-def come_once_cordoned(cluster: SimulatedCluster, process: Path) -> None:
+def come_once_cordoned(cluster: SimulatedCluster, held: int, process: Path) -> None:
     """Somebody starts a tool on the host."""
-    cluster.wait_until(lambda: not in_service(cluster, NODE), timeout=PLAYBOOK_SECONDS, what="the cordon")
+    cluster.wait_until(lambda: cluster.api_fault(held, 5)["taken"], timeout=PLAYBOOK_SECONDS, what="the cordon")
+    assert not in_service(cluster, NODE)
     (process / "fd").mkdir(parents=True)
     (process / "comm").write_text("profiler\n", encoding="utf-8")
     (process / "cgroup").write_text("0::/user.slice/user-0.slice/session-1.scope\n", encoding="utf-8")
