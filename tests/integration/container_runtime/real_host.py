@@ -8,18 +8,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from hosts.host import Host, execute
+from hosts.host import Host, ask
 
 ROLE = "kubegpu.sharing.nvidia_container_runtime"
 CONFIG = "/etc/containerd/config.toml"
 STATE = "/var/lib/kubegpu-sharing/runtime"
-SECONDS = 60
+SECONDS = 120
 # A handler's program runs runc in the end; that is all that a handler has to do here.
 STAND_IN = "/usr/bin/nvidia-container-runtime"
 #: As an administrator would write it: comments, an own handler, settings of the CRI plugin that a lost table would lose.
@@ -70,7 +72,7 @@ class RealHost:
 
     def sh(self, command: str) -> str:
         """What a shell on the host says."""
-        return execute(self.host, command, SECONDS)
+        return ask(self.host, command, SECONDS)
 
     def write(self, path: str, text: str, mode: str = "644") -> None:
         """Put a file on the host."""
@@ -102,7 +104,7 @@ class RealHost:
         task = {"name": "Run the role", "ansible.builtin.include_role": {"name": ROLE, "tasks_from": part}}
         play = {"hosts": "all", "gather_facts": False, "tasks": [task], "vars": settings}
         playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
-        known = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=5"
+        known = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=20"
         inventory = self.directory / "inventory"
         # Of this host alone: the control node has a Python of its own.
         inventory.write_text(f"{self.host.address} ansible_python_interpreter=/usr/bin/python3\n", encoding="utf-8")
@@ -115,8 +117,18 @@ class RealHost:
             "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.directory / "cp"),
         }
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240, env=environment)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, env=environment)
         return Run(done.returncode, done.stdout + done.stderr)
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Whether it comes to hold."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def _quoted(text: str) -> str:

@@ -34,7 +34,7 @@ def test_batch_with_a_host_that_fails_is_the_last_one(tmp_path: Path) -> None:
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "inventory.yml", "play.yml"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100, cwd=tmp_path)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240, cwd=tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "nothing was changed" in done.stdout
     recap = done.stdout.partition("PLAY RECAP")[2]

@@ -14,12 +14,18 @@ import pytest
 import yaml
 
 HOSTS = ("one", "two", "three")
-# The Python of a host, which notes when something runs there. Long enough for others to be seen beside it.
+# The Python of a host, which notes when something runs there: long enough for others to be seen beside it, and until those that are to be
+# beside it have begun.
 PYTHON = """\
 #!/bin/sh
 case "$*" in *kubegpu*|*AnsiballZ*) ;; *) exec {python} "$@" ;; esac
 echo begin >> {log}
 sleep 1.5
+tries=600
+while [ "$(grep -c begin {log})" -lt {together} ] && [ $tries -gt 0 ]; do
+    sleep 0.1
+    tries=$((tries - 1))
+done
 {python} "$@"
 code=$?
 echo end >> {log}
@@ -31,7 +37,8 @@ def most_at_once(directory: Path, one_at_a_time: bool) -> int:
     """On how many hosts the change was under way at the same time. Each fails in the end: there is no container runtime."""
     log, python = directory / "log", directory / "python"
     (directory / "root").mkdir()
-    python.write_text(PYTHON.format(python=sys.executable, log=log), encoding="utf-8")
+    together = 1 if one_at_a_time else len(HOSTS)
+    python.write_text(PYTHON.format(python=sys.executable, log=log, together=together), encoding="utf-8")
     python.chmod(0o755)
     look = {"would_change": True, "one_at_a_time": one_at_a_time, "digest": "0"}
     role = {"name": "kubegpu.sharing.nvidia_container_runtime", "tasks_from": "configure.yml"}
@@ -43,7 +50,7 @@ def most_at_once(directory: Path, one_at_a_time: bool) -> int:
     playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", ",".join(HOSTS), str(playbook)]
     environment = {**os.environ, "ANSIBLE_PIPELINING": "false", "ANSIBLE_FORKS": "5"}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=280, env=environment)
     assert done.stdout.count("nothing was changed") >= len(HOSTS), done.stdout + done.stderr
     running, most = 0, 0
     for line in log.read_text(encoding="utf-8").split():

@@ -9,9 +9,13 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from simulator.cluster import SimulatedCluster
 
 from .real_host import CONFIG, ORIGINAL, STATE, RealHost
+
+pytestmark = pytest.mark.timeout(600)  # the role on a loaded machine, up to seven times in a test
 
 STAMPS = (
     f"stat -c '%n %i %Y %y' {CONFIG} {STATE}/record.json; systemctl show -p ActiveEnterTimestampMonotonic containerd"
@@ -166,6 +170,7 @@ def test_absent_is_refused_before_anything_is_touched_while_pods_use_the_class(
     assert node.handlers() == "kata nvidia runc"
 
     client.delete(f"{PODS}/train")
+    cluster.wait_until(lambda: not client.items(PODS), 60, "the end of the pod")
     gone = node.play(kubegpu_runtime_state="absent", **settings)
     assert (gone.code, gone.changed) == (0, 2), gone.said
     assert (client.items(CLASSES), node.handlers()) == ([], "kata runc")

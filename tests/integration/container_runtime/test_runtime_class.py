@@ -23,11 +23,13 @@ PODS = "/api/v1/namespaces/default/pods"
 @pytest.fixture(autouse=True)
 def clean(cluster: SimulatedCluster) -> Iterator[None]:
     yield
+    # One that a test has not used up would be the next one's.
+    cluster.clear_api_faults()
     client = cluster.client()
     for path in (PODS, CLASSES):
         for item in client.items(path):
             client.delete(f"{path}/{item['metadata']['name']}")
-    cluster.wait_until(lambda: not client.items(PODS), 30, "the end of all pods")
+    cluster.wait_until(lambda: not client.items(PODS), 60, "the end of all pods")
 
 
 def run(
@@ -300,7 +302,7 @@ def test_absent_asks_about_the_class_of_the_runtime_that_is_there_and_removes_th
     words = "The runtime nvidia of gpu-1 was left as it is, because pods of this cluster, on whatever node, use the RuntimeClass"
     assert f"{words} {there}: default/train-0. Where the node has it no more" in " ".join(said.split())
     cluster.client().delete(f"{PODS}/train-0")
-    cluster.wait_until(lambda: not cluster.client().items(PODS), 30, "the end of the pod")
+    cluster.wait_until(lambda: not cluster.client().items(PODS), 60, "the end of the pod")
     code, said = run(cluster, tmp_path, "remove.yml", *renamed)
     assert (code, names(cluster)) == (0, ["gpu"]), said
 
