@@ -134,4 +134,4 @@ def _write(path: Path, content: str, mode: int = 0o644) -> None:
 
 def _run(*command: str) -> str:
     environment = {**os.environ, "LC_ALL": "C"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True).stdout

@@ -22,11 +22,12 @@ from integration.container_toolkit.repository import NAMES, Repository, served
 from hosts.base import base
 from hosts.debian import Packages, unpacked
 from hosts.fixture import running, skipped_where_unavailable
-from hosts.host import Host, execute
+from hosts.host import Host, ask
 from hosts.packages import codename, install_packages
 
 pytestmark = pytest.mark.timeout(600)  # package managers on a loaded machine, several times in a test
 
+SECONDS = 180
 OLD, NEW = "1.17.8-1", "1.18.0-1"
 EARLIER = "libnvidia-container1"  # is on the host before the role is
 SOURCE = "/etc/apt/sources.list.d/kubegpu-nvidia-container-toolkit.list"
@@ -88,11 +89,11 @@ class Toolkit:
             str(playbook),
             *arguments,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         return done.stdout + done.stderr
 
     def run(self, command: str) -> str:
-        return execute(self.host, command, 60)
+        return ask(self.host, command, SECONDS)
 
     def make_debian_package(self, name: str, depends: str) -> None:
         """An empty package below /srv of the host."""
@@ -156,13 +157,15 @@ def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toolkit]:
         repository.sign()
         host = ending.enter_context(running(directory / "host", "toolkit", layers))
         unit = "/etc/systemd/system/canary.service"
-        execute(host, f"printf '[Service]\\nExecStart=/bin/sleep inf\\n' > {unit} && systemctl start canary", 30)
-        execute(host, f"printf '[Unit]\\nDescription=changed\\n' >> {unit}", 30)
+        ask(host, f"printf '[Service]\\nExecStart=/bin/sleep inf\\n' > {unit} && systemctl start canary", SECONDS)
+        ask(host, f"printf '[Unit]\\nDescription=changed\\n' >> {unit}", SECONDS)
         url = ending.enter_context(served(directory / "repository", host.address))
         earlier = f"{url}/deb/{EARLIER}_{OLD}_all.deb"
         fetch = f'python3 -c \'import urllib.request as u; u.urlretrieve("{earlier}", "/srv/a.deb")\''
-        execute(host, f"{fetch} && dpkg -i /srv/a.deb", 30)
-        yield Toolkit(host, repository, url, directory)
+        said = ask(host, f"({fetch} && dpkg -i /srv/a.deb) 2>&1", SECONDS)
+        found = Toolkit(host, repository, url, directory)
+        assert found.installed() == {EARLIER: OLD}, said
+        yield found
 
 
 def test_toolkit_settings_are_told_all_at_once(toolkit: Toolkit) -> None:

@@ -145,7 +145,7 @@ class RealContainerd:
     def run(self, *words: str) -> Dict[str, Any]:
         """Its answer to a command."""
         argv: Sequence[str] = [str(self.program), *words]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         return {"argv": list(argv), "rc": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
 
 
