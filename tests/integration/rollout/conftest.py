@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
+import yaml
 
 from simulator.cluster import SimulatedCluster
 
 from .operator import REPOSITORY, Operator
 
 REFERENCE_SCENARIO = REPOSITORY / "tests/simulator/scenarios/reference.yml"
+#: Where the requests for a node are counted: a report of its kubelet amid one would have it refused and sent again.
+REFERENCE_AT_REST: dict[str, Any] = {
+    **yaml.safe_load(REFERENCE_SCENARIO.read_text(encoding="utf-8")),
+    "heartbeats": False,
+}
 REFERENCE_HOSTS = ["gpu-l20", "gpu-t4"]
 REFERENCE_VARIABLES: dict[str, Any] = {
     "kubegpu_sharing_configs": {

@@ -29,18 +29,32 @@ PLAYBOOK_SECONDS = 240
 
 def kill_run(process: subprocess.Popen[str]) -> None:
     """End a run as a power cut ends it: with all its workers and modules, which have sessions of their own."""
+    stopped: list[int] = []
+    # Who is stopped begets nobody: once a look finds nobody new, it has found all.
+    while born := [member for member in family_of(process.pid) if member not in stopped]:
+        send_all(born, signal.SIGSTOP)
+        stopped += born
+    send_all(stopped, signal.SIGKILL)
+    process.wait(30)
+
+
+def family_of(ancestor: int) -> list[int]:
+    """A process and all that descend from it, at this moment."""
     children: dict[int, list[int]] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # ended meanwhile
             fields = status.read_text(encoding="utf-8").rpartition(")")[2].split()
             children.setdefault(int(fields[1]), []).append(int(status.parent.name))
-    family = [process.pid]
+    family = [ancestor]
     for member in family:
         family.extend(children.get(member, []))
-    for member in family:
+    return family
+
+
+def send_all(processes: Sequence[int], number: signal.Signals) -> None:
+    for process in processes:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(member, signal.SIGKILL)
-    process.wait(30)
+            os.kill(process, number)
 
 
 @dataclass(frozen=True)
@@ -160,8 +174,10 @@ class Operator:
         output, deadline = b"", time.monotonic() + PLAYBOOK_SECONDS
         while time.monotonic() < deadline:
             if not select.select([terminal], [], [], 1.0)[0]:
-                # Ansible throws away what was typed before it began to read, so a person would type it again.
-                if output.rstrip().endswith(b":") and b"Type yes" in output:
+                # Ansible throws away what was typed before it began to read, also what the terminal has shown by then. So a person
+                # would type it again until the play goes on.
+                _before, asked, after = output.rpartition(b"Type yes")
+                if asked and b":" in after and b"TASK [" not in after:
                     os.write(terminal, answer.encode() + b"\r")
                 continue
             try:

@@ -154,5 +154,5 @@ def host_variables(cluster: SimulatedCluster) -> dict[str, Any]:
         "ansible_python_interpreter": f"{node}/programs/python",
         "kubegpu_runtime_root": f"{node}/root",
         "kubegpu_runtime_engine": "containerd",
-        "kubegpu_runtime_restart_seconds": 3,
+        "kubegpu_runtime_restart_seconds": 30,
     }

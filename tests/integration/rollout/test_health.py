@@ -34,9 +34,7 @@ def send_greedy_pods(cluster: SimulatedCluster) -> None:
     client = cluster.client()
     if client.items("/apis/apps/v1/namespaces/default/deployments"):
         client.delete(GREEDY, {"propagationPolicy": "Background"})
-        deadline = time.monotonic() + 30
-        while pods_on(cluster, "gpu-1") and time.monotonic() < deadline:
-            time.sleep(0.1)
+        cluster.wait_until(lambda: not pods_on(cluster, "gpu-1"), what="the old pods' end")
     body = deployment("greedy", replicas=SLOTS, pod={"nodeSelector": {"kubernetes.io/hostname": "gpu-1"}})
     body["metadata"]["namespace"] = "default"
     body["spec"]["template"]["metadata"]["annotations"] = {"simulator.kubegpu/gpu-memory-mib": str(MEMORY_MIB)}

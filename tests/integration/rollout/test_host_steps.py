@@ -145,11 +145,11 @@ def test_all_steps_of_a_wave_share_one_time(reference: tuple[SimulatedCluster, O
     """
     _cluster, operator = reference
     first = steps(operator.directory, "first", command("Take four seconds", "sleep", "4"))
-    second = steps(operator.directory, "second", command("Take seventeen seconds", "sleep", "17"))
-    ended = operator.play("rollout", kubegpu_host_steps=[first, second], kubegpu_host_steps_timeout_seconds=20)
+    second = steps(operator.directory, "second", command("Take 37 seconds", "sleep", "37"))
+    ended = operator.play("rollout", kubegpu_host_steps=[first, second], kubegpu_host_steps_timeout_seconds=40)
     assert ended.returncode != 0
-    assert "TASK [kubegpu.sharing.rollout : Take seventeen seconds]" in words(ended)
-    assert 'gpu-l20: host step "Take seventeen seconds" failed on gpu-l20: ' in words(ended)
+    assert "TASK [kubegpu.sharing.rollout : Take 37 seconds]" in words(ended)
+    assert 'gpu-l20: host step "Take 37 seconds" failed on gpu-l20: ' in words(ended)
 
 
 def test_second_rollout_is_told_who_has_the_lock_while_the_first_one_ends_as_planned(

@@ -19,12 +19,14 @@ from .operator import Operator, kill_run
 
 MAINTENANCE = "kubegpu.sharing/maintenance"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kubegpu-system/leases/kubegpu-rollout"
-LEASE_SECONDS = 6
+#: The next run waits for so long, and this one may write only while an answer to its renewal takes less than two thirds of it.
+LEASE_SECONDS = 12
 
 
 def patched_nodes(cluster: SimulatedCluster) -> int:
-    """How often nodes have been patched by the collection."""
-    return sum(1 for entry in cluster.writes() if entry["resource"] == "nodes" and "kubegpu" in entry["user_agent"])
+    """How often nodes have been patched by the collection. Not what was refused for a report of a kubelet, and sent again."""
+    patches = [entry for entry in cluster.writes() if entry["resource"] == "nodes" and entry["status"] < 400]
+    return sum("kubegpu" in entry["user_agent"] for entry in patches)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,9 @@ def test_rollout_that_finds_nothing_to_do_clears_up_after_one_that_died_at_its_e
         operator.must_play("rollout")
         written = [(entry["verb"], entry["resource"]) for entry in cluster.writes(since)]
         lease = ("PATCH", "coordination.k8s.io/leases")
-        assert written == [lease, ("DELETE", "configmaps"), lease]
+        # A slow run renews the lock in between.
+        assert (written[0], written[-1]) == (lease, lease)
+        assert [write for write in written if write != lease] == [("DELETE", "configmaps")]
         assert not cluster.client().get(LEASE)["spec"].get("holderIdentity")
         since = cluster.position()
         operator.must_play("rollout")

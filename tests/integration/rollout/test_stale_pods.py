@@ -38,8 +38,8 @@ def has_restarted(pod: dict[str, Any]) -> bool:
     return any(container["restartCount"] for container in pod["status"].get("containerStatuses", ()))
 
 
-def await_pods(cluster: SimulatedCluster, *, begun: Collection[str] = ()) -> None:
-    """Until as many pods as wanted are ready, and of ``begun`` (UIDs) each has been started anew, refused or removed."""
+def await_pods(cluster: SimulatedCluster, *, ready: int = REPLICAS, begun: Collection[str] = ()) -> None:
+    """Until so many pods are ready, and of ``begun`` (UIDs) each has been started anew, refused or removed."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         awaited = [
@@ -47,8 +47,7 @@ def await_pods(cluster: SimulatedCluster, *, begun: Collection[str] = ()) -> Non
             for pod in workload(cluster)
             if pod["metadata"]["uid"] in begun and not has_restarted(pod) and pod["status"]["phase"] != "Failed"
         ]
-        ready = cluster.client().get(DEPLOYMENT)["status"].get("readyReplicas")
-        if ready == REPLICAS and not awaited:
+        if cluster.client().get(DEPLOYMENT)["status"].get("readyReplicas") == ready and not awaited:
             return
         time.sleep(0.2)
     raise AssertionError(f"not as awaited: {[(pod['metadata']['name'], pod['status']) for pod in workload(cluster)]}")

@@ -12,7 +12,7 @@ import pytest
 
 from simulator.cluster import SimulatedCluster
 
-from .conftest import REFERENCE_HOSTS, REFERENCE_SCENARIO, REFERENCE_VARIABLES
+from .conftest import REFERENCE_AT_REST, REFERENCE_HOSTS, REFERENCE_VARIABLES
 from .operator import Ended, Operator
 
 MAINTENANCE = "kubegpu.sharing/maintenance"
@@ -30,7 +30,7 @@ def stopped(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Operator, Ended]]:
     """A rollout whose step on the canary the API server refused."""
-    with SimulatedCluster.start(REFERENCE_SCENARIO, tmp_path_factory.mktemp("cluster"), speed=20) as cluster:
+    with SimulatedCluster.start(REFERENCE_AT_REST, tmp_path_factory.mktemp("cluster"), speed=20) as cluster:
         operator = Operator(cluster, tmp_path_factory.mktemp("operator"))
         operator.write_inventory(REFERENCE_HOSTS, REFERENCE_VARIABLES)
         cluster.fault(
