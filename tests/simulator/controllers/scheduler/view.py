@@ -84,7 +84,7 @@ class SchedulerView:
 
     def _see_later(self, name: str, node: Object) -> None:
         info = self.nodes.get(name)
-        if info is not None and info.node["metadata"]["uid"] == node["metadata"]["uid"]:
+        if info is not None and info.node["metadata"]["uid"] == node["metadata"]["uid"] and _is_newer(node, info.node):
             info.update(node)
             self._on_change()
 
@@ -120,3 +120,8 @@ def _relevant(node: Object) -> tuple[Any, ...]:
     spec = node["spec"]
     allocatable = (node.get("status") or {}).get("allocatable")
     return node["metadata"].get("labels"), spec.get("taints"), spec.get("unschedulable"), allocatable
+
+
+def _is_newer(node: Object, seen: Object) -> bool:
+    """A request acts at the time of day, and a timer that is late at the moment for which it was set: an older change may come last."""
+    return int(node["metadata"]["resourceVersion"]) > int(seen["metadata"]["resourceVersion"])
