@@ -14,7 +14,7 @@ def test_older_change_of_a_node_that_arrives_last_is_not_taken_for_news() -> Non
     engine = SimpleNamespace(later=lambda seconds, call, *args: due.append((call, args)))
     pods = SimpleNamespace(nodes_with_pods=list, on_node=lambda name: [], listen=lambda call: None)
     changes: list[str] = []
-    context = cast("Context", SimpleNamespace(store=store, engine=engine, pods=pods))
+    context = cast(Context, SimpleNamespace(store=store, engine=engine, pods=pods))
     view = SchedulerView(context, lambda: changes.append("changed"))
     tainted = {"taints": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]}
     node = {"metadata": {"name": "gpu-1", "uid": "1"}, "spec": {**tainted, "unschedulable": True}, "status": {}}
