@@ -158,10 +158,15 @@ def sanity(session: nox.Session) -> None:
     staging.make_repository(collection)
     home = ROOT / ".cache" / "ansible-test"
     staging.prepare_home(home, BIN / "python")
+    found = collection / "tests" / "output" / "junit"
+    shutil.rmtree(found, ignore_errors=True)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = ("ansible-test", "sanity", "--color", "no", "--python", version, "--venv")
-    with session.chdir(collection):
-        run(session, *command, *session.posargs, env={"HOME": str(home), "ANSIBLE_CONFIG": ""})
+    command = ("ansible-test", "sanity", "--color", "no", "--python", version, "--venv", "--junit")
+    try:
+        with session.chdir(collection):
+            run(session, *command, *session.posargs, env={"HOME": str(home), "ANSIBLE_CONFIG": ""})
+    finally:
+        checks.keep(session.name, found)
 
 
 @nox.session

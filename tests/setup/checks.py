@@ -49,13 +49,24 @@ def failed(result: dict) -> bool:
 
 def recording(session: str) -> list[str]:
     """Arguments with which pytest records a run of a session (it may have several) below ``RECORDS``."""
-    number = len(list(RECORDS.glob(f"{session}.*.xml"))) + 1
     # The older family of the format, which has the file of a test.
-    return [f"--junit-xml={RECORDS / f'{session}.{number}.xml'}", "--override-ini=junit_family=xunit1"]
+    return [f"--junit-xml={next_record(session)}", "--override-ini=junit_family=xunit1"]
+
+
+def keep(session: str, directory: Path) -> None:
+    """Take what another tool recorded in a directory, in the same format, as records of a session."""
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    for record in sorted(directory.glob("*.xml")):
+        shutil.copyfile(record, next_record(session))
+
+
+def next_record(session: str) -> Path:
+    """The file for one more record of a session."""
+    return RECORDS / f"{session}.{len(list(RECORDS.glob(f'{session}.*.xml'))) + 1}.xml"
 
 
 def failed_tests(records: Path, session: str) -> list[str]:
-    """A line for each test of a session that failed: its name, and the first line of what it said."""
+    """A line for each test of a session that failed: its name, and the beginning of what it said."""
     lines = []
     for record in sorted(records.glob(f"{session}.*.xml")):
         for case in ElementTree.parse(record).iter("testcase"):
@@ -63,6 +74,9 @@ def failed_tests(records: Path, session: str) -> list[str]:
             if problem is not None:
                 name = "::".join(filter(None, (case.get("file") or case.get("classname"), case.get("name"))))
                 said = (problem.get("message") or "").strip().partition("\n")[0]
+                if said.endswith(":") and problem.text:
+                    # A heading, of ansible-test; its findings follow.
+                    said = problem.text
                 lines.append(f"{name}: {textwrap.shorten(said, 200, placeholder=' …')}")
     return lines
 

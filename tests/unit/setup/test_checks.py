@@ -109,3 +109,26 @@ def test_summary_names_the_tests_that_failed(tmp_path: Path, monkeypatch: pytest
     assert told[-1] == f"units: ... and {21 - checks.NAMED} more"
     assert not any("test_good" in line for line in lines)
     assert lines[-1] == "0 passed, 2 failed"
+
+
+def test_summary_tells_what_ansible_test_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = tmp_path / "junit"
+    found.mkdir()
+    (found / "ansible-test-sanity-shebang.xml").write_text(
+        '<testsuites><testsuite><testcase classname="sanity" name="shebang"/></testsuite></testsuites>',
+        encoding="utf-8",
+    )
+    (found / "ansible-test-sanity-pylint.xml").write_text(
+        '<testsuites><testsuite><testcase classname="sanity" name="pylint">'
+        '<failure message="The test `ansible-test sanity --test pylint` failed with 2 errors:" type="failure">'
+        "a.py:6:0: unused-import: Unused Context\nb.py:7:0: unused-variable: Unused node</failure>"
+        "</testcase></testsuite></testsuites>",
+        encoding="utf-8",
+    )
+    records = tmp_path / "records"
+    monkeypatch.setattr(checks, "RECORDS", records)
+    checks.keep("sanity", found)
+    lines = checks.summary([{"name": "sanity", "result": "failed", "duration": 285.0}], 300.0, records).splitlines()
+    assert [line for line in lines if line.startswith("sanity: ")] == [
+        "sanity: sanity::pylint: a.py:6:0: unused-import: Unused Context b.py:7:0: unused-variable: Unused node"
+    ]
