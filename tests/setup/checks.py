@@ -69,7 +69,13 @@ def failed_tests(records: Path, session: str) -> list[str]:
     """A line for each test of a session that failed: its name, and the beginning of what it said."""
     lines = []
     for record in sorted(records.glob(f"{session}.*.xml")):
-        for case in ElementTree.parse(record).iter("testcase"):
+        try:
+            cases = list(ElementTree.parse(record).iter("testcase"))
+        except ElementTree.ParseError as error:
+            # Of a run that ended midway, or a full disk; the table is to come all the same.
+            lines.append(f"{record.name} cannot be read: {error}")
+            continue
+        for case in cases:
             problem = next((found for kind in ("failure", "error") for found in case.iter(kind)), None)
             if problem is not None:
                 name = "::".join(filter(None, (case.get("file") or case.get("classname"), case.get("name"))))

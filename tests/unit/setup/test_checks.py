@@ -132,3 +132,10 @@ def test_summary_tells_what_ansible_test_found(tmp_path: Path, monkeypatch: pyte
     assert [line for line in lines if line.startswith("sanity: ")] == [
         "sanity: sanity::pylint: a.py:6:0: unused-import: Unused Context b.py:7:0: unused-variable: Unused node"
     ]
+
+
+def test_record_that_was_cut_off_does_not_cost_the_summary(tmp_path: Path) -> None:
+    (tmp_path / "units.1.xml").write_text("<testsuites><testsu", encoding="utf-8")
+    lines = checks.summary([{"name": "units", "result": "failed", "duration": 1.0}], 1.0, tmp_path).splitlines()
+    assert any(line.startswith("units: units.1.xml cannot be read: ") for line in lines)
+    assert lines[-1] == "0 passed, 1 failed"
