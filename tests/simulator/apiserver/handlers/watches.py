@@ -156,17 +156,27 @@ async def _stream(response: web.StreamResponse, view: Watch, seconds: float) -> 
     end = loop.time() + seconds
     bookmarks = _bookmark_times(loop.time(), end) if view.wants_bookmarks else []
     while (now := loop.time()) < end:
-        until = min([end, *bookmarks[:1]])
-        try:
-            change = await asyncio.wait_for(view.queue.get(), max(0.0, until - now))
-        except asyncio.TimeoutError:
-            if bookmarks and loop.time() >= bookmarks[0]:
-                bookmarks.pop(0)
-                if view.moved:
-                    await response.write(view.bookmark())
+        # A bookmark promises that nothing older is still to come. So it waits until everything has been told.
+        if bookmarks and now >= bookmarks[0] and view.queue.empty():
+            bookmarks.pop(0)
+            if view.moved:
+                await response.write(view.bookmark())
             continue
-        if (line := view.line_for(change)) is not None:
+        change = await _next_change(view.queue, min([end, *bookmarks[:1]]) - now)
+        if change is not None and (line := view.line_for(change)) is not None:
             await response.write(line)
+
+
+async def _next_change(queue: asyncio.Queue[Change], seconds: float) -> Change | None:
+    """None: there was none in time. One that is there already is taken in any case, which ``wait_for`` does not promise."""
+    try:
+        return queue.get_nowait()
+    except asyncio.QueueEmpty:
+        pass
+    try:
+        return await asyncio.wait_for(queue.get(), max(0.0, seconds))
+    except asyncio.TimeoutError:
+        return None
 
 
 def _bookmark_times(now: float, end: float) -> list[float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,24 @@ def test_watch_goes_on_where_a_list_ended_and_misses_nothing() -> None:
             registry.create("configmaps", {"metadata": {"name": "elsewhere"}}, "kube-system")
             seen = await events(response)
         assert [event["object"]["metadata"]["name"] for event in seen] == ["before", "during"]
+
+    run(scene)
+
+
+def test_bookmark_of_a_server_that_is_late_passes_over_no_change() -> None:
+    async def scene(client: Client, registry: Registry) -> None:
+        version = str(registry.store.revision)
+        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "2", "allowWatchBookmarks": "true"}
+        async with client.get(MAPS, params=query) as response:
+            # The server has no time until the bookmark of the last second is due, and changes wait.
+            time.sleep(1.1)
+            for name in ("a", "b", "c"):
+                registry.create("configmaps", {"metadata": {"name": name}}, "default")
+            registry.create("configmaps", {"metadata": {"name": "elsewhere"}}, "kube-system")
+            seen = await events(response)
+        assert [event["type"] for event in seen] == ["ADDED", "ADDED", "ADDED", "BOOKMARK"]
+        versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in seen]
+        assert versions == sorted(versions)
 
     run(scene)
 
