@@ -85,12 +85,17 @@ class Engine:
 
     def enqueue(self, worker: Worker, key: str) -> None:
         """Have ``worker`` look at ``key`` soon; asking twice before it did is asking once."""
-        mark = (worker.name, key)
-        if mark in self._queued:
+        if self.live and not self._processing:
+            # Asked by a request. What was due before it and is late goes first.
+            self.later(0.0, self._queue, worker, key)
             return
-        self._queued.add(mark)
-        self._ready.append((worker, key))
-        self._wake()
+        self._queue(worker, key)
+
+    def _queue(self, worker: Worker, key: str) -> None:
+        mark = (worker.name, key)
+        if mark not in self._queued:
+            self._queued.add(mark)
+            self._ready.append((worker, key))
 
     def later(self, seconds: float, callback: Callable[..., None], *args: Any, settles: bool = True) -> Timer:
         """Call back after ``seconds`` simulated seconds."""
@@ -169,11 +174,11 @@ class Engine:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
-        if self._ready:
+        wait = (self._timers[0][0] - self._wall_time()) / self.clock.speed if self._timers else None
+        if self._ready or (wait is not None and wait <= 0):
             self._handle = self._loop.call_soon(self._turn)
-        elif self._timers:
-            wait = (self._timers[0][0] - self._wall_time()) / self.clock.speed
-            self._handle = self._loop.call_later(max(0.0, wait), self._turn)
+        elif wait is not None:
+            self._handle = self._loop.call_later(wait, self._turn)
 
     def _turn(self) -> None:
         """One bounded share of the event loop's time."""
@@ -182,8 +187,7 @@ class Engine:
         stop_at = time.monotonic() + TURN_SECONDS
         self._processing = True
         try:
-            if self._ready:
-                self._time = max(self._time, now)
+            # What a turn before this one left, at the moment for which that was.
             self._drain(stop_at)
             while not self._ready and self._timers and self._timers[0][0] <= now and time.monotonic() < stop_at:
                 self._run_due(self._timers[0][0], stop_at)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime, timedelta, timezone
 
 from simulator.apiserver.errors import ApiError
@@ -98,3 +99,25 @@ def test_live_timers_keep_their_order_whatever_the_machine_does() -> None:
 
     asyncio.run(run())
     assert [key for _unused, key in worker.seen] == ["chain", "long"]
+
+
+def test_request_does_not_overtake_timers_that_are_late() -> None:
+    engine = Engine(Clock(speed=100))
+    worker = Recorder(engine)
+
+    async def run() -> None:
+        engine.start(asyncio.get_running_loop())
+        engine.later(1.0, lambda: engine.later(1.0, engine.enqueue, worker, "chained"))
+        engine.later(3.0, engine.enqueue, worker, "single")
+        # The machine has no time until all of them are late, and then a request comes.
+        time.sleep(0.1)
+        engine.enqueue(worker, "asked for")
+        for _unused in range(500):
+            await asyncio.sleep(0.01)
+            if len(worker.seen) == 3:
+                break
+        engine.stop()
+
+    asyncio.run(run())
+    assert [key for _unused, key in worker.seen] == ["chained", "single", "asked for"]
+    assert [round(moment, 1) for moment, _unused in worker.seen[:2]] == [2, 3]
