@@ -43,7 +43,9 @@ class Course:
         return None if self.every is None or self.constant else self.every - within
 
     def _within(self, seconds: float) -> float:
-        return seconds if self.every is None else seconds % self.every
+        # Moments are differences of large numbers: a change that is due may seem to be a hair away, again and again.
+        within = round(seconds if self.every is None else seconds % self.every, 6)
+        return 0.0 if self.every is not None and within >= self.every else within
 
     def _step(self, within: float) -> int:
         return bisect.bisect_right([moment for moment, _unused in self.steps], within) - 1

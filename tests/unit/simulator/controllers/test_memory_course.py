@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simulator.controllers.kubelet.memory_course import MEMORY_ANNOTATION, Course, course_of
 
@@ -46,3 +48,20 @@ def test_next_change_is_told_in_seconds_from_now() -> None:
     once, anew = Course(((0.0, 1), (5.0, 2))), Course(((0.0, 1), (5.0, 2)), every=8.0)
     assert (once.until_next(1.5), once.until_next(5.0)) == (3.5, None)
     assert (anew.until_next(1.5), anew.until_next(6.0), anew.until_next(13.0)) == (3.5, 2.0, 3.0)
+
+
+@given(
+    begun=st.floats(0, 2e7, allow_subnormal=False),
+    passed=st.floats(0, 1e5, allow_subnormal=False),
+    found=st.sampled_from([Course(((0.0, 1), (5.3, 2), (60.1, 3))), Course(((0.0, 1), (5.3, 2)), every=8.7)]),
+)
+def test_change_that_was_waited_for_has_come(begun: float, passed: float, found: Course) -> None:
+    """However the moments of a long simulation are rounded: otherwise it would be waited for again at once, for ever."""
+    time = begun + passed
+    for _unused in range(3):
+        wait = found.until_next(time - begun)
+        if wait is None:
+            return
+        before = found.at(time - begun)
+        time += wait
+        assert found.at(time - begun) != before
