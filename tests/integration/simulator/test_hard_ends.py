@@ -150,6 +150,20 @@ def test_reboot_brings_a_silent_kubelet_back() -> None:
     assert is_ready(simulation.get("pods", f"{NAMESPACE}/job"))
 
 
+def test_pod_that_came_under_its_name_while_the_node_was_off_is_looked_at_after_the_boot() -> None:
+    simulation = stage(gpu_pod())
+    old = simulation.get("pods", f"{NAMESPACE}/job")["metadata"]["uid"]
+    simulation.agent("gpu-1").reboot()
+    simulation.engine.advance(1)
+    delete(simulation, grace_period_seconds=0)
+    simulation.registry.create("pods", gpu_pod(), NAMESPACE)
+    simulation.engine.advance(120)
+    new = simulation.get("pods", f"{NAMESPACE}/job")
+    assert new["metadata"]["uid"] != old
+    # As on a real node: it is not one that was there before the boot, so it does not wait for the plugin.
+    assert (new["status"]["phase"], new["status"]["reason"]) == ("Failed", "UnexpectedAdmissionError")
+
+
 def test_silent_kubelet_confirms_no_end_until_it_is_back() -> None:
     simulation = stage(gpu_pod("before"), gpu_pod("after"))
     delete(simulation, "before")

@@ -76,7 +76,8 @@ class NodeFiles:
     def lose_tmpfs(self) -> None:
         """The machine went down: what lay in memory is gone."""
         shutil.rmtree(self.root / "run", ignore_errors=True)
-        (self.root / "run").mkdir(parents=True)
+        # A program of the host may write there meanwhile.
+        (self.root / "run").mkdir(parents=True, exist_ok=True)
 
     def mount_problem(self, volume: Object) -> str | None:
         """Why the host cannot give the hostPath volume, in the kubelet's words."""

@@ -44,6 +44,6 @@ def _plain(path: str) -> str:
 def _create(place: Path, kind: str) -> None:
     """As the kubelet does: a directory with those above it, a file only where its directory is."""
     if kind == "Directory":
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
     elif place.parent.is_dir():
         place.touch()

@@ -41,8 +41,9 @@ class PowerCycle:
         node.forget_plugins()
         node.post_status(rebooted=True)
         self._announce()
-        self._finish_deletions()
+        # First: a pod that has come under the name of one that is gone is seen only where that one is forgotten.
         node.outage.forget_gone()
+        self._finish_deletions()
         waiting = []
         for runtime in sorted(node.runtimes.values(), key=lambda item: item.pod["metadata"]["creationTimestamp"]):
             if runtime.rejected or is_finished(runtime.pod):
