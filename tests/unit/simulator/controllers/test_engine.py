@@ -105,9 +105,12 @@ def test_request_does_not_overtake_timers_that_are_late() -> None:
     engine = Engine(Clock(speed=100))
     worker = Recorder(engine)
 
+    def chain() -> None:
+        engine.later(1.0, engine.enqueue, worker, "chained")
+
     async def run() -> None:
         engine.start(asyncio.get_running_loop())
-        engine.later(1.0, lambda: engine.later(1.0, engine.enqueue, worker, "chained"))
+        engine.later(1.0, chain)
         engine.later(3.0, engine.enqueue, worker, "single")
         # The machine has no time until all of them are late, and then a request comes.
         time.sleep(0.1)
