@@ -17,6 +17,9 @@ from simulator.controllers.meta import ANNOTATION_PREFIX
 
 Object = dict[str, Any]
 MEMORY_ANNOTATION = ANNOTATION_PREFIX + "gpu-memory-mib"
+#: Seconds by which a change comes early: far more than moments of a long simulation lose by rounding. Otherwise one that was
+#: waited for may seem to be a hair away, again and again, without end.
+HAIR = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,12 @@ class Course:
         within = self._within(seconds)
         following = self._step(within) + 1
         if following < len(self.steps):
-            return self.steps[following][0] - within
-        return None if self.every is None or self.constant else self.every - within
+            return self.steps[following][0] - within + HAIR
+        return None if self.every is None or self.constant else self.every - within + HAIR
 
     def _within(self, seconds: float) -> float:
-        # Moments are differences of large numbers: a change that is due may seem to be a hair away, again and again.
-        within = round(seconds if self.every is None else seconds % self.every, 6)
-        return 0.0 if self.every is not None and within >= self.every else within
+        seconds += HAIR
+        return seconds if self.every is None else seconds % self.every
 
     def _step(self, within: float) -> int:
         return bisect.bisect_right([moment for moment, _unused in self.steps], within) - 1
