@@ -176,6 +176,7 @@ class Engine:
             self._handle = None
         wait = (self._timers[0][0] - self._wall_time()) / self.clock.speed if self._timers else None
         if self._ready or (wait is not None and wait <= 0):
+            # Not call_later(0): requests without end could put that off again and again.
             self._handle = self._loop.call_soon(self._turn)
         elif wait is not None:
             self._handle = self._loop.call_later(wait, self._turn)

@@ -72,15 +72,15 @@ def test_watch_goes_on_where_a_list_ended_and_misses_nothing() -> None:
 def test_bookmark_of_a_server_that_is_late_passes_over_no_change() -> None:
     async def scene(client: Client, registry: Registry) -> None:
         version = str(registry.store.revision)
-        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "2", "allowWatchBookmarks": "true"}
+        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "3", "allowWatchBookmarks": "true"}
         async with client.get(MAPS, params=query) as response:
-            # The server has no time until the bookmark of the last second is due, and changes wait.
+            # The server has no time until the first of its two bookmarks is due, and changes wait.
             time.sleep(1.1)
             for name in ("a", "b", "c"):
                 registry.create("configmaps", {"metadata": {"name": name}}, "default")
             registry.create("configmaps", {"metadata": {"name": "elsewhere"}}, "kube-system")
             seen = await events(response)
-        assert [event["type"] for event in seen] == ["ADDED", "ADDED", "ADDED", "BOOKMARK"]
+        assert [event["type"] for event in seen] == ["ADDED", "ADDED", "ADDED", "BOOKMARK", "BOOKMARK"]
         versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in seen]
         assert versions == sorted(versions)
 

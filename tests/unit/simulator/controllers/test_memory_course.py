@@ -50,7 +50,7 @@ def test_next_change_is_told_in_seconds_from_now() -> None:
     assert (anew.until_next(1.5), anew.until_next(6.0), anew.until_next(13.0)) == (3.5, 2.0, 3.0)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @example(begun=248.0, passed=1.3203125, found=Course(((0.0, 1), (5.3, 2)), every=8.7))
 @given(
     begun=st.floats(0, 2e7, allow_subnormal=False),
