@@ -70,21 +70,26 @@ def failed_tests(records: Path, session: str) -> list[str]:
     lines = []
     for record in sorted(records.glob(f"{session}.*.xml")):
         try:
-            cases = list(ElementTree.parse(record).iter("testcase"))
+            cases = ElementTree.parse(record).iter("testcase")
         except ElementTree.ParseError as error:
             # Of a run that ended midway, or a full disk; the table is to come all the same.
             lines.append(f"{record.name} cannot be read: {error}")
-            continue
-        for case in cases:
-            problem = next((found for kind in ("failure", "error") for found in case.iter(kind)), None)
-            if problem is not None:
-                name = "::".join(filter(None, (case.get("file") or case.get("classname"), case.get("name"))))
-                said = (problem.get("message") or "").strip().partition("\n")[0]
-                if said.endswith(":") and problem.text:
-                    # A heading, of ansible-test; its findings follow.
-                    said = problem.text
-                lines.append(f"{name}: {textwrap.shorten(said, 200, placeholder=' …')}")
+        else:
+            lines += [line for case in cases for line in problem_of(case)]
     return lines
+
+
+def problem_of(case: ElementTree.Element) -> list[str]:
+    """The line for a test, if it failed."""
+    problem = next((found for kind in ("failure", "error") for found in case.iter(kind)), None)
+    if problem is None:
+        return []
+    name = "::".join(filter(None, (case.get("file") or case.get("classname"), case.get("name"))))
+    said = (problem.get("message") or "").strip().partition("\n")[0]
+    if said.endswith(":") and problem.text:
+        # A heading, of ansible-test; its findings follow.
+        said = problem.text
+    return [f"{name}: {textwrap.shorten(said, 200, placeholder=' …')}"]
 
 
 def summary(results: list[dict], seconds: float, records: Path) -> str:
