@@ -106,13 +106,16 @@ class LeaseFence:
         return float("inf") if self._confirmed is None else self._clock.monotonic() - self._confirmed
 
     def _confirm(self) -> None:
+        first = self._confirmed is None
         for _attempt in range(_TRIES):
             asked = self._clock.monotonic()
             lease = self._read()
             age = (self._clock.now() - lease.renewed).total_seconds() if lease.renewed else float("inf")
-            if self._confirmed is None and 0 <= age < lease.duration / 3 and lease.duration == self._seconds:
+            if first and 0 <= age < lease.duration and lease.duration == self._seconds:
+                # Known now, so that a renewal that fails is borne as long as one by a step that has asked before.
                 self._confirmed, self._duration = asked - age, float(lease.duration)
-                return
+                if age < lease.duration / 3:
+                    return
             try:
                 self._api.patch(self.path, renew_patch(lease, self._clock.now(), self._seconds))
             except ApiError as error:

@@ -137,6 +137,25 @@ def test_check_bears_a_passing_trouble_while_the_lease_runs(api: FakeApi, clock:
     assert api.requests.write == 1
 
 
+@pytest.mark.parametrize(("age", "borne"), [(30, True), (45, False)])
+def test_first_check_of_a_step_bears_it_as_long_as_a_later_one(
+    api: FakeApi, clock: FakeClock, age: float, borne: bool
+) -> None:
+    """What an earlier step has left is an old lease, and the renewal is refused."""
+
+    def fail(method: str, path: str) -> None:
+        if method == "PATCH":
+            raise api_error(method, path, 503, "ServiceUnavailable")
+
+    api.faults.append(fail)
+    clock.sleep(age)
+    if borne:
+        fence(api, clock).check()
+    else:
+        with pytest.raises(ApiError):
+            fence(api, clock).check()
+
+
 def test_check_does_not_bear_a_missing_permission(api: FakeApi, clock: FakeClock) -> None:
     fenced = fence(api, clock)
     fenced.check()
