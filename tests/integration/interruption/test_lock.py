@@ -27,6 +27,10 @@ pytestmark = pytest.mark.timeout(900)  # of each test, on a machine that is busy
 #: Of runs that live beside another one: they do not lose it while the machine is busy with others.
 LEASE_SECONDS = 4
 LIVING = {"lease_seconds": LEASE_SECONDS}
+#: Of a run that another one watches for a sign of life, at most for so long: some come in that time, though it stands still for seconds.
+WATCHED = {"lease_seconds": 12}
+#: Of runs that are not to lose it at all, however long a process stands still.
+PATIENT = {"lease_seconds": 30}
 #: How long the answer to a write is withheld: until its run has been stopped, and less than a lease, and less than a run waits.
 WITHHELD_SECONDS = 2.5
 #: So long, what other threads are about to send is let go: the gap between asking the fence and sending cannot be closed
@@ -79,12 +83,12 @@ def test_second_run_is_refused_while_the_first_one_lives_whatever_its_clock_says
     open_foreign: OpenGround, ahead: float
 ) -> None:
     with open_foreign(PAIR) as ground:
-        orders = ground.orders(options={**LIVING, "soak_seconds": 1.5, "timeout_seconds": 120})
+        orders = ground.orders(options={**WATCHED, "soak_seconds": 1.5, "timeout_seconds": 120})
         # Without a watch no soak of more than a second is proven: the first run waits until it may watch.
         ground.cluster.fault("api", path="watch=1", agent=f"{agent_of(orders.run)}$", status=500, count=0)
         process = ground.nursery.begin(orders)
         ground.cluster.wait_until(ground.holder, what="the first run's lock")
-        second = ground.run(skew_seconds=ahead, options={**LIVING, "wait_seconds": 0})
+        second = ground.run(skew_seconds=ahead, options={**WATCHED, "wait_seconds": 0})
         ground.cluster.clear_api_faults()
         assert second["ended"] == STOPPED
         found = REFUSAL.search(second["message"])
@@ -98,9 +102,9 @@ def test_second_run_is_refused_while_the_first_one_lives_whatever_its_clock_says
 
 def test_second_run_that_waits_finds_its_work_done(open_foreign: OpenGround) -> None:
     with open_foreign(PAIR) as ground:
-        process, orders = ground.begin(options=LIVING)
-        ground.cluster.wait_until(ground.holder, what="the first run's lock")
-        second = ground.run(options={**LIVING, "wait_seconds": 60})
+        process, orders = ground.begin(options=PATIENT)
+        ground.cluster.wait_until(lambda: ground.holder() or not process.alive, what="the first run's lock, or its end")
+        second = ground.run(options={**PATIENT, "wait_seconds": 60})
         assert process.end()["ended"] == DONE
         assert well(second), second
         assert not wrote_to_nodes(ground, second["run"])

@@ -22,6 +22,8 @@ from simulator.cluster import SimulatedCluster
 pytestmark = pytest.mark.integration
 
 SPEED = 10
+#: Until a playbook has come to the sampling, on a busy machine.
+START_SECONDS = 180
 #: Every 2 s the service takes its peak for 1 s; the other second it needs less.
 COURSE = {
     product: {"steps": [[0, usual], [5, peak], [15, usual]], "every": 20}
@@ -187,7 +189,7 @@ def test_fragment_is_what_the_operator_can_take_over(site: Site, first: Ended) -
 @pytest.mark.oldest
 def test_lost_host_that_comes_back_is_measured_and_one_that_stays_lost_is_told(site: Site, first: Ended) -> None:
     process = site.operator.start("measure")
-    site.cluster.wait_until(lambda: all(map(site.on_host, REFERENCE_HOSTS)), what="sampling")
+    site.cluster.wait_until(lambda: all(map(site.on_host, REFERENCE_HOSTS)), START_SECONDS, "sampling")
     site.lose(*REFERENCE_HOSTS)
     site.wait_output("2 hosts do not answer: gpu-l20, gpu-t4.")
     site.find("gpu-l20")
@@ -205,7 +207,9 @@ def test_lost_host_that_comes_back_is_measured_and_one_that_stays_lost_is_told(s
 def test_killed_run_loses_nothing_and_the_next_one_collects_what_all_have_left(site: Site, first: Ended) -> None:
     earlier = site.last().name
     process = site.operator.start("measure")
-    site.cluster.wait_until(lambda: site.on_host("gpu-l20") and len(site.on_host("gpu-t4")) == 2, what="sampling")
+    site.cluster.wait_until(
+        lambda: site.on_host("gpu-l20") and len(site.on_host("gpu-t4")) == 2, START_SECONDS, "sampling"
+    )
     kill_run(process)
     killed = site.last().name
     site.cluster.wait_until(lambda: not site.sampling(killed), what="the end of the sampling")
@@ -238,7 +242,7 @@ def test_host_that_can_write_no_file_is_measured_all_the_same(site: Site, first:
     # Runs as a survey names them.
     named = json.dumps([min(site.here())])
     process = site.operator.start("measure", kubegpu_measure_path=path, kubegpu_measure_ids=named)
-    site.cluster.wait_until(lambda: site.on_host("gpu-l20") - there, what="sampling")
+    site.cluster.wait_until(lambda: site.on_host("gpu-l20") - there, START_SECONDS, "sampling")
     run = site.last().name
     file = site.directory("gpu-l20") / f"{run}.json"
     file.unlink()

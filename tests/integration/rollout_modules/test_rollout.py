@@ -31,7 +31,8 @@ def test_rollout_ends_as_planned_and_a_second_one_writes_nothing(open_stage: Ope
     # It is not planned anew here, so it would record a snapshot, as every run that starts a plan does.
     for step in second.steps[2:]:
         assert step()["changed"] is False
-    assert stage.cluster.writes(since) == []
+    # A slow run renews its lock meanwhile.
+    assert [item for item in stage.cluster.writes(since) if "/leases/" not in item["path"]] == []
     assert stage.make_plan()["empty"] is True
 
 
@@ -85,7 +86,8 @@ def test_a_large_wave_is_read_and_watched_as_a_whole(open_stage: Open) -> None:
         item for item in reads if not item["path"].startswith("/api/v1/nodes?watch") and item["path"] != "/api/v1/nodes"
     ]
     single = [item for item in ours if item["resource"] == "nodes" and item["name"]]
-    assert len(single) <= FLEET_SIZE  # after a conflict with the kubelet's own status
+    refused = [item for item in stage.cluster.writes() if item["resource"] == "nodes" and item["status"] == 409]
+    assert len(single) <= len(refused)  # after a conflict with the kubelet's own status
     listed = [item for item in ours if "fieldSelector=spec.nodeName" in item["path"]]
     assert len(listed) == 4 * FLEET_SIZE  # before the cordon, twice after it, and for stale pods at the end
 

@@ -149,7 +149,7 @@ def test_plugin_that_crashes_while_it_soaks_is_not_proven_before_it_is_steady(op
     stage = open_stage(speed=20)
     driver = ready_to_serve(stage)
     assert driver.of(nodes=("gpu-t4",)).serving()["failed_nodes"] == []
-    soak = 5.0
+    soak = 8.0
     crashes: list[float] = []
 
     def crash() -> None:
@@ -195,7 +195,7 @@ def test_lock_is_renewed_while_a_step_waits(open_stage: Open) -> None:
     stage = open_stage()
     driver = ready_to_serve(stage, lease_seconds=2)
     since, began = stage.cluster.position(), time.monotonic()
-    driver.serving(soak_seconds=5.0)
+    driver.serving(soak_seconds=10.0)
     took = time.monotonic() - began
     renewals = [item for item in stage.cluster.writes(since) if "/leases/" in item["path"]]
     # After a third of the lease each time, or later on a machine that is busy.
@@ -312,7 +312,10 @@ def test_plugin_that_the_plan_does_not_know_leaves_its_node_untouched(open_stage
     result = driver.in_maintenance()
     assert result["failed_nodes"] == ["gpu-t4"]
     assert result["nodes"]["gpu-t4"]["reason"].endswith("The node was not touched.")
-    assert [item["name"] for item in stage.cluster.writes(since) if "/nodes/" in item["path"]] == ["gpu-l20"]
+    written = [item for item in stage.cluster.writes(since) if "/nodes/" in item["path"]]
+    assert {item["name"] for item in written} == {"gpu-l20"}
+    # A kubelet's own status may come before it, which is then decided anew.
+    assert [item["status"] for item in written if item["status"] != 409] == [200]
 
 
 def test_what_is_left_of_an_interrupted_rollout_goes_on_under_the_id_that_was_approved(open_stage: Open) -> None:

@@ -139,8 +139,8 @@ def test_owner_takes_its_daemon_set_back(cluster: SimulatedCluster) -> None:
     client = cluster.client()
     original = client.get(path)["spec"]
     cluster.fault("owner", daemonset=f"{NAMESPACE}/plugin", reconcile=True)
-    client.patch(path, {"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}})
-    assert client.get(path)["spec"] != original
+    changed = client.patch(path, {"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}})
+    assert changed["spec"] != original
     cluster.wait_until(lambda: client.get(path)["spec"] == original, 30, "the owner's return")
 
 
