@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -27,3 +28,11 @@ for name in list(os.environ):
 os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
 os.environ.setdefault("ANSIBLE_LOCALHOST_WARNING", "false")
+
+# Not where node-side code is tested under the oldest Python, which has no such package.
+with contextlib.suppress(ImportError):
+    from hypothesis import HealthCheck, settings
+
+    # How long an example takes tells of the machine and not of the code.
+    settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("steady")

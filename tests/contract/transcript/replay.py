@@ -27,7 +27,7 @@ Entry = dict[str, Any]
 SPEED = 2.0
 TOKEN = "transcript-admin"
 JSON = "application/json"
-POLL_SECONDS = 6.0
+POLL_SECONDS = 10.0
 SETTLE_SECONDS = 0.6
 POLL_EVERY = 0.02
 UNRELATED_NODE = {
@@ -119,8 +119,10 @@ class Replay:
         patience = POLL_SECONDS if entry.get("polled") else SETTLE_SECONDS
         end = asyncio.get_running_loop().time() + (patience if is_read and compared else 0)
         while True:
+            # Before the answer: one that took until the end, because this process stood still, is followed by another look.
+            is_last = asyncio.get_running_loop().time() >= end
             problems = self._compare(entry, await self.send(entry["request"]))
-            if not problems or asyncio.get_running_loop().time() >= end:
+            if not problems or is_last:
                 return problems
             await asyncio.sleep(POLL_EVERY)
 

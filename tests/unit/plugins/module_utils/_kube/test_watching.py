@@ -10,6 +10,7 @@ from typing import Any, Callable, Iterator, Mapping
 import pytest
 from unit.plugins.fakes.fake_api import FakeApi, api_error, lost_answer
 
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube import watching
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError, Request, broken
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.watching import Changes, WatchedList
 
@@ -22,7 +23,7 @@ def watched(api: FakeApi, **query: str) -> WatchedList[str]:
     return WatchedList(api, "/api/v1/nodes", query, name_of, Changes())
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -218,7 +219,9 @@ def test_watched_list_tells_of_an_object_that_it_cannot_read(api: FakeApi) -> No
         assert "ended with KeyError: 'labels'" in ends_with(nodes, "WatchEnded").msg
 
 
-def test_watched_list_is_unbroken_until_its_watch_breaks(api: FakeApi) -> None:
+def test_watched_list_is_unbroken_until_its_watch_breaks(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A list that is read anew would begin another unbroken watch.
+    monkeypatch.setattr(watching, "_REFUSALS", 10**6)
     with watched(api) as nodes:
         assert eventually(lambda: nodes.unbroken)
         assert nodes.age < 5  # since the list
@@ -250,7 +253,11 @@ class Behind(FakeApi):
         yield from super().watch(path, resource_version, timeout_seconds, **query)
 
 
-def test_watched_list_is_not_unbroken_before_its_watch_has_shown_what_happened_since_the_list() -> None:
+def test_watched_list_is_not_unbroken_before_its_watch_has_shown_what_happened_since_the_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Longer than the thread that follows may stand still on a busy machine.
+    monkeypatch.setattr(watching, "_CATCH_UP_SECONDS", 3.0)
     api = Behind()
     api.put("/api/v1/nodes/a", {})
     with watched(api) as nodes:
@@ -286,7 +293,7 @@ def test_watched_list_is_as_old_as_the_last_word_of_a_watch_that_fell_silent() -
     api = Silent()
     api.put("/api/v1/nodes/a", {})
     with watched(api) as nodes:
-        assert eventually(lambda: api.begun == 2)
+        assert eventually(lambda: api.begun >= 2)
         assert nodes.age >= api.silence
         assert not nodes.unbroken
 
@@ -340,9 +347,7 @@ def test_changes_wake_a_wait_even_if_they_come_before_it() -> None:
     changes.look()
     with changes.guard:
         changes.note()
-    began = time.monotonic()
-    changes.wait(5)
-    assert time.monotonic() - began < 1
+    assert changes.wait(5)
 
 
 def test_changes_that_were_looked_at_do_not_wake() -> None:
