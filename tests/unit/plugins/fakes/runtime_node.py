@@ -95,6 +95,8 @@ class RuntimeNode:
         self.root = directory / "root"
         self.programs = directory / "bin"
         self._state = directory / "state"
+        # By both clocks, and once: what is so many seconds ago keeps its distance from all else that is.
+        self._now, self._uptime = time.time(), time.monotonic()
         for path in (self.root, self.programs, self._state / "units"):
             path.mkdir(parents=True)
         for name, value in (
@@ -160,13 +162,13 @@ class RuntimeNode:
 
     def start_was(self, seconds: float) -> None:
         """The service was started so many seconds ago; what its start read is not touched."""
-        started = f"{(time.monotonic() - seconds) * 1e6:.0f}"
+        started = f"{(self._uptime - seconds) * 1e6:.0f}"
         (self._state / "started").write_text(started, encoding="utf-8")
 
     def write_ago(self, path: str, text: str, seconds: float) -> None:
         """Put a file on the node, so many seconds ago."""
         self.write(path, text)
-        os.utime(self.path(path), (time.time() - seconds,) * 2)
+        os.utime(self.path(path), (self._now - seconds,) * 2)
 
     def rename_unit(self, name: str) -> None:
         """The service is one of another name, which has the usual one as an alias."""

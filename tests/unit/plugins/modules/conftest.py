@@ -13,8 +13,9 @@ from unit.plugins.fakes.driver import Driver
 from unit.plugins.fakes.fake_clock import HastyClock
 from unit.plugins.fakes.fake_cluster import FakeCluster
 
-#: Short, and still long enough for a soak to be broken.
-OPTIONS = {"timeout_seconds": 2.0, "soak_seconds": 0.02, "settle_seconds": 0.002, "parallel": 4}
+#: Soaks are short, and still long enough to be broken. The timeout leaves room for a process that stands still for
+#: seconds: waits end long before it. A test that waits for its timeout sets one of its own.
+OPTIONS = {"timeout_seconds": 30.0, "soak_seconds": 0.02, "settle_seconds": 0.002, "parallel": 4}
 
 Start = Callable[..., "tuple[FakeCluster, Driver]"]
 

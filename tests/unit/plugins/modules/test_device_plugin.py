@@ -142,9 +142,10 @@ def test_withdrawn_fails_while_the_pod_object_stays(start: Start) -> None:
     }
     stuck["spec"] = {**keep["spec"], "containers": [{"name": "plugin", "image": "not-reaped"}]}
     cluster.api.put(path, stuck)
-    reason = driver.withdrawn(timeout_seconds=0.3)["nodes"]["gpu-1"]["reason"]
+    # Long enough for the kubelet's report to be seen, even if the process stands still for seconds meanwhile.
+    reason = driver.withdrawn(timeout_seconds=4.0)["nodes"]["gpu-1"]["reason"]
     assert reason == (
-        "expected no plugin pod and allocatable nvidia.com/gpu 0, within 0.3 s; last seen: plugin pod is still there "
+        "expected no plugin pod and allocatable nvidia.com/gpu 0, within 4 s; last seen: plugin pod is still there "
         "(kube-system/stuck: terminating). Look at the pod and at the node's kubelet, then run again: that goes on here. "
         "The node stays cordoned."
     )
@@ -169,8 +170,13 @@ def test_withdrawn_stops_if_the_selector_needs_the_label_no_more(start: Start) -
 
 def test_withdrawn_of_a_node_deleted_midway_fails_for_it_alone(start: Start) -> None:
     cluster, driver = begun(start, "in_maintenance")
-    cluster.delay = 0.2
-    threading.Timer(0.05, cluster.api.remove, [node_path("gpu-1")]).start()
+
+    def vanish(kind: str, path: str, obj: Any) -> None:
+        # Right after the step's own patch: not before it, and before a kubelet's report could prove anything.
+        if kind == "MODIFIED" and path == node_path("gpu-1") and obj["metadata"]["labels"].get(REVISION) == "withdrawn":
+            cluster.api.remove(path)
+
+    cluster.api.listeners.append(vanish)
     result = driver.withdrawn()
     assert result["failed_nodes"] == ["gpu-1"]
     assert "the node was deleted or is no longer cordoned" in result["nodes"]["gpu-1"]["reason"]
@@ -200,10 +206,11 @@ def test_serving_labels_and_proves(start: Start) -> None:
 def test_serving_a_plugin_that_never_comes_up_says_what_it_saw(start: Start) -> None:
     cluster, driver = begun(start, "in_maintenance", "withdrawn")
     cluster.broken_revisions.add(REVISIONS["l20"])
-    result = driver.serving(timeout_seconds=0.4)
+    # The other node must be proven in this time, even if the process stands still for seconds meanwhile.
+    result = driver.serving(timeout_seconds=4.0)
     assert result["failed_nodes"] == ["gpu-1"]
     assert result["nodes"]["gpu-1"]["reason"] == (
-        "expected allocatable nvidia.com/gpu 8 for 0.02 s on end, within 0.4 s; last seen: plugin pod is not ready "
+        "expected allocatable nvidia.com/gpu 8 for 0.02 s on end, within 4 s; last seen: plugin pod is not ready "
         "(kubegpu-system/kubegpu-device-plugin-l20-0a1b2c3d4e-gpu-1: Running, not ready, CrashLoopBackOff: back-off 10s "
         "restarting failed container: last ended with exit code 1 (Incompatible platform detected)); allocatable "
         "nvidia.com/gpu is 0, expected 8. Look at the plugin pod's log and at the node's driver, then run again: "
@@ -229,15 +236,17 @@ def test_serving_before_the_old_plugin_is_withdrawn_is_refused(start: Start) -> 
 def test_serving_begins_the_soak_anew_when_the_number_breaks(start: Start) -> None:
     cluster, driver = begun(start, "in_maintenance", "withdrawn", nodes={"gpu-1": "l20"})
     path = node_path("gpu-1")
+    broken: list[float] = []
 
     def flap() -> None:
         cluster.api.change(path, {"status": {"allocatable": {GPU: "0"}}})
+        broken.append(driver.clock.monotonic())
         cluster.api.change(path, {"status": {"allocatable": {GPU: "8"}}})
 
     threading.Timer(0.3, flap).start()
-    result = driver.serving(soak_seconds=0.5)["nodes"]["gpu-1"]
-    assert result["failed"] is False
-    assert result["waited_seconds"] >= 0.7
+    # The soak outlasts a process that stands still for seconds: the break comes before its end even then.
+    assert driver.serving(soak_seconds=4.0)["failed_nodes"] == []
+    assert driver.clock.monotonic() - broken[0] >= 4.0
 
 
 def test_serving_while_the_lock_is_lost_stops_and_names_the_new_holder(start: Start) -> None:
@@ -252,9 +261,10 @@ def test_serving_while_the_lock_is_lost_stops_and_names_the_new_holder(start: St
 def test_serving_renews_the_lock_while_it_waits(start: Start) -> None:
     cluster, driver = begun(start, "in_maintenance", "withdrawn", lease_seconds=1)
     before = len(cluster.api.writes)
-    driver.serving(soak_seconds=1.5)
+    # A process that stands still for three of these seconds still renews it more than once.
+    driver.serving(soak_seconds=4.5)
     renewals = [write for write in cluster.api.writes[before:] if write.path.endswith("/leases/kubegpu-rollout")]
-    assert 2 <= len(renewals) <= 6
+    assert 2 <= len(renewals) <= 16
 
 
 # pruned

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -91,8 +92,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.kill()
         process.wait(timeout=10)
     for pid in modules:
-        if alive(pid):
-            os.kill(pid, signal.SIGKILL)
+        # It may end by itself in between.
+        with contextlib.suppress(ProcessLookupError):
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
 
 
 def second(folder: Path, wait_seconds: float = 0) -> HostLock:
@@ -133,7 +136,8 @@ def test_wait_that_ends_in_vain_says_how_long_it_was(start: Start, tmp_path: Pat
     began = time.monotonic()
     with pytest.raises(HostLockError, match=r"0\.5 s were waited for it"), second(tmp_path, wait_seconds=0.5):
         pass
-    assert 0.5 <= time.monotonic() - began < 3
+    # One that says who it is gets no patience beyond that, as a reader does.
+    assert 0.5 <= time.monotonic() - began < host_lock._READER_SECONDS - 3
 
 
 def test_programs_that_the_holder_started_do_not_keep_the_lock(tmp_path: Path) -> None:

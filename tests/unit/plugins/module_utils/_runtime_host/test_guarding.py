@@ -98,6 +98,8 @@ def test_server_that_does_not_become_ready_again_gets_its_old_files_back(
     node: RuntimeNode, step: Step, tmp_path: Path
 ) -> None:
     guards = [guard(tmp_path, {"s1": False, "s2": True})]
+    # The restart has to end within them, also where it stands still for a while.
+    probe = {"kind": "cri", "seconds": 4.0}
     with pytest.raises(KubeGpuError, match="The node s1 is not ready yet"):
-        step(make_plan(change(node, CONFIG, NEW), guards=guards, probe={"kind": "cri", "seconds": 0.5}))
+        step(make_plan(change(node, CONFIG, NEW), guards=guards, probe=probe))
     assert node.loaded == "version = 2\n"
