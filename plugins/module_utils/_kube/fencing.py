@@ -18,6 +18,7 @@ from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.clock import
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.paths import api_path
 from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.protocol import KubeApi
+from ansible_collections.kubegpu.sharing.plugins.module_utils._kube.retrying import passes
 from ansible_collections.kubegpu.sharing.plugins.module_utils._rollout.lease import (
     LeaseState,
     observe_lease,
@@ -90,8 +91,9 @@ class LeaseFence:
             try:
                 self._confirm()
             except ApiError as error:
-                # Nobody may take the lease before it has run out, so a passing trouble of the API is borne till then.
-                if error.status in (401, 403) or self._age() >= self._duration * 2 / 3:
+                # Nobody may take the lease before it has run out, so a passing trouble of the API is borne till then. What does not
+                # pass is told at once: without permission, or with the lease deleted, the next write would be no better off.
+                if not passes(error) or self._age() >= self._duration * 2 / 3:
                     raise
                 return
         if self._age() >= self._duration * 2 / 3:
@@ -121,7 +123,8 @@ class LeaseFence:
             except ApiError as error:
                 if error.status != 409:
                     raise
-                continue  # somebody wrote it meanwhile: see who
+                self._confirmed = None  # somebody wrote it meanwhile: see who
+                continue
             self._confirmed, self._duration = asked, float(self._seconds)
             return
         raise LeaseLostError(

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -137,34 +137,74 @@ def test_check_bears_a_passing_trouble_while_the_lease_runs(api: FakeApi, clock:
     assert api.requests.write == 1
 
 
-@pytest.mark.parametrize(("age", "borne"), [(30, True), (45, False)])
-def test_first_check_of_a_step_bears_it_as_long_as_a_later_one(
-    api: FakeApi, clock: FakeClock, age: float, borne: bool
-) -> None:
-    """What an earlier step has left is an old lease, and the renewal is refused."""
-
+def refuse_renewals(api: FakeApi, status: int, reason: str) -> None:
     def fail(method: str, path: str) -> None:
         if method == "PATCH":
-            raise api_error(method, path, 503, "ServiceUnavailable")
+            raise api_error(method, path, status, reason)
 
     api.faults.append(fail)
-    clock.sleep(age)
-    if borne:
+
+
+def test_first_check_of_a_step_bears_it_as_long_as_a_later_one(api: FakeApi, clock: FakeClock) -> None:
+    """What an earlier step has left is an old lease."""
+    refuse_renewals(api, 503, "ServiceUnavailable")
+    clock.sleep(30)
+    fenced = fence(api, clock)
+    fenced.check()
+    clock.sleep(11)
+    with pytest.raises(ApiError):
+        fenced.check()
+
+
+@pytest.mark.parametrize(
+    ("age", "seconds"),
+    [
+        pytest.param(45, 60, id="two thirds of it have gone by"),
+        pytest.param(-5, 60, id="it was written by a clock that is ahead"),
+        pytest.param(15, 30, id="of another length than the run's"),
+    ],
+)
+def test_first_check_of_a_step_does_not_bear_it_with_a_lease_that_proves_too_little(
+    api: FakeApi, clock: FakeClock, age: float, seconds: int
+) -> None:
+    moment = clock.now() - timedelta(seconds=age)
+    written = lease(clock, seconds=seconds)
+    written["spec"]["renewTime"] = f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+    api.put(PATH, written)
+    refuse_renewals(api, 503, "ServiceUnavailable")
+    with pytest.raises(ApiError):
         fence(api, clock).check()
-    else:
-        with pytest.raises(ApiError):
-            fence(api, clock).check()
 
 
-def test_check_does_not_bear_a_missing_permission(api: FakeApi, clock: FakeClock) -> None:
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("status", "reason"), [(401, "Unauthorized"), (403, "Forbidden"), (404, "NotFound"), (422, "Invalid")]
+)
+def test_check_does_not_bear_what_does_not_pass(
+    api: FakeApi, clock: FakeClock, status: int, reason: str, first: bool
+) -> None:
+    fenced = fence(api, clock)
+    if not first:
+        fenced.check()
+    refuse_renewals(api, status, reason)
+    clock.sleep(30)
+    with pytest.raises(ApiError):
+        fenced.check()
+
+
+def test_check_does_not_bear_that_it_cannot_see_who_wrote(api: FakeApi, clock: FakeClock) -> None:
     fenced = fence(api, clock)
     fenced.check()
 
-    def fail(method: str, path: str) -> None:
+    def conflict_then_fail(method: str, path: str) -> None:
         if method == "PATCH":
-            raise api_error(method, path, 403, "Forbidden")
+            api.faults[:] = [fail]
+            raise api_error(method, path, 409, "Conflict")
 
-    api.faults.append(fail)
+    def fail(method: str, path: str) -> None:
+        raise api_error(method, path, 503, "ServiceUnavailable")
+
+    api.faults.append(conflict_then_fail)
     clock.sleep(30)
     with pytest.raises(ApiError):
         fenced.check()
