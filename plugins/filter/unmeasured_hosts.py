@@ -80,6 +80,9 @@ def _reason(
             return f"{state}. {later}" if item.get("running") else f"{state}."
     if fetched.get("failed"):
         return f"did not hand on its measurement ({_message(fetched)}). {later}"
+    if "finished" in asked and not asked["finished"]:
+        # Before the failure, which is no more than that it was asked in vain.
+        return "was not measured: it has left no file, and its job has not ended in time, or has died without a word."
     if asked.get("failed") or asked.get("msg"):
         return f"was not measured: the sampling failed there ({_message(asked)})."
     return "was not measured: the sampling has left nothing there, as if the host had been set up anew."

@@ -70,7 +70,12 @@ def run_with(**words: Any) -> dict[str, Any]:
             id="failed",
         ),
         pytest.param(
-            [BEGUN, {"written": [], "runs": []}, {"finished": 0}],
+            [BEGUN, {"written": [], "runs": []}, {"finished": 0, "failed": True, "attempts": 5}],
+            "gpu-1 was not measured: it has left no file, and its job has not ended in time, or has died without a word.",
+            id="not ended",
+        ),
+        pytest.param(
+            [BEGUN, {"written": [], "runs": []}, {}],
             "gpu-1 was not measured: the sampling has left nothing there, as if the host had been set up anew.",
             id="nothing left",
         ),
