@@ -92,7 +92,7 @@ def sampling(tmp_path: Path) -> Iterator[Sampling]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_sampling_that_is_ended_by_a_signal_writes_what_it_has(sampling: Sampling, number: signal.Signals) -> None:
     assert sampling.state() == "running"
-    time.sleep(6)  # for many samples more, even if the process stands still for seconds; they are in no file yet
+    time.sleep(5)  # for many samples more, even if the process stands still for seconds; they are in no file yet
     sampling.process.send_signal(number)
     result = result_of(sampling.process)
     measurement = result["measurement"]

@@ -229,7 +229,8 @@ def test_program_that_is_replaced_while_it_starts_runs_as_the_new_one(tmp_path: 
     with zipfile.ZipFile(io.BytesIO(first)) as old, zipfile.ZipFile(other, "w") as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
-            # Both begin with this file: Python may have noted its place and not read it yet.
+            # Both begin with this file: Python may have noted its place and not read it yet. A program that is replaced in that
+            # moment by one with a longer such file cannot mend that.
             if name == "__main__.py":
                 new.writestr("a longer one", "x" * 5000)
     second = other.read_bytes()

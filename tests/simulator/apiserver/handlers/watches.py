@@ -155,20 +155,22 @@ async def _stream(response: web.StreamResponse, view: Watch, seconds: float) -> 
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     bookmarks = _bookmark_times(loop.time(), end) if view.wants_bookmarks else []
-    while True:
-        now = loop.time()
+    while (now := loop.time()) < end:
         # A bookmark promises that nothing older is still to come. So it waits until everything has been told.
         if bookmarks and now >= bookmarks[0] and view.queue.empty():
             bookmarks.pop(0)
             if view.moved:
                 await response.write(view.bookmark())
             continue
-        # A loop that is late still tells what came before the end.
-        if now >= end and view.queue.empty():
-            return
         change = await _next_change(view.queue, min([end, *bookmarks[:1]]) - now)
         if change is not None and (line := view.line_for(change)) is not None:
             await response.write(line)
+    # A loop that is late still tells what came before the end, and no more: changes may come without end.
+    for _unused in range(view.queue.qsize()):
+        if (line := view.line_for(view.queue.get_nowait())) is not None:
+            await response.write(line)
+    if bookmarks and view.moved:
+        await response.write(view.bookmark())
 
 
 async def _next_change(queue: asyncio.Queue[Change], seconds: float) -> Change | None:

@@ -87,6 +87,21 @@ def test_bookmark_of_a_server_that_is_late_passes_over_no_change() -> None:
     run(scene)
 
 
+def test_watch_of_a_server_that_is_late_tells_at_its_end_what_came_before_it() -> None:
+    async def scene(client: Client, registry: Registry) -> None:
+        version = str(registry.store.revision)
+        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "3", "allowWatchBookmarks": "true"}
+        async with client.get(MAPS, params=query) as response:
+            registry.create("configmaps", {"metadata": {"name": "a"}}, "default")
+            registry.create("configmaps", {"metadata": {"name": "elsewhere"}}, "kube-system")
+            # The server has no time until the watch is over.
+            time.sleep(3.2)
+            seen = await events(response)
+        assert [event["type"] for event in seen] == ["ADDED", "BOOKMARK"]
+
+    run(scene)
+
+
 def test_watch_from_a_forgotten_version_is_told_to_start_again() -> None:
     async def scene(client: Client, registry: Registry) -> None:
         version = registry.store.revision

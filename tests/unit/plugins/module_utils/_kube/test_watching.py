@@ -289,7 +289,9 @@ class Silent(FakeApi):
         raise lost_answer("GET", path)
 
 
-def test_watched_list_is_as_old_as_the_last_word_of_a_watch_that_fell_silent() -> None:
+def test_watched_list_is_as_old_as_the_last_word_of_a_watch_that_fell_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A list that is read anew would be younger.
+    monkeypatch.setattr(watching, "_REFUSALS", 10**6)
     api = Silent()
     api.put("/api/v1/nodes/a", {})
     with watched(api) as nodes:
